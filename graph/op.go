@@ -1,0 +1,121 @@
+package graph
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// Op is an operator: a struct whose fields tagged `attr:"name"` are its attributes. Infer gives the types of `outs`
+// outputs from what is known of the inputs; an omitted input has the zero Fact. It returns an error only when the
+// inputs cannot be right, and unknown types (AnyRank) when it cannot know.
+type Op interface {
+	Infer(in []Fact, outs int) ([]Type, error)
+}
+
+// Shaper is an operator on small integers: Ints follows shape arithmetic through it. nil: unknown.
+type Shaper interface {
+	Op
+	Ints(in []Fact) []Dim
+}
+
+// Kernel gives an operator its meaning. An omitted input is nil, as is an output that nobody reads. Run must set each
+// other output through x.Make or by filling the fields of out[i]; it must not keep or write to inputs, and outputs
+// must not alias inputs.
+type Kernel interface {
+	Op
+	Run(x *Exec, in, out []*tensor.Tensor) error
+}
+
+// Quantizable says how an operator takes part in quantization.
+type Quantizable interface {
+	Op
+	Quant() Quant
+}
+
+// Quant describes an operator to the quantizer. The zero value means: quantize input 0 and output 0, no weight.
+type Quant struct {
+	Moves  bool // only moves or selects data: output 0 shares the parameters of its data inputs
+	Data   []int
+	All    bool // every input is data (Concat)
+	Weight int  // index of the weight input; 0: the operator has none
+	Axis   int  // of the weight: its output channels
+	Bias   int  // index of the bias input; 0: none
+}
+
+// Costed counts the work of an operator; shapes must be fixed.
+type Costed interface {
+	Op
+	Cost(in, out []Type) Cost
+}
+
+// Cost is work: multiply-adds (or operations where there are none).
+type Cost struct{ MACs, Ops int64 }
+
+// Differentiable builds the gradient as graph: one value for each input, nil where it has none.
+type Differentiable interface {
+	Op
+	Grad(b *Builder, n *Node, dOut []*Value) []*Value
+}
+
+// Exec is what a kernel may use besides its inputs.
+type Exec struct {
+	Ctx context.Context
+	// Body runs an operator's subgraph on inputs (captures last).
+	Body func(g *Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error)
+	// Threads bounds the parallelism that a kernel may use; 0 and 1 mean none.
+	Threads int
+	rng     *rand.Rand
+}
+
+// Make gives t the type and shape, reusing its storage when that is large enough, and returns it. The elements are
+// not cleared. A nil t yields a fresh tensor.
+func (x *Exec) Make(t *tensor.Tensor, d tensor.DType, shape ...int) *tensor.Tensor {
+	if t == nil {
+		return tensor.New(d, shape...)
+	}
+	t.DType, t.Shape = d, append(t.Shape[:0:0], shape...)
+	n := t.Len()
+	if d == tensor.String {
+		t.Strings, t.Data = make([]string, n), nil
+		return t
+	}
+	size := d.Bytes(n)
+	if cap(t.Data) < size || t.Data == nil {
+		t.Data = tensor.Aligned(size)
+	}
+	t.Data = t.Data[:size]
+	return t
+}
+
+// Rand is a generator for operators without a seed attribute; its seed is fixed, so that results repeat.
+func (x *Exec) Rand(seed *float32) *rand.Rand {
+	if seed != nil {
+		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0x9e3779b97f4a7c15))
+	}
+	if x.rng == nil {
+		x.rng = rand.New(rand.NewPCG(0, 0x9e3779b97f4a7c15))
+	}
+	return x.rng
+}
+
+// Opaque is an operator that its format knows and we do not. It survives a round trip through that format.
+type Opaque struct {
+	Format, Domain, Type string
+	Attrs                []Attr
+	Overload             string
+	Out                  []Type // as the file declares them, if it does
+}
+
+// Infer gives the declared types.
+func (o Opaque) Infer(_ []Fact, outs int) ([]Type, error) {
+	t := make([]Type, outs)
+	for i := range t {
+		t[i] = AnyRank(tensor.Undefined)
+		if i < len(o.Out) {
+			t[i] = o.Out[i]
+		}
+	}
+	return t, nil
+}
