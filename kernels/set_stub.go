@@ -1,0 +1,5 @@
+package kernels
+
+type floatSet struct{}
+
+var floatGeneric floatSet
