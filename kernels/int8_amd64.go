@@ -3,6 +3,10 @@
 package kernels
 
 var (
-	int8AVX2 = Int8Set{}
-	int8VNNI = Int8Set{}
+	int8AVX2 = Int8Set{
+		gemmU8S8: gemmU8S8AVX2,
+	}
+	int8VNNI = Int8Set{
+		gemmU8S8: gemmU8S8VNNI,
+	}
 )

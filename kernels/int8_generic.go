@@ -1,0 +1,5 @@
+package kernels
+
+var int8Generic = Int8Set{
+	gemmU8S8: gemmU8S8Generic,
+}

@@ -1,0 +1,253 @@
+//go:build amd64 && !noasm
+
+package kernels
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// gemmTile tells an assembly kernel about a run of tiles of one height; kernels/gen/int8 knows its offsets.
+type gemmTile struct {
+	a     unsafe.Pointer
+	lda   int // in bytes, like ldc
+	b     unsafe.Pointer
+	k4    int            // whole groups of four k
+	tail  unsafe.Pointer // the last k%4 of each row in a dword of its own, or nil
+	tiles int
+	bias  unsafe.Pointer // nil: zero
+	scale unsafe.Pointer // nil: store int32 sums
+	c     unsafe.Pointer
+	ldc   int
+	mask  uint64 // columns to store
+	byteOut
+}
+
+// byteOut is how a vector of float32 becomes bytes: at most max, rounded, plus zero, at least low, xor flip. Signed
+// outputs are computed 128 higher, so that one unsigned saturating pack serves both.
+type byteOut struct {
+	max  float32
+	_    float32
+	zero [32]int16
+	low  [64]byte
+	flip [64]byte
+}
+
+func (o *byteOut) set(zero, lo, hi int32) {
+	o.max = float32(hi - zero)
+	shift := int32(0)
+	if lo < 0 {
+		shift = 128
+	}
+	for i := range o.zero {
+		o.zero[i] = int16(zero + shift)
+	}
+	for i := range o.low {
+		o.low[i], o.flip[i] = byte(lo+shift), byte(shift)
+	}
+}
+
+const (
+	maxBlockRows  = 256       // rows of A that one pass over the weights serves
+	maxBlockBytes = 256 << 10 // what of A should stay in the L2 cache meanwhile
+)
+
+// gemmBlock is a range of rows with its gathered tails, and buffers for the last columns.
+type gemmBlock struct {
+	*GemmU8S8
+	t     gemmTile
+	tails [maxBlockRows]uint32
+	sums  [tileRowsAVX2 * tileColsAVX2]int32
+	bytes [tileRowsAVX2 * tileColsAVX2]byte
+	bias  [tileColsAVX2]int32
+	scale [tileColsAVX2]float32
+}
+
+var gemmBlocks = sync.Pool{New: func() any { return new(gemmBlock) }}
+
+func newGemmBlock(g *GemmU8S8) *gemmBlock {
+	b := gemmBlocks.Get().(*gemmBlock)
+	b.GemmU8S8 = g
+	b.t.lda, b.t.k4, b.t.ldc = g.LDA, g.K/4, g.LDC
+	if g.C32 != nil {
+		b.t.ldc *= 4
+	} else {
+		b.t.set(g.Zero, g.Lo, g.Hi)
+	}
+	return b
+}
+
+func (b *gemmBlock) free() {
+	b.GemmU8S8 = nil
+	t := &b.t
+	t.a, t.b, t.tail, t.bias, t.scale, t.c = nil, nil, nil, nil, nil, nil
+	gemmBlocks.Put(b)
+}
+
+// rows is the size of a block: M is cut evenly.
+func (b *gemmBlock) rows() int {
+	most := max(14, min(maxBlockRows, maxBlockBytes/max(b.K, 1)))
+	n := (b.M + most - 1) / most
+	return (b.M + n - 1) / n
+}
+
+// gather copies the last k%4 activations of rows i to i+n, because a dword read there could pass the end of A.
+func (b *gemmBlock) gather(i, n int) {
+	w := b.K % 4
+	if w == 0 {
+		return
+	}
+	for r := range n {
+		row := b.A[(i+r)*b.LDA+b.K-w:][:w]
+		d := uint32(row[0])
+		for q := 1; q < w; q++ {
+			d |= uint32(row[q]) << (8 * q)
+		}
+		b.tails[r] = d
+	}
+}
+
+// at points the tile at row i of the matrix, row r of the block, and panel column j.
+func (b *gemmBlock) at(i, r, j int) {
+	t := &b.t
+	t.a = unsafe.Pointer(unsafe.SliceData(b.A[(i+r)*b.LDA:]))
+	t.b = unsafe.Pointer(unsafe.SliceData(b.B[j/panelS8*panelS8*((b.K+3)/4*4):]))
+	if b.K%4 != 0 {
+		t.tail = unsafe.Pointer(&b.tails[r])
+	}
+	if b.Bias != nil {
+		t.bias = unsafe.Pointer(&b.Bias[j])
+	}
+	if b.C32 != nil {
+		t.c = unsafe.Pointer(&b.C32[(i+r)*b.LDC+j])
+		return
+	}
+	t.scale = unsafe.Pointer(&b.Scale[j])
+	t.c = unsafe.Pointer(&b.C[(i+r)*b.LDC+j])
+}
+
+const tileRowsVNNI = 14
+
+func gemmU8S8VNNI(g *GemmU8S8) {
+	g.check()
+	b := newGemmBlock(g)
+	defer b.free()
+	step := b.rows()
+	for i := 0; i < g.M; i += step {
+		rows := min(step, g.M-i)
+		b.gather(i, rows)
+		tiles := (rows + tileRowsVNNI - 1) / tileRowsVNNI
+		h, taller := rows/tiles, rows%tiles
+		for j := 0; j < g.N; j += panelS8 {
+			w := min(panelS8, g.N-j)
+			b.t.mask = 1<<w - 1
+			kernels := &tilesVNNI[0]
+			if w <= panelS8/2 {
+				kernels = &tilesVNNI[1]
+			}
+			if taller > 0 {
+				b.at(i, 0, j)
+				b.t.tiles = taller
+				kernels[h+1](&b.t)
+			}
+			b.at(i, taller*(h+1), j)
+			b.t.tiles = tiles - taller
+			kernels[h](&b.t)
+		}
+	}
+}
+
+// tilesVNNI[half][h] computes tiles of h rows and 32 columns, or 16 if half is 1.
+var tilesVNNI = [2][tileRowsVNNI + 1]func(*gemmTile){
+	{1: gemmVNNI1x32, gemmVNNI2x32, gemmVNNI3x32, gemmVNNI4x32, gemmVNNI5x32, gemmVNNI6x32, gemmVNNI7x32, gemmVNNI8x32, gemmVNNI9x32, gemmVNNI10x32, gemmVNNI11x32, gemmVNNI12x32, gemmVNNI13x32, gemmVNNI14x32},
+	{1: gemmVNNI1x16, gemmVNNI2x16, gemmVNNI3x16, gemmVNNI4x16, gemmVNNI5x16, gemmVNNI6x16, gemmVNNI7x16, gemmVNNI8x16, gemmVNNI9x16, gemmVNNI10x16, gemmVNNI11x16, gemmVNNI12x16, gemmVNNI13x16, gemmVNNI14x16},
+}
+
+// check panics where a kernel would leave its slices, as Go code does.
+func (g *GemmU8S8) check() {
+	last := g.M - 1
+	_ = g.A[last*g.LDA+g.K:]
+	_ = g.B[(g.N+panelS8-1)/panelS8*panelS8*((g.K+3)/4*4):]
+	if g.Bias != nil {
+		_ = g.Bias[g.N-1]
+	}
+	if g.C32 != nil {
+		_ = g.C32[last*g.LDC+g.N-1]
+		return
+	}
+	_ = g.C[last*g.LDC+g.N-1]
+	_ = g.Scale[g.N-1]
+}
+
+const tileRowsAVX2, tileColsAVX2 = 4, 16
+
+func gemmU8S8AVX2(g *GemmU8S8) {
+	g.check()
+	b := newGemmBlock(g)
+	defer b.free()
+	step := b.rows()
+	for i := 0; i < g.M; i += step {
+		rows := min(step, g.M-i)
+		b.gather(i, rows)
+		tiles := (rows + tileRowsAVX2 - 1) / tileRowsAVX2
+		h, taller := rows/tiles, rows%tiles
+		for j := 0; j < g.N; j += tileColsAVX2 {
+			if g.N-j < tileColsAVX2 {
+				b.edgeAVX2(i, rows, j)
+				continue
+			}
+			b.at(i, 0, j)
+			b.t.tiles = taller
+			if taller > 0 {
+				b.tileAVX2(h+1, j)
+			}
+			b.at(i, taller*(h+1), j)
+			b.t.tiles = tiles - taller
+			b.tileAVX2(h, j)
+		}
+	}
+}
+
+func (b *gemmBlock) tileAVX2(h, j int) {
+	if j%panelS8 != 0 {
+		b.t.b = unsafe.Add(b.t.b, tileColsAVX2*4)
+	}
+	tilesAVX2[h](&b.t)
+}
+
+var tilesAVX2 = [tileRowsAVX2 + 1]func(*gemmTile){1: gemmAVX2x1, gemmAVX2x2, gemmAVX2x3, gemmAVX2x4}
+
+// edgeAVX2 computes the last columns, fewer than a vector, one tile at a time through a buffer.
+func (b *gemmBlock) edgeAVX2(i, rows, j int) {
+	w, ldc := b.N-j, b.t.ldc
+	if b.Bias != nil {
+		copy(b.bias[:], b.Bias[j:])
+	}
+	b.t.tiles, b.t.ldc = 1, tileColsAVX2
+	if b.C32 != nil {
+		b.t.ldc *= 4
+	} else {
+		copy(b.scale[:], b.Scale[j:])
+	}
+	for r := 0; r < rows; r += tileRowsAVX2 {
+		h := min(tileRowsAVX2, rows-r)
+		b.at(i, r, j)
+		b.t.c = unsafe.Pointer(&b.sums)
+		if b.Bias != nil {
+			b.t.bias = unsafe.Pointer(&b.bias)
+		}
+		if b.C32 == nil {
+			b.t.c, b.t.scale = unsafe.Pointer(&b.bytes), unsafe.Pointer(&b.scale)
+		}
+		b.tileAVX2(h, j)
+		for q := range h {
+			at := (i+r+q)*b.LDC + j
+			if b.C32 != nil {
+				copy(b.C32[at:at+w], b.sums[q*tileColsAVX2:])
+			} else {
+				copy(b.C[at:at+w], b.bytes[q*tileColsAVX2:])
+			}
+		}
+	}
+	b.t.ldc = ldc
+}

@@ -1,0 +1,104 @@
+//go:build amd64 && !noasm
+
+package kernels
+
+// The kernels run t.tiles tiles of as many rows and columns as their names say.
+
+//go:noescape
+func gemmVNNI1x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI2x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI3x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI4x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI5x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI6x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI7x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI8x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI9x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI10x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI11x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI12x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI13x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI14x32(t *gemmTile)
+
+//go:noescape
+func gemmVNNI1x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI2x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI3x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI4x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI5x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI6x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI7x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI8x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI9x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI10x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI11x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI12x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI13x16(t *gemmTile)
+
+//go:noescape
+func gemmVNNI14x16(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x1(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x2(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x3(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x4(t *gemmTile)
+
+// peakVNNI issues 20·n independent VPDPBUSD of 64 multiply-adds each: this core's limit, for benchmarks.
+func peakVNNI(n int)
