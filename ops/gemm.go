@@ -1,0 +1,141 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() { graph.Register("", 11, Gemm{}) }
+
+// Gemm is Alpha·A'·B' + Beta·C for matrices: A' is [M,K] (A transposed if TransA), B' [K,N]; C is optional and
+// broadcasts to [M,N].
+type Gemm struct {
+	Alpha  float32 `attr:"alpha" default:"1"`
+	Beta   float32 `attr:"beta" default:"1"`
+	TransA bool    `attr:"transA"`
+	TransB bool    `attr:"transB"`
+}
+
+// Infer gives [M,N].
+func (g Gemm) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 2, 3); err != nil {
+		return nil, err
+	}
+	t, err := g.infer(in, 0, 1)
+	return []graph.Type{t}, err
+}
+
+// infer gives [M,N] from the matrices at positions ia and ib.
+func (g Gemm) infer(in []graph.Fact, ia, ib int) (graph.Type, error) {
+	for _, i := range []int{ia, ib} {
+		if err := rank(in, i, 2); err != nil {
+			return graph.Type{}, err
+		}
+	}
+	side := func(f graph.Fact, trans bool) (row, col graph.Dim) {
+		switch {
+		case f.Unranked:
+			return graph.Dim{}, graph.Dim{}
+		case trans:
+			return f.Shape[1], f.Shape[0]
+		}
+		return f.Shape[0], f.Shape[1]
+	}
+	m, ka := side(in[ia], g.TransA)
+	kb, n := side(in[ib], g.TransB)
+	a, ok := ka.Value()
+	b, known := kb.Value()
+	if ok && known && a != b {
+		return graph.Type{}, fmt.Errorf("inner dimensions differ: %d and %d", a, b)
+	}
+	return graph.Of(in[ia].DType, m, n), nil
+}
+
+// matrices gives the geometry for actual shapes.
+func (g Gemm) matrices(a, b []int) (matShape, error) {
+	if len(a) != 2 || len(b) != 2 {
+		return matShape{}, fmt.Errorf("shapes %v and %v: want matrices", a, b)
+	}
+	if g.TransA {
+		a = []int{a[1], a[0]}
+	}
+	if g.TransB {
+		b = []int{b[1], b[0]}
+	}
+	return newMatShape(a, b)
+}
+
+// Run accumulates in float64 and rounds once; integers are exact as long as Alpha and Beta are 1.
+func (g Gemm) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	s, err := g.matrices(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return err
+	}
+	c := optional(in, 2)
+	if c != nil {
+		if shape, err := broadcastShape(s.out, c.Shape); err != nil || !sameInts(shape, s.out) {
+			return fmt.Errorf("input 2 of shape %v does not broadcast to %v", c.Shape, s.out)
+		}
+	}
+	if in[0].IsInt() && g.Alpha == 1 && g.Beta == 1 {
+		sum := gemm(g, s, tensor.Ints(in[0]), tensor.Ints(in[1]))
+		if c != nil {
+			cv := tensor.Ints(c)
+			walk(s.out, strides(c.Shape, s.out), s.out, func(i, j, _ int) { sum[i] += cv[j] })
+		}
+		return tensor.SetInts(x.Make(out[0], in[0].DType, s.out...), sum)
+	}
+	a, b := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	if len(a) != in[0].Len() || len(b) != in[1].Len() {
+		return fmt.Errorf("no product of %s", in[0].DType)
+	}
+	sum := gemm(g, s, a, b)
+	for i := range sum {
+		sum[i] *= float64(g.Alpha)
+	}
+	if c != nil {
+		cv := tensor.Doubles(c)
+		walk(s.out, strides(c.Shape, s.out), s.out, func(i, j, _ int) { sum[i] += float64(g.Beta) * cv[j] })
+	}
+	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s.out...), sum)
+}
+
+func gemm[T float64 | int64](g Gemm, s matShape, a, b []T) []T {
+	if g.TransA {
+		a = transpose(a, s.k, s.m)
+	}
+	if g.TransB {
+		b = transpose(b, s.n, s.k)
+	}
+	return multiply(s, a, b)
+}
+
+// transpose turns a [rows,cols] matrix into [cols,rows].
+func transpose[T any](v []T, rows, cols int) []T {
+	out := make([]T, rows*cols)
+	for i := range rows {
+		for j := range cols {
+			out[j*rows+i] = v[i*cols+j]
+		}
+	}
+	return out
+}
+
+// Quant says that input 1 is the weight and input 2 the bias.
+func (g Gemm) Quant() graph.Quant {
+	if g.TransB {
+		return graph.Quant{Weight: 1, Axis: 0, Bias: 2}
+	}
+	return graph.Quant{Weight: 1, Axis: 1, Bias: 2}
+}
+
+// Cost counts the multiply-adds.
+func (g Gemm) Cost(in, out []graph.Type) graph.Cost {
+	a := in[0]
+	if g.TransA && len(a.Shape) == 2 {
+		a = graph.Of(a.DType, a.Shape[1], a.Shape[0])
+	}
+	return matCost(a, out[0])
+}

@@ -1,0 +1,126 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() { graph.Register("", 10, QLinearConv{}) }
+
+// QLinearConv is Conv on 8-bit integers. Inputs: x, its scale and zero point, w, its scales and zero points (one or
+// one for each output channel), the result's scale and zero point, and optionally an int32 bias at scale
+// x_scale·w_scale. The int32 sum becomes clamp(roundeven(float32(sum)·((x_scale·w_scale)/y_scale)) + y_zero_point), all
+// in float32.
+type QLinearConv Conv
+
+// Window resolves the geometry for the full shapes of the input and the weight.
+func (c QLinearConv) Window(x, w []int) (Window, error) { return Conv(c).Window(x, w) }
+
+// Infer gives Conv's shape with the type of the result's zero point.
+func (c QLinearConv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 8, 9); err != nil {
+		return nil, err
+	}
+	t, err := Conv(c).infer(in[0].Type, in[3].Type, in[7].DType)
+	return []graph.Type{t}, err
+}
+
+// Run sums exact integers.
+func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	win, err := c.Window(in[0].Shape, in[3].Shape)
+	if err != nil {
+		return err
+	}
+	g := newConvShape(c.Group, win, in[0].Shape, in[3].Shape)
+	xs, err := shifted(in[0], in[2], 0)
+	if err != nil {
+		return err
+	}
+	ws, err := shifted(in[3], in[5], 0)
+	if err != nil {
+		return err
+	}
+	sum := convolve(g, xs, ws)
+	if b := optional(in, 8); b != nil {
+		if b.Len() != g.m {
+			return fmt.Errorf("bias has %d elements for %d output channels", b.Len(), g.m)
+		}
+		addBias(sum, tensor.Ints(b), g)
+	}
+	rq, err := newRequant(in[1], in[4], in[6], in[7])
+	if err != nil {
+		return err
+	}
+	if n := len(rq.scale); n != 1 && n != g.m {
+		return fmt.Errorf("%d weight scales for %d output channels", n, g.m)
+	}
+	for i, s := range sum {
+		sum[i] = rq.apply(int32(s), i/g.outSize%g.m)
+	}
+	return tensor.SetInts(x.Make(out[0], in[7].DType, g.shape()...), sum)
+}
+
+// Cost counts the multiply-adds.
+func (QLinearConv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[3], out[0]) }
+
+// shifted gives t's integers less the zero points, which are one number or one for each index of the axis; a nil zero
+// is none.
+func shifted(t, zero *tensor.Tensor, at int) ([]int64, error) {
+	if !t.IsInt() {
+		return nil, fmt.Errorf("want integers, got %s", t.DType)
+	}
+	v := append([]int64(nil), tensor.Ints(t)...)
+	if zero == nil {
+		return v, nil
+	}
+	b, err := newBlocks(t.Shape, flat(zero), at, 0)
+	if err != nil {
+		return nil, fmt.Errorf("zero point: %w", err)
+	}
+	z := tensor.Ints(zero)
+	for i := range v {
+		v[i] -= z[b.index(i)]
+	}
+	return v, nil
+}
+
+// flat is t's shape with a one-element tensor as a scalar.
+func flat(t *tensor.Tensor) []int {
+	if t.Len() == 1 {
+		return nil
+	}
+	return t.Shape
+}
+
+// requant turns int32 sums into the result's integers.
+type requant struct {
+	scale  []float32 // one, or one for each output channel
+	zero   int64
+	lo, hi int64
+}
+
+// newRequant takes the scales of the operands and of the result and the result's zero point.
+func newRequant(x, w, y, zero *tensor.Tensor) (requant, error) {
+	var r requant
+	var ok bool
+	if r.lo, r.hi, ok = intRange(zero.DType); !ok || x.Len() != 1 || y.Len() != 1 || zero.Len() != 1 || w.Len() < 1 {
+		return r, fmt.Errorf("want one scale and integer zero point for input and result, got %s%v", zero.DType, zero.Shape)
+	}
+	r.zero = tensor.Ints(zero)[0]
+	sx, sy := tensor.Floats(x)[0], tensor.Floats(y)[0]
+	for _, sw := range tensor.Floats(w) {
+		p := float32(sx * sw)
+		r.scale = append(r.scale, p/sy)
+	}
+	return r, nil
+}
+
+// apply requantises one sum of output channel c.
+func (r requant) apply(sum int32, c int) int64 {
+	if len(r.scale) == 1 {
+		c = 0
+	}
+	return saturate(float32(float32(sum)*r.scale[c]), r.zero, r.lo, r.hi)
+}
