@@ -4,6 +4,9 @@ package kernels
 // implementation gives the same bits.
 type Int8Set struct {
 	gemmU8S8 func(g *GemmU8S8)
+	depthwiseSet
+	quantSet
+	poolSet
 }
 
 // panelS8 is the number of columns in one panel of packed int8 weights.
@@ -52,8 +55,6 @@ func (s *Set) GemmU8S8(g *GemmU8S8) {
 	}
 }
 
-// Gemm on the plain Go side.
-
 func gemmU8S8Generic(g *GemmU8S8) {
 	k4 := (g.K + 3) / 4
 	var sums [panelS8]int32
@@ -71,7 +72,7 @@ func gemmU8S8Generic(g *GemmU8S8) {
 				copy(g.C32[i*g.LDC+j:][:w], sums[:w])
 				continue
 			}
-			requantRow(g.C[i*g.LDC+j:][:w], sums[:w], g.Scale[j:j+w], requantClamp(g.Zero, g.Lo, g.Hi))
+			requantI32Generic(g.C[i*g.LDC+j:][:w], sums[:w], g.Scale[j:j+w], output{g.Zero, g.Lo, g.Hi})
 		}
 	}
 }

@@ -3,10 +3,6 @@
 package kernels
 
 var (
-	int8AVX2 = Int8Set{
-		gemmU8S8: gemmU8S8AVX2,
-	}
-	int8VNNI = Int8Set{
-		gemmU8S8: gemmU8S8VNNI,
-	}
+	int8AVX2 = Int8Set{gemmU8S8AVX2, depthwiseGeneric, quantGeneric, poolGeneric}
+	int8VNNI = Int8Set{gemmU8S8VNNI, depthwiseGeneric, quantGeneric, poolGeneric}
 )

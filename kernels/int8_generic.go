@@ -1,5 +1,3 @@
 package kernels
 
-var int8Generic = Int8Set{
-	gemmU8S8: gemmU8S8Generic,
-}
+var int8Generic = Int8Set{gemmU8S8Generic, depthwiseGeneric, quantGeneric, poolGeneric}

@@ -38,9 +38,6 @@ func randomS8(t *testing.T, r *rand.Rand, n int) []int8 {
 	return x
 }
 
-// output is a zero point with its clamp, for the tables below.
-type output struct{ zero, lo, hi int32 }
-
 var outputs = []output{
 	{0, 0, 255}, {128, 0, 255}, {7, 7, 255}, {255, 0, 255}, {13, 20, 100}, {-128, -128, 127}, {0, -128, 127}, {-5, -5, 90},
 	{127, -128, 127}, {3, 3, 127}, {-100, -120, -90},
