@@ -1,0 +1,54 @@
+//go:build amd64 && !noasm
+
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// BenchmarkGemm reports the share of the machine's FMA rate, measured between the calls because clocks drift.
+func BenchmarkGemm(b *testing.B) {
+	shapes := [][3]int{
+		{784, 256, 1152}, {196, 256, 1024}, {49, 512, 4608}, {784, 32, 32}, {3136, 64, 64}, {3136, 64, 147}, {196, 512, 128},
+		{1, 1000, 2048}, {1, 4096, 4096}, {4, 4096, 1024}, {7, 1024, 1024}, {128, 768, 768}, {16, 3072, 768},
+	}
+	for _, s := range Available()[1:] {
+		if s.Name == "vnni" {
+			continue
+		}
+		for _, d := range shapes {
+			b.Run(fmt.Sprintf("%s/%dx%dx%d", s.Name, d[0], d[1], d[2]), func(b *testing.B) { benchGemm(b, s, d) })
+		}
+	}
+}
+
+func benchGemm(b *testing.B, s *Set, d [3]int) {
+	r := rand.New(rand.NewPCG(1, 1))
+	m, n, k := d[0], d[1], d[2]
+	g := GemmF32{M: m, N: n, K: k, A: randF32(r, m*k), LDA: k, C: make([]float32, m*n), LDC: n, Bias: randF32(r, n), Lo: 0, Hi: inf32}
+	g.B = make([]float32, s.PackedF32(k, n))
+	s.PackF32(g.B, randF32(r, k*n), k, n, n, 1)
+	var run, peak []float64
+	for b.Loop() {
+		t0 := time.Now()
+		s.Gemm(&g)
+		t1 := time.Now()
+		work := peakF32(1000)
+		t2 := time.Now()
+		run = append(run, float64(t1.Sub(t0)))
+		peak = append(peak, float64(t2.Sub(t1))/float64(work))
+	}
+	slices.Sort(run)
+	slices.Sort(peak)
+	med, unit := run[len(run)/2], peak[len(peak)/2]
+	macs := float64(m) * float64(n) * float64(k)
+	b.ReportMetric(med/1000, "us")
+	b.ReportMetric(2*macs/med, "GFLOP/s")
+	b.ReportMetric(100*macs*unit/med, "%peak")
+	b.ReportMetric(float64(4*n*k)/med, "GB/s-B")
+	b.ReportMetric(0, "ns/op")
+}

@@ -1,0 +1,9 @@
+package kernels
+
+// floatSet is the float kernels of a set.
+type floatSet struct {
+	gemm  func(s *Set, g *GemmF32)
+	tiles gemmKernels
+}
+
+var floatGeneric = floatSet{gemm: gemmGeneric}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// gemmY is a tile of m rows and 16 columns in YMM registers; C is read and written under the lane masks of tLanes.
+func gemmY(t tile) {
+	f := enter(t)
+	y := &yTile{tile: t, frame: f}
+	f.skipUnless(tLoad, "zero")
+	y.each(tC, tLDC, func(acc reg.VecPhysical, m Mem) { VMASKMOVPS(m, ymm[13], acc) })
+	JMP(LabelRef("begin"))
+	Label("zero")
+	for i := range 2 * t.m {
+		VXORPS(ymm[i], ymm[i], ymm[i])
+	}
+	Label("begin")
+	f.loopK(64, func(u int) {
+		VMOVUPS(Mem{Base: f.b, Disp: 64 * u}, ymm[12])
+		VMOVUPS(Mem{Base: f.b, Disp: 64*u + 32}, ymm[13])
+		PREFETCHT0(Mem{Base: f.b, Disp: 64*u + prefetch})
+		for i := range t.m {
+			x := ymm[14+i%2]
+			VBROADCASTSS(at(f.a, f.rows, i, 4*u), x)
+			VFMADD231PS(x, ymm[12], y.acc(i, 0))
+			VFMADD231PS(x, ymm[13], y.acc(i, 1))
+		}
+	})
+	y.finish()
+	VZEROUPPER()
+	RET()
+}
+
+type yTile struct {
+	tile
+	*frame
+}
+
+func (y *yTile) acc(i, v int) reg.VecPhysical { return ymm[2*i+v] }
+
+// each calls do for every accumulator with the address of its element of a row-major matrix and Y13 as its lane mask.
+func (y *yTile) each(base, stride int, do func(acc reg.VecPhysical, m Mem)) {
+	lanes, ld := y.load(tLanes), y.load(stride)
+	for v := range 2 {
+		p := y.load(base)
+		VMOVUPS(Mem{Base: lanes, Disp: 32 * v}, ymm[13])
+		for i := range y.m {
+			do(y.acc(i, v), Mem{Base: p, Disp: 32 * v})
+			if i+1 < y.m {
+				ADDQ(ld, p)
+			}
+		}
+	}
+}
+
+// finish adds bias and residual, clamps and stores. Operands are ordered so that a NaN in the sum stays.
+func (y *yTile) finish() {
+	y.skipUnless(tLast, "store")
+	y.skipUnless(tBias, "res")
+	bias, lanes := y.load(tBias), y.load(tLanes)
+	for v := range 2 {
+		VMOVUPS(Mem{Base: lanes, Disp: 32 * v}, ymm[13])
+		VMASKMOVPS(Mem{Base: bias, Disp: 32 * v}, ymm[13], ymm[12])
+		for i := range y.m {
+			VADDPS(ymm[12], y.acc(i, v), y.acc(i, v))
+		}
+	}
+	Label("res")
+	y.skipUnless(tRes, "clamp")
+	y.each(tRes, tLDR, func(acc reg.VecPhysical, m Mem) {
+		VMASKMOVPS(m, ymm[13], ymm[12])
+		VADDPS(ymm[12], acc, acc)
+	})
+	Label("clamp")
+	VBROADCASTSS(Mem{Base: y.t, Disp: tLo}, ymm[12])
+	VBROADCASTSS(Mem{Base: y.t, Disp: tHi}, ymm[13])
+	for i := range 2 * y.m {
+		VMAXPS(ymm[i], ymm[12], ymm[i])
+		VMINPS(ymm[i], ymm[13], ymm[i])
+	}
+	Label("store")
+	y.each(tC, tLDC, func(acc reg.VecPhysical, m Mem) { VMASKMOVPS(acc, ymm[13], m) })
+}

@@ -1,0 +1,3 @@
+package kernels
+
+//go:generate go -C gen run ./float -out ../gemmf32_amd64.s -decl ../gemmf32_decl_amd64.go gemm

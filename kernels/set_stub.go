@@ -1,5 +1,0 @@
-package kernels
-
-type floatSet struct{}
-
-var floatGeneric floatSet

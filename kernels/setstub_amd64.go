@@ -1,5 +1,0 @@
-//go:build amd64 && !noasm
-
-package kernels
-
-var floatAVX2, floatAVX512 floatSet
