@@ -100,5 +100,28 @@ func gemmAVX2x3(t *gemmTile)
 //go:noescape
 func gemmAVX2x4(t *gemmTile)
 
+// The kernels compute one block of as many channels as their names say; 3x3 with stride 1, or any taps.
+
+//go:noescape
+func depthwiseVNNI16(d *dwRow)
+
+//go:noescape
+func depthwise3x3VNNI16(d *dwRow)
+
+//go:noescape
+func depthwiseVNNI32(d *dwRow)
+
+//go:noescape
+func depthwise3x3VNNI32(d *dwRow)
+
+//go:noescape
+func depthwiseVNNI64(d *dwRow)
+
+//go:noescape
+func depthwise3x3VNNI64(d *dwRow)
+
+//go:noescape
+func depthwiseRowAVX2(d *dwRow)
+
 // peakVNNI issues 20·n independent VPDPBUSD of 64 multiply-adds each: this core's limit, for benchmarks.
 func peakVNNI(n int)
