@@ -176,7 +176,7 @@ func (g convShape) shape() []int { return append([]int{g.n, g.m}, g.Out...) }
 // convolve gives the sums [n,m,out…] of x [n,group*c,in…] and w [m,c,kernel…].
 func convolve[T float64 | int64](g convShape, x, w []T) []T {
 	out := make([]T, g.n*g.m*g.outSize)
-	g.taps(func(o int, taps []tap, _ int) {
+	g.taps(func(o int, taps []cell, _ int) {
 		for nm := range g.n * g.m {
 			n, m := nm/g.m, nm%g.m
 			xs := x[(n*g.group+m/g.each)*g.c*g.inSize:]

@@ -83,7 +83,7 @@ func (g Gemm) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		sum := gemm(g, s, tensor.Ints(in[0]), tensor.Ints(in[1]))
 		if c != nil {
 			cv := tensor.Ints(c)
-			walk(s.out, strides(c.Shape, s.out), s.out, func(i, j, _ int) { sum[i] += cv[j] })
+			walk(s.out, strides(c.Shape, s.out), []int{0, 0}, func(i, j, _ int) { sum[i] += cv[j] })
 		}
 		return tensor.SetInts(x.Make(out[0], in[0].DType, s.out...), sum)
 	}
@@ -97,7 +97,7 @@ func (g Gemm) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	if c != nil {
 		cv := tensor.Doubles(c)
-		walk(s.out, strides(c.Shape, s.out), s.out, func(i, j, _ int) { sum[i] += float64(g.Beta) * cv[j] })
+		walk(s.out, strides(c.Shape, s.out), []int{0, 0}, func(i, j, _ int) { sum[i] += float64(g.Beta) * cv[j] })
 	}
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s.out...), sum)
 }

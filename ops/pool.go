@@ -131,7 +131,7 @@ func (p MaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	best := make([]float64, tensor.Size(shape))
 	at := make([]int64, len(best))
 	inSize, outSize, empty := tensor.Size(w.In), tensor.Size(w.Out), false
-	w.taps(func(o int, taps []tap, _ int) {
+	w.taps(func(o int, taps []cell, _ int) {
 		empty = empty || len(taps) == 0
 		for nc := range len(best) / max(outSize, 1) {
 			m := -1
@@ -198,7 +198,7 @@ func (p AveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // average stores the mean of each window of v [blocks,In…] in mean [blocks,Out…].
 func (w Window) average(v, mean []float64, countPad bool) {
 	inSize, outSize := tensor.Size(w.In), tensor.Size(w.Out)
-	w.taps(func(o int, taps []tap, padded int) {
+	w.taps(func(o int, taps []cell, padded int) {
 		n := len(taps)
 		if countPad {
 			n = padded

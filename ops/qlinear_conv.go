@@ -65,35 +65,6 @@ func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Cost counts the multiply-adds.
 func (QLinearConv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[3], out[0]) }
 
-// shifted gives t's integers less the zero points, which are one number or one for each index of the axis; a nil zero
-// is none.
-func shifted(t, zero *tensor.Tensor, at int) ([]int64, error) {
-	if !t.IsInt() {
-		return nil, fmt.Errorf("want integers, got %s", t.DType)
-	}
-	v := append([]int64(nil), tensor.Ints(t)...)
-	if zero == nil {
-		return v, nil
-	}
-	b, err := newBlocks(t.Shape, flat(zero), at, 0)
-	if err != nil {
-		return nil, fmt.Errorf("zero point: %w", err)
-	}
-	z := tensor.Ints(zero)
-	for i := range v {
-		v[i] -= z[b.index(i)]
-	}
-	return v, nil
-}
-
-// flat is t's shape with a one-element tensor as a scalar.
-func flat(t *tensor.Tensor) []int {
-	if t.Len() == 1 {
-		return nil
-	}
-	return t.Shape
-}
-
 // requant turns int32 sums into the result's integers.
 type requant struct {
 	scale  []float32 // one, or one for each output channel

@@ -159,20 +159,20 @@ func ceilDiv(a, b int) int {
 	return q
 }
 
-// tap is one element that a window covers: its offset in the input's spatial block and in the kernel's.
-type tap struct{ in, k int }
+// cell is one element that a window covers: its offset in the input's spatial block and in the kernel's.
+type cell struct{ in, k int }
 
 // taps visits the output positions in row-major order with the elements inside of the input that each covers, and
 // with how many its window has when padding counts. The slice is valid during the visit only.
-func (w Window) taps(visit func(o int, taps []tap, padded int)) {
+func (w Window) taps(visit func(o int, taps []cell, padded int)) {
 	total := 1
 	for _, n := range w.Out {
 		total *= n
 	}
 	index := make([]int, len(w.Out))
-	var a, b []tap
+	var a, b []cell
 	for o := range total {
-		a = append(a[:0], tap{})
+		a = append(a[:0], cell{})
 		padded := 1
 		for d, i := range index {
 			start := i*w.Strides[d] - w.Begin[d]
@@ -183,7 +183,7 @@ func (w Window) taps(visit func(o int, taps []tap, padded int)) {
 			b = b[:0]
 			for _, t := range a {
 				for k := lo; k < hi; k++ {
-					b = append(b, tap{t.in*w.In[d] + start + k*step, t.k*w.Kernel[d] + k})
+					b = append(b, cell{t.in*w.In[d] + start + k*step, t.k*w.Kernel[d] + k})
 				}
 			}
 			a, b = b, a
