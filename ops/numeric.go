@@ -34,16 +34,16 @@ func (a arith1) run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	t := in[0]
 	switch {
 	case t.IsFloat() && a.f != nil:
-		return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), apply(tensor.Doubles(t), a.f))
+		return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), mapSlice(tensor.Doubles(t), a.f))
 	case t.IsSigned() && a.i != nil:
-		return tensor.SetInts(x.Make(out[0], t.DType, t.Shape...), apply(tensor.Ints(t), a.i))
+		return tensor.SetInts(x.Make(out[0], t.DType, t.Shape...), mapSlice(tensor.Ints(t), a.i))
 	case t.IsInt() && !t.IsSigned() && a.u != nil:
-		return setUints(x.Make(out[0], t.DType, t.Shape...), apply(uints(t), a.u))
+		return setUints(x.Make(out[0], t.DType, t.Shape...), mapSlice(uints(t), a.u))
 	}
 	return noArithmetic(t.DType)
 }
 
-func apply[T, R any](v []T, f func(T) R) []R {
+func mapSlice[T, R any](v []T, f func(T) R) []R {
 	r := make([]R, len(v))
 	for i, e := range v {
 		r[i] = f(e)
@@ -75,7 +75,7 @@ func (a arith2) fold(x *graph.Exec, in, out []*tensor.Tensor, divide float64) er
 	case d.IsFloat() && a.f != nil:
 		r := folded(in, shape, tensor.Doubles, a.f)
 		if divide != 0 {
-			r = apply(r, func(v float64) float64 { return v / divide })
+			r = mapSlice(r, func(v float64) float64 { return v / divide })
 		}
 		return tensor.SetDoubles(x.Make(out[0], d, shape...), r)
 	case d.IsSigned() && a.i != nil:
@@ -104,7 +104,7 @@ func uints(t *tensor.Tensor) []uint64 {
 	if t.DType == tensor.Uint64 {
 		return tensor.View[uint64](t)
 	}
-	return apply(tensor.Ints(t), func(v int64) uint64 { return uint64(v) })
+	return mapSlice(tensor.Ints(t), func(v int64) uint64 { return uint64(v) })
 }
 
 // setUints stores into a tensor of integers, wrapping where it is narrower.
@@ -113,7 +113,7 @@ func setUints(t *tensor.Tensor, v []uint64) error {
 		copy(tensor.View[uint64](t), v)
 		return nil
 	}
-	return tensor.SetInts(t, apply(v, func(v uint64) int64 { return int64(v) }))
+	return tensor.SetInts(t, mapSlice(v, func(v uint64) int64 { return int64(v) }))
 }
 
 // unary is what operators with one input and one output of the same type and shape share.
@@ -132,11 +132,11 @@ func mapUnary(x *graph.Exec, in, out *tensor.Tensor, f func(float64) float64) er
 	return arith1{f: f}.run(x, []*tensor.Tensor{in}, []*tensor.Tensor{out})
 }
 
-// binary is what operators with two broadcast inputs and a result of the first's type share.
-type binary struct{}
+// pairwise is what operators with two broadcast inputs and a result of the first's type share.
+type pairwise struct{}
 
 // Infer gives the broadcast type; both inputs must have the same element type.
-func (binary) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+func (pairwise) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 2, 2); err != nil {
 		return nil, err
 	}
