@@ -2,8 +2,8 @@ package kernels
 
 // floatSet is the float kernels of a set.
 type floatSet struct {
-	gemm  func(s *Set, g *GemmF32)
-	tiles gemmKernels
+	gemm func(s *Set, g *GemmF32)
+	machine
 }
 
 var floatGeneric = floatSet{gemm: gemmGeneric}

@@ -2,7 +2,12 @@
 
 package kernels
 
+// machine is what the drivers of the assembly need of a set.
+type machine struct {
+	tiles gemmKernels
+}
+
 var (
-	floatAVX2   = floatSet{gemm: gemmAsm, tiles: gemmAVX2}
-	floatAVX512 = floatSet{gemm: gemmAsm, tiles: gemmAVX512}
+	floatAVX2   = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX2}}
+	floatAVX512 = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX512}}
 )
