@@ -1,0 +1,157 @@
+// Package formats knows the model file formats: it finds the one that a file is in, loads it into a graph and saves a
+// graph by the extension of its path. The formats themselves are packages below this one that register in init.
+package formats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+// File is a loaded model. Constants of Graph may alias the mapped file until Close.
+type File struct {
+	Graph    *graph.Graph
+	Format   string   // name of the format, such as "ONNX"
+	Bytes    int64    // size of the model with its external data
+	Warnings []string // what the graph does not hold as the file did
+	closers  []io.Closer
+}
+
+// Hold makes Close close c too.
+func (f *File) Hold(c io.Closer) { f.closers = append(f.closers, c) }
+
+// Close unmaps the file. Constants that alias it are invalid afterwards. It may be called twice.
+func (f *File) Close() error {
+	var errs []error
+	for _, c := range f.closers {
+		errs = append(errs, c.Close())
+	}
+	f.closers = nil
+	return errors.Join(errs...)
+}
+
+// Format reads and writes one kind of model file. Save is nil for formats that are only read.
+type Format struct {
+	Name   string
+	Exts   []string // lower case, with the dot; the first is the usual one
+	Detect func(path string, head []byte) bool
+	Load   func(path string) (*File, error)
+	Save   func(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error)
+}
+
+var registered []Format
+
+// Register makes a format known. Formats are asked in order of registration.
+func Register(f Format) { registered = append(registered, f) }
+
+// headSize is how much of a file Detect may look at.
+const headSize = 4096
+
+// Detect finds the format of a file or directory by its extension and first bytes.
+func Detect(path string) (*Format, error) {
+	head, err := readHead(path)
+	if err != nil {
+		return nil, err
+	}
+	ext := strings.ToLower(filepath.Ext(path))
+	for _, byExt := range []bool{true, false} { // a fitting extension wins over looks
+		for i := range registered {
+			f := &registered[i]
+			if f.hasExt(ext) == byExt && f.Detect(path, head) {
+				return f, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s: not a model in a known format (%s)", path, strings.Join(Names(), ", "))
+}
+
+func readHead(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.IsDir() {
+		return nil, err
+	}
+	head := make([]byte, headSize)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	return head[:n], nil
+}
+
+func (f *Format) hasExt(ext string) bool {
+	for _, e := range f.Exts {
+		if e == ext {
+			return true
+		}
+	}
+	return false
+}
+
+// Names lists the registered formats.
+func Names() []string {
+	var out []string
+	for _, f := range registered {
+		out = append(out, f.Name)
+	}
+	return out
+}
+
+// Load reads a model in whatever format it is. Damage is a *SyntaxError, a node that cannot be right a
+// *graph.OpError. The caller closes the File once nothing uses its constants.
+func Load(path string) (*File, error) {
+	f, err := Detect(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Load(path)
+}
+
+// Save writes g in the format that path's extension names. The file appears whole or not at all: see Atomic. The
+// warnings say what differs from the model that was loaded.
+func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error) {
+	ext := strings.ToLower(filepath.Ext(path))
+	var known []string
+	for i := range registered {
+		f := &registered[i]
+		if f.Save == nil {
+			continue
+		}
+		if f.hasExt(ext) {
+			return f.Save(ctx, g, path)
+		}
+		known = append(known, f.Exts...)
+	}
+	return nil, fmt.Errorf("%s: cannot write %q files (known: %s)", path, ext, strings.Join(known, ", "))
+}
+
+// SyntaxError is damage in a model file. Offset counts bytes from the start of the file at Path; -1: no single place.
+type SyntaxError struct {
+	Format string
+	Path   string
+	Offset int64
+	Err    error
+}
+
+func (e *SyntaxError) Error() string {
+	place := e.Format
+	if e.Path != "" {
+		place = e.Path + ": " + place
+	}
+	if e.Offset >= 0 {
+		return fmt.Sprintf("%s: at byte %d: %v", place, e.Offset, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", place, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *SyntaxError) Unwrap() error { return e.Err }
