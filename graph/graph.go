@@ -171,8 +171,9 @@ func (f Fact) ConstInts() ([]int, bool) {
 	return out, true
 }
 
-// Present tells whether the fact belongs to an input that is given: an omitted one has the zero Fact.
-func (f Fact) Present() bool { return f.DType != tensor.Undefined }
+// Present tells whether the fact belongs to an input that is given: an omitted one has the zero Fact, one of unknown
+// type is unranked.
+func (f Fact) Present() bool { return f.DType != tensor.Undefined || f.Unranked }
 
 // NewConst makes a constant value.
 func NewConst(name string, t *tensor.Tensor) *Value { return &Value{Name: name, Fact: FactOf(t)} }
