@@ -23,7 +23,7 @@ type dwRow struct {
 	scale           unsafe.Pointer
 	y               unsafe.Pointer
 	ldy             int
-	mask            uint64 // channels, for the kernel of 16
+	mask            uint64 // channels there are
 	c               *dwConst
 	zero, low, flip int32
 	max             float32
@@ -34,7 +34,8 @@ type dwRow struct {
 type dwConst struct {
 	bias  [64]int32
 	scale [64]float32
-	rest  [256]byte
+	flip  [64]byte
+	_     [192]byte
 }
 
 // dwCall is what one call needs besides its arguments.
@@ -45,7 +46,7 @@ type dwCall struct {
 
 var dwCalls = sync.Pool{New: func() any { return &dwCall{row: dwRow{c: new(dwConst)}} }}
 
-func newDWCall(d *DepthwiseU8S8, tapOrder []int) *dwCall {
+func newDWCall(d *DepthwiseU8S8, group int) *dwCall {
 	c := dwCalls.Get().(*dwCall)
 	r := &c.row
 	r.step, r.n, r.ldy = d.Step, d.N, d.LDY
@@ -55,8 +56,8 @@ func newDWCall(d *DepthwiseU8S8, tapOrder []int) *dwCall {
 		r.zero, r.low, r.flip = d.Zero+128, d.Lo+128, 128
 	}
 	c.taps = c.taps[:0]
-	for _, t := range tapOrder {
-		c.taps = append(c.taps, d.Taps[max(t, 0)])
+	for k := range tapSlots(len(d.Taps), group) {
+		c.taps = append(c.taps, d.Taps[max(0, tapSlot(k, len(d.Taps), group))])
 	}
 	r.taps = unsafe.Pointer(unsafe.SliceData(c.taps))
 	return c
@@ -77,75 +78,70 @@ func (r *dwRow) at(d *DepthwiseU8S8, j, w int) {
 	}
 }
 
-// tapGroups lists taps in groups of size, -1 for none. Nine taps are three columns of a 3x3 window, which stride 1 shares
-// between pixels.
-func tapGroups(taps, size int) []int {
+// tapSlot returns the tap in slot k of groups of the given size, or -1. Nine taps in fours are the three columns of a 3x3
+// window, which stride 1 shares between pixels.
+func tapSlot(k, taps, size int) int {
 	if taps == 9 && size == 4 {
-		return []int{0, 3, 6, -1, 1, 4, 7, -1, 2, 5, 8, -1}
-	}
-	order := make([]int, (taps+size-1)/size*size)
-	for i := range order {
-		order[i] = -1
-		if i < taps {
-			order[i] = i
+		if k%4 == 3 {
+			return -1
 		}
+		return k%4*3 + k/4
 	}
-	return order
+	if k >= taps {
+		return -1
+	}
+	return k
 }
 
-// dwBlock is w channels from c on. The last block of a row may overlap the one before it: both write the same bytes.
+// tapSlots is the number of slots, whole groups.
+func tapSlots(taps, size int) int { return (taps + size - 1) / size * size }
+
+// dwBlock is w channels from c on.
 type dwBlock struct{ c, w int }
 
-func dwBlocks(c int) []dwBlock {
-	var blocks []dwBlock
-	at := 0
-	for ; c-at >= 64; at += 64 {
-		blocks = append(blocks, dwBlock{at, 64})
+// dwBlockAt returns the block that computes channel at and those after it. The last block of a row may begin earlier and
+// overlap the one before it: both write the same bytes. Only the first can have more channels than there are.
+func dwBlockAt(at, c int) dwBlock {
+	w := 16
+	for w < c-at && w < 64 {
+		w *= 2
 	}
-	if rest := c - at; rest > 48 && at > 0 {
-		return append(blocks, dwBlock{c - 64, 64})
+	if at+w <= c {
+		return dwBlock{at, w}
 	}
-	if c-at >= 32 {
-		blocks = append(blocks, dwBlock{at, 32})
-		at += 32
-	}
-	switch rest := c - at; {
-	case rest > 16 && at > 0:
-		blocks = append(blocks, dwBlock{c - 32, 32})
-	case rest > 16:
-		blocks = append(blocks, dwBlock{0, 16}, dwBlock{c - 16, 16})
-	case rest > 0:
-		blocks = append(blocks, dwBlock{max(0, c-16), 16})
-	}
-	return blocks
+	return dwBlock{max(0, c-w), w}
 }
+
+func (b dwBlock) end() int { return b.c + b.w }
 
 func packedDepthwiseVNNI(taps, c int) int {
 	n := 0
-	for _, b := range dwBlocks(c) {
-		n += b.w
+	for at := 0; at < c; {
+		b := dwBlockAt(at, c)
+		n, at = n+b.w, b.end()
 	}
-	return n * len(tapGroups(taps, 4))
+	return n * tapSlots(taps, 4)
 }
 
-// packDepthwiseVNNI writes for each block [group][vector q][lane l][i][tap], channel 16l+4q+i.
+// packDepthwiseVNNI writes for each block [group][vector q][lane l][i][slot], channel 16l+4q+i.
 func packDepthwiseVNNI(dst, src []int8, taps, c int) {
-	order := tapGroups(taps, 4)
-	for _, b := range dwBlocks(c) {
+	slots := tapSlots(taps, 4)
+	for at := 0; at < c; {
+		b := dwBlockAt(at, c)
 		for j := range min(b.w, c-b.c) {
 			l, q, i := j/16, j/4%4, j%4
-			for k, t := range order {
-				if t >= 0 {
+			for k := range slots {
+				if t := tapSlot(k, taps, 4); t >= 0 {
 					dst[((k/4*4+q)*b.w/4+l*4+i)*4+k%4] = src[t*c+b.c+j]
 				}
 			}
 		}
-		dst = dst[b.w*len(order):]
+		dst, at = dst[b.w*slots:], b.end()
 	}
 }
 
 func depthwiseU8S8VNNI(d *DepthwiseU8S8) {
-	call := newDWCall(d, tapGroups(len(d.Taps), 4))
+	call := newDWCall(d, 4)
 	defer call.free()
 	r := &call.row
 	r.groups = len(call.taps) / 4
@@ -157,12 +153,13 @@ func depthwiseU8S8VNNI(d *DepthwiseU8S8) {
 	if d.shared() {
 		kernels = &dw3x3VNNI
 	}
+	r.mask = 1<<min(64, d.C) - 1
 	w := 0
-	for _, b := range dwBlocks(d.C) {
-		r.mask = 1<<min(16, d.C) - 1
+	for at := 0; at < d.C; {
+		b := dwBlockAt(at, d.C)
 		r.at(d, b.c, w)
 		kernels[b.w/32](r)
-		w += b.w * len(call.taps)
+		w, at = w+b.w*len(call.taps), b.end()
 	}
 }
 
@@ -191,7 +188,7 @@ func packedDepthwiseAVX2(taps, c int) int {
 	if c < dwWidthAVX2 {
 		return taps * c
 	}
-	return (c + dwWidthAVX2 - 1) / dwWidthAVX2 * dwWidthAVX2 * len(tapGroups(taps, 2)) * 2
+	return (c + dwWidthAVX2 - 1) / dwWidthAVX2 * dwWidthAVX2 * tapSlots(taps, 2) * 2
 }
 
 // packDepthwiseAVX2 writes int16 for each block of 16 channels, [pair of taps][half][8][tap]; a half holds channels 0-3 and
@@ -201,20 +198,20 @@ func packDepthwiseAVX2(dst, src []int8, taps, c int) {
 		copy(dst, src)
 		return
 	}
-	order := tapGroups(taps, 2)
+	slots := tapSlots(taps, 2)
 	for at := 0; at < c; at += dwWidthAVX2 {
 		first := min(at, c-dwWidthAVX2)
 		for j := range dwWidthAVX2 {
 			half, i := j/4%2, j/8*4+j%4
-			for k, t := range order {
-				if t >= 0 {
+			for k := range slots {
+				if t := tapSlot(k, taps, 2); t >= 0 {
 					w := src[t*c+first+j]
 					p := 2 * (((k/2*2+half)*8+i)*2 + k%2)
 					dst[p], dst[p+1] = w, w>>7
 				}
 			}
 		}
-		dst = dst[dwWidthAVX2*2*len(order):]
+		dst = dst[dwWidthAVX2*2*slots:]
 	}
 }
 
@@ -223,7 +220,7 @@ func depthwiseU8S8AVX2(d *DepthwiseU8S8) {
 		depthwiseU8S8Generic(d)
 		return
 	}
-	call := newDWCall(d, tapGroups(len(d.Taps), 2))
+	call := newDWCall(d, 2)
 	defer call.free()
 	r := &call.row
 	r.groups = len(call.taps) / 2

@@ -13,7 +13,7 @@ const (
 	dX, dStep, dN, dTaps, dGroups, dW = 0, 8, 16, 24, 32, 40
 	dBias, dScale, dY, dLDY, dMask    = 48, 56, 64, 72, 80
 	dConst, dZero, dLow, dFlip, dMax  = 88, 96, 100, 104, 108
-	cBias, cScale, cZero, cLow, cFlip = 0, 256, 512, 576, 640
+	cBias, cScale, cFlip              = 0, 256, 512
 )
 
 func depthwiseFile() {
@@ -28,9 +28,10 @@ func depthwiseFile() {
 // that one VPDPBUSD does w products; unpacking bytes, then words, makes four of them from four taps' bytes. Vector q holds
 // in its 128-bit lane l the channels 16l+4q to 16l+4q+3, and two packs bring the sums back into order.
 type dwVNNI struct {
-	w       int
-	row, cn reg.Register
-	y, ldy  reg.GPVirtual
+	w              int
+	row, cn        reg.Register
+	y, ldy         reg.GPVirtual
+	max, zero, low reg.VecPhysical
 }
 
 // vec is register i in the width of w bytes.
@@ -52,14 +53,8 @@ func (d *dwVNNI) vecs(from, n int) []reg.VecPhysical {
 	return v
 }
 
-// load reads the bytes of w channels; the narrowest kernel reads fewer under a mask.
-func (d *dwVNNI) load(m Mem, v reg.VecPhysical) {
-	if d.w == 16 {
-		VMOVDQU8_Z(m, reg.K1, v)
-		return
-	}
-	VMOVDQU64(m, v)
-}
+// load reads the bytes of w channels, or fewer under the mask.
+func (d *dwVNNI) load(m Mem, v reg.VecPhysical) { VMOVDQU8_Z(m, reg.K1, v) }
 
 func newDW(name string, w int) *dwVNNI {
 	TEXT(fmt.Sprintf("%s%d", name, w), NOSPLIT, "func(d *byte)")
@@ -73,10 +68,6 @@ func newDW(name string, w int) *dwVNNI {
 	MOVQ(Mem{Base: d.row, Disp: dLDY}, d.ldy)
 	KMOVQ(Mem{Base: d.row, Disp: dMask}, reg.K1)
 	v := d.vec(0)
-	VPBROADCASTW(Mem{Base: d.row, Disp: dZero}, v)
-	VMOVDQU64(v, Mem{Base: cn, Disp: cZero})
-	VPBROADCASTB(Mem{Base: d.row, Disp: dLow}, v)
-	VMOVDQU64(v, Mem{Base: cn, Disp: cLow})
 	VPBROADCASTB(Mem{Base: d.row, Disp: dFlip}, v)
 	VMOVDQU64(v, Mem{Base: cn, Disp: cFlip})
 	for i := range 4 {
@@ -99,28 +90,23 @@ func newDW(name string, w int) *dwVNNI {
 	return d
 }
 
-// param loads w dwords from p into vectors 0 to 3, in their order: a transposition of 128-bit lanes.
+// param loads w dwords from p, under the mask, into vectors 0 to 3, in their order: a transposition of 128-bit lanes.
 func (d *dwVNNI) param(p reg.GPVirtual) {
+	n, t := d.vecs(4, 4), d.vecs(8, 4)
+	if d.w == 16 {
+		n = d.vecs(0, 4)
+	}
+	for i := range 4 {
+		KSHIFTRQ(Imm(uint64(d.w/4*i)), reg.K1, reg.K2)
+		VMOVDQU32_Z(Mem{Base: p, Disp: d.w * i}, reg.K2, n[i])
+	}
 	switch d.w {
-	case 16:
-		for q := range 4 {
-			KSHIFTRW(Imm(uint64(4*q)), reg.K1, reg.K2)
-			VMOVDQU32_Z(Mem{Base: p, Disp: 16 * q}, reg.K2, d.vec(q))
-		}
 	case 32:
-		n := d.vecs(4, 4)
-		for i := range 4 {
-			VMOVDQU64(Mem{Base: p, Disp: 32 * i}, n[i])
-		}
 		for i := range 2 {
 			VSHUFI32X4(Imm(0), n[2+i], n[i], d.vec(2*i))
 			VSHUFI32X4(Imm(3), n[2+i], n[i], d.vec(2*i+1))
 		}
 	case 64:
-		n, t := d.vecs(4, 4), d.vecs(8, 4)
-		for i := range 4 {
-			VMOVDQU64(Mem{Base: p, Disp: 64 * i}, n[i])
-		}
 		for i := range 2 {
 			VSHUFI32X4(U8(0x44), n[2*i+1], n[2*i], t[2*i])
 			VSHUFI32X4(U8(0xee), n[2*i+1], n[2*i], t[2*i+1])
@@ -150,27 +136,38 @@ func (d *dwVNNI) bias(acc []reg.VecPhysical) {
 	}
 }
 
-// finish requantises a pixel's sums and stores its bytes; then y is the next pixel.
-func (d *dwVNNI) finish(acc []reg.VecPhysical) {
-	for q, z := range acc {
-		VCVTDQ2PS(z, z)
-		VMULPS(Mem{Base: d.cn, Disp: cScale + d.w*q}, z, z)
-		VMINPS_BCST(Mem{Base: d.row, Disp: dMax}, z, z)
-		VCVTPS2DQ(z, z)
+// keep loads the constants of finishSteps into three vectors from i on.
+func (d *dwVNNI) keep(i int) {
+	d.max, d.zero, d.low = d.vec(i), d.vec(i+1), d.vec(i+2)
+	VBROADCASTSS(Mem{Base: d.row, Disp: dMax}, d.max)
+	VPBROADCASTW(Mem{Base: d.row, Disp: dZero}, d.zero)
+	VPBROADCASTB(Mem{Base: d.row, Disp: dLow}, d.low)
+}
+
+// finishSteps requantises a pixel's sums and stores its bytes; then y is the next pixel.
+func (d *dwVNNI) finishSteps(acc []reg.VecPhysical) []func() {
+	steps := make([]func(), 0, 24)
+	each := func(f func(q int, z reg.VecPhysical)) {
+		for q, z := range acc {
+			steps = append(steps, func() { f(q, z) })
+		}
 	}
-	VPACKSSDW(acc[1], acc[0], acc[0])
-	VPACKSSDW(acc[3], acc[2], acc[2])
-	VPADDSW(Mem{Base: d.cn, Disp: cZero}, acc[0], acc[0])
-	VPADDSW(Mem{Base: d.cn, Disp: cZero}, acc[2], acc[2])
-	VPACKUSWB(acc[2], acc[0], acc[0])
-	VPMAXUB(Mem{Base: d.cn, Disp: cLow}, acc[0], acc[0])
-	VPXORD(Mem{Base: d.cn, Disp: cFlip}, acc[0], acc[0])
-	if d.w == 16 {
-		VMOVDQU8(acc[0], reg.K1, Mem{Base: d.y})
-	} else {
-		VMOVDQU64(acc[0], Mem{Base: d.y})
-	}
-	ADDQ(d.ldy, d.y)
+	each(func(_ int, z reg.VecPhysical) { VCVTDQ2PS(z, z) })
+	each(func(q int, z reg.VecPhysical) { VMULPS(Mem{Base: d.cn, Disp: cScale + d.w*q}, z, z) })
+	each(func(_ int, z reg.VecPhysical) { VMINPS(d.max, z, z) })
+	each(func(_ int, z reg.VecPhysical) { VCVTPS2DQ(z, z) })
+	return append(steps,
+		func() { VPACKSSDW(acc[1], acc[0], acc[0]) },
+		func() { VPACKSSDW(acc[3], acc[2], acc[2]) },
+		func() { VPADDSW(d.zero, acc[0], acc[0]) },
+		func() { VPADDSW(d.zero, acc[2], acc[2]) },
+		func() { VPACKUSWB(acc[2], acc[0], acc[0]) },
+		func() { VPMAXUB(d.low, acc[0], acc[0]) },
+		func() { VPXORD(Mem{Base: d.cn, Disp: cFlip}, acc[0], acc[0]) },
+		func() {
+			VMOVDQU8(acc[0], reg.K1, Mem{Base: d.y})
+			ADDQ(d.ldy, d.y)
+		})
 }
 
 // depthwise3x3 is 3x3 with stride 1: a dword holds a column of three taps and a zero weight, and each interleaved column
@@ -187,40 +184,84 @@ func depthwise3x3(w int) {
 		MOVQ(Mem{Base: taps, Disp: 8 * i}, r)
 		ADDQ(x, r)
 	}
-	weights, ring, acc, t := d.vecs(0, 12), d.vecs(12, 12), d.vecs(24, 4), d.vecs(28, 4)
+	weights, sums, t := d.vecs(0, 12), d.vecs(12, 12), d.vecs(24, 5)
+	d.keep(29)
 	wp := GP64()
 	MOVQ(Mem{Base: d.row, Disp: dW}, wp)
 	for i, v := range weights {
 		VMOVDQU64(Mem{Base: wp, Disp: d.w * i}, v)
 	}
+	set := func(i int) []reg.VecPhysical { return sums[i%3*4 : i%3*4+4] }
+	// column reads column i while it finishes pixel i-3, whose sums it then reuses for pixel i, and adds the column to the
+	// pixels that it is the first, middle and last column of.
 	column := func(i int) {
-		for r := range rows {
-			d.load(Mem{Base: rows[r]}, t[r])
-			ADDQ(step, rows[r])
+		var finish []func()
+		if i >= 3 {
+			finish = d.finishSteps(set(i))
 		}
-		d.interleave([]reg.VecPhysical{t[0], t[1], t[2], t[2]}, ring[4*i:4*i+4], t[3])
-	}
-	column(0)
-	column(1)
-	Label("pixel")
-	for i := range 3 {
-		column((i + 2) % 3)
-		d.bias(acc)
-		for kx := range 3 {
-			for q := range 4 {
-				vpdpbusd(weights[4*kx+q], ring[(i+kx)%3*4+q], acc[q])
+		col := d.column(rows, step, t)
+		weave(col.steps, finish)
+		d.bias(set(i))
+		for kx := min(i, 2); kx >= 0; kx-- {
+			for q, acc := range set(i + 3 - kx) {
+				vpdpbusd(weights[4*kx+q], col.dwords[q], acc)
 			}
 		}
-		d.finish(acc)
+	}
+	for i := range 3 {
+		column(i)
+	}
+	Label("pixel")
+	for i := range 3 {
 		DECQ(n)
-		if i < 2 {
-			JE(LabelRef("done"))
+		JE(LabelRef(fmt.Sprintf("done%d", i)))
+		column(3 + i)
+	}
+	JMP(LabelRef("pixel"))
+	for i := range 3 {
+		Label(fmt.Sprintf("done%d", i))
+		weave(d.finishSteps(set(i)), nil)
+		VZEROUPPER()
+		RET()
+	}
+}
+
+// weave emits a and b by turns, in proportion.
+func weave(a, b []func()) {
+	done := 0
+	for i, f := range a {
+		f()
+		for ; done < len(b)*(i+1)/len(a); done++ {
+			b[done]()
 		}
 	}
-	JNE(LabelRef("pixel"))
-	Label("done")
-	VZEROUPPER()
-	RET()
+}
+
+type dwColumn struct {
+	steps  []func()
+	dwords []reg.VecPhysical
+}
+
+// column makes dwords of the three taps at rows, the last one twice, through all five vectors of t.
+func (d *dwVNNI) column(rows []reg.GPVirtual, step reg.GPVirtual, t []reg.VecPhysical) dwColumn {
+	var c dwColumn
+	for r := range rows {
+		c.steps = append(c.steps, func() {
+			d.load(Mem{Base: rows[r]}, t[r])
+			ADDQ(step, rows[r])
+		})
+	}
+	c.steps = append(c.steps,
+		func() { VPUNPCKLBW(t[1], t[0], t[3]) },
+		func() { VPUNPCKHBW(t[1], t[0], t[0]) },
+		func() { VPUNPCKLBW(t[2], t[2], t[1]) },
+		func() { VPUNPCKHBW(t[2], t[2], t[2]) },
+		func() { VPUNPCKLWD(t[1], t[3], t[4]) },
+		func() { VPUNPCKHWD(t[1], t[3], t[3]) },
+		func() { VPUNPCKLWD(t[2], t[0], t[1]) },
+		func() { VPUNPCKHWD(t[2], t[0], t[0]) })
+	c.dwords = []reg.VecPhysical{t[4], t[3], t[1], t[0]}
+	return c
 }
 
 // depthwiseTaps takes any taps, four at a time, and two pixels at once as long as there are two.
@@ -230,6 +271,7 @@ func depthwiseTaps(w int) {
 	MOVQ(Mem{Base: d.row, Disp: dN}, n)
 	MOVQ(Mem{Base: d.row, Disp: dStep}, step)
 	MOVQ(Mem{Base: d.row, Disp: dX}, x)
+	d.keep(29)
 	Label("pair")
 	CMPQ(n, Imm(2))
 	JL(LabelRef("last"))
@@ -255,8 +297,8 @@ func (d *dwVNNI) pixels(p int, x, step reg.GPVirtual) {
 	LEAQ(Mem{Base: x, Index: step, Scale: 1}, next)
 	acc := [][]reg.VecPhysical{d.vecs(0, 4), d.vecs(4, 4)}
 	t := [][]reg.VecPhysical{d.vecs(8, 5), d.vecs(13, 5)}
-	col := [][]reg.VecPhysical{d.vecs(18, 4), d.vecs(22, 4)}
-	weights := d.vecs(26, 4)
+	col := d.vecs(18, 4)
+	weights := d.vecs(22, 4)
 	base := []reg.GPVirtual{x, next}
 	for i := range p {
 		d.bias(acc[i])
@@ -270,9 +312,9 @@ func (d *dwVNNI) pixels(p int, x, step reg.GPVirtual) {
 		VMOVDQU64(Mem{Base: wp, Disp: d.w * j}, weights[j])
 	}
 	for i := range p {
-		d.interleave(t[i], col[i], t[i][4])
+		d.interleave(t[i], col, t[i][4])
 		for q := range 4 {
-			vpdpbusd(weights[q], col[i][q], acc[i][q])
+			vpdpbusd(weights[q], col[q], acc[i][q])
 		}
 	}
 	ADDQ(Imm(32), taps)
@@ -280,7 +322,7 @@ func (d *dwVNNI) pixels(p int, x, step reg.GPVirtual) {
 	DECQ(g)
 	JNE(LabelRef(group))
 	for i := range p {
-		d.finish(acc[i])
+		weave(d.finishSteps(acc[i]), nil)
 		ADDQ(step, x)
 	}
 }
