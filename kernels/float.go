@@ -4,6 +4,7 @@ package kernels
 type floatSet struct {
 	gemm func(s *Set, g *GemmF32)
 	machine
+	vectorTable
 }
 
-var floatGeneric = floatSet{gemm: gemmGeneric}
+var floatGeneric = floatSet{gemm: gemmGeneric, vectorTable: vectorGeneric}

@@ -8,6 +8,6 @@ type machine struct {
 }
 
 var (
-	floatAVX2   = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX2}}
-	floatAVX512 = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX512}}
+	floatAVX2   = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX2}, vectorTable: vectorAVX2}
+	floatAVX512 = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX512}, vectorTable: vectorAVX512}
 )
