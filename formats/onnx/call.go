@@ -104,7 +104,22 @@ func (c *call) emit(n *graph.Node, domain, op string, attrs []graph.Attr) error 
 	if c.l.unsorted { // types are inferred once the nodes are in order
 		return nil
 	}
-	return graph.InferNode(n)
+	err = graph.InferNode(n)
+	if err != nil && !certain(n) {
+		c.l.note("%v (its inputs are of unknown type, so it is kept as it is)", err)
+		return nil
+	}
+	return err
+}
+
+// certain tells whether inference knew enough of the inputs to be believed.
+func certain(n *graph.Node) bool {
+	for _, v := range n.In {
+		if v != nil && v.DType == tensor.Undefined {
+			return false
+		}
+	}
+	return true
 }
 
 // add emits a node with one output ahead of this one and returns the output.
