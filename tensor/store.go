@@ -72,6 +72,12 @@ func fillInt[D ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32, T 
 }
 
 func fillUint64[T number](dst []uint64, v []T) {
+	if ints, ok := any(v).([]int64); ok {
+		for i, x := range ints {
+			dst[i] = uint64(x)
+		}
+		return
+	}
 	for i, x := range v {
 		if f := float64(x); f >= 1<<63 {
 			dst[i] = uint64(f)
@@ -154,6 +160,9 @@ func ToFloat8(x float32, d DType, saturate bool) byte {
 func roundFloat8(a float64, f f8) int {
 	if math.IsInf(a, 0) {
 		return 1 << 8
+	}
+	if a == 0 {
+		return 0
 	}
 	_, e := math.Frexp(a) // a = m * 2^e, m in [0.5, 1)
 	exp := max(e-1+f.bias, 1)
