@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -179,14 +180,14 @@ type quantData struct{}
 // Quant tells that the operator has an integer twin.
 func (quantData) Quant() graph.Quant { return graph.Quant{} }
 
-// zipInts follows a binary operator on small integer tensors.
+// zipInts follows a binary operator on small tensors of int32 or int64, as long as no number can leave the type.
 func zipInts(in []graph.Fact, f func(a, b graph.Dim) graph.Dim) []graph.Dim {
-	if len(in) != 2 || !in[0].DType.IsInt() {
+	if len(in) != 2 || in[0].DType != tensor.Int64 && in[0].DType != tensor.Int32 {
 		return nil
 	}
 	a, ok := in[0].Elements()
 	b, ok2 := in[1].Elements()
-	if !ok || !ok2 || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
+	if !ok || !ok2 || len(a) != len(b) && len(a) != 1 && len(b) != 1 || !fits32(a) || !fits32(b) {
 		return nil
 	}
 	n := len(a)
@@ -197,7 +198,20 @@ func zipInts(in []graph.Fact, f func(a, b graph.Dim) graph.Dim) []graph.Dim {
 	for i := range r {
 		r[i] = f(a[min(i, len(a)-1)], b[min(i, len(b)-1)])
 	}
+	if in[0].DType == tensor.Int32 && !fits32(r) {
+		return nil
+	}
 	return r
+}
+
+// fits32 tells whether int32 can hold all the numbers.
+func fits32(elems []graph.Dim) bool {
+	for _, d := range elems {
+		if n, ok := d.Value(); ok && n > math.MaxInt32 {
+			return false
+		}
+	}
+	return true
 }
 
 // numbers gives two dimensions as numbers, if they are.

@@ -1,0 +1,57 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() { graph.Register("", 11, Clip{}) }
+
+// Clip is min(max, max(x, min)); inputs 1 and 2 are the scalars min and max, either may be omitted.
+type Clip struct{ quantData }
+
+// Infer gives the type of the input.
+func (Clip) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 1, 3); err != nil {
+		return nil, err
+	}
+	for i, f := range in {
+		if f.Present() && f.DType != in[0].DType {
+			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, f.DType, in[0].DType)
+		}
+	}
+	return []graph.Type{in[0].Type}, nil
+}
+
+// Run computes the reference result; NaN stays NaN.
+func (Clip) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	low, high := (*tensor.Tensor)(nil), (*tensor.Tensor)(nil)
+	if len(in) > 1 {
+		low = in[1]
+	}
+	if len(in) > 2 {
+		high = in[2]
+	}
+	for _, t := range []*tensor.Tensor{low, high} {
+		if t != nil && (t.Len() != 1 || t.DType != in[0].DType) {
+			return fmt.Errorf("a bound is %s, want a scalar %s", graph.TypeOf(t), in[0].DType)
+		}
+	}
+	return arith1{
+		i: clamp(low, high, tensor.Ints, [2]int64{math.MinInt64, math.MaxInt64}),
+		u: clamp(low, high, uints, [2]uint64{0, math.MaxUint64}),
+		f: clamp(low, high, tensor.Doubles, [2]float64{math.Inf(-1), math.Inf(1)}),
+	}.run(x, in, out)
+}
+
+func clamp[T word](low, high *tensor.Tensor, load func(*tensor.Tensor) []T, bounds [2]T) func(T) T {
+	for i, t := range []*tensor.Tensor{low, high} {
+		if t != nil {
+			bounds[i] = load(t)[0]
+		}
+	}
+	return func(v T) T { return min(bounds[1], max(v, bounds[0])) }
+}

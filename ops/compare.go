@@ -1,0 +1,158 @@
+package ops
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() {
+	graph.Register("", 11, Equal{})
+	graph.Register("", 9, Greater{}, Less{}, IsNaN{})
+	graph.Register("", 12, GreaterOrEqual{}, LessOrEqual{})
+	graph.Register("", 10, IsInf{})
+}
+
+// predicate is what operators with two broadcast inputs of one type and a Bool result share.
+type predicate struct{}
+
+// Infer gives the broadcast type; both inputs must have the same element type.
+func (predicate) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := sameType(in); err != nil {
+		return nil, err
+	}
+	t, err := broadcastType(tensor.Bool, in...)
+	return []graph.Type{t}, err
+}
+
+// comparison is a relation in each number system.
+type comparison struct {
+	i func(a, b int64) bool
+	u func(a, b uint64) bool
+	f func(a, b float64) bool
+	s func(a, b string) bool
+}
+
+func (c comparison) run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	a, b := in[0], in[1]
+	if a.DType != b.DType {
+		return fmt.Errorf("cannot compare %s with %s", a.DType, b.DType)
+	}
+	shape, err := broadcastShape(a.Shape, b.Shape)
+	if err != nil {
+		return err
+	}
+	o := tensor.View[bool](x.Make(out[0], tensor.Bool, shape...))
+	s := zipShape{shape, a.Shape, b.Shape}
+	switch {
+	case a.DType == tensor.String && c.s != nil:
+		zip(o, a.Strings, b.Strings, s, c.s)
+	case a.IsFloat():
+		zip(o, tensor.Doubles(a), tensor.Doubles(b), s, c.f)
+	case a.DType == tensor.Bool || a.IsSigned():
+		zip(o, tensor.Ints(a), tensor.Ints(b), s, c.i)
+	case a.IsInt():
+		zip(o, uints(a), uints(b), s, c.u)
+	default:
+		return noArithmetic(a.DType)
+	}
+	return nil
+}
+
+func isEqual[T comparable](a, b T) bool        { return a == b }
+func isLess[T cmp.Ordered](a, b T) bool        { return a < b }
+func isMore[T cmp.Ordered](a, b T) bool        { return a > b }
+func isLessEqual[T cmp.Ordered](a, b T) bool   { return a <= b }
+func isMoreOrEqual[T cmp.Ordered](a, b T) bool { return a >= b }
+
+// Equal is a == b, for strings too.
+type Equal struct{ predicate }
+
+// Run computes the reference result.
+func (Equal) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return comparison{isEqual[int64], isEqual[uint64], isEqual[float64], isEqual[string]}.run(x, in, out)
+}
+
+// Less is a < b.
+type Less struct{ predicate }
+
+// Run computes the reference result.
+func (Less) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return comparison{isLess[int64], isLess[uint64], isLess[float64], nil}.run(x, in, out)
+}
+
+// LessOrEqual is a <= b.
+type LessOrEqual struct{ predicate }
+
+// Run computes the reference result.
+func (LessOrEqual) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return comparison{isLessEqual[int64], isLessEqual[uint64], isLessEqual[float64], nil}.run(x, in, out)
+}
+
+// Greater is a > b.
+type Greater struct{ predicate }
+
+// Run computes the reference result.
+func (Greater) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return comparison{isMore[int64], isMore[uint64], isMore[float64], nil}.run(x, in, out)
+}
+
+// GreaterOrEqual is a >= b.
+type GreaterOrEqual struct{ predicate }
+
+// Run computes the reference result.
+func (GreaterOrEqual) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return comparison{isMoreOrEqual[int64], isMoreOrEqual[uint64], isMoreOrEqual[float64], nil}.run(x, in, out)
+}
+
+// test is what operators that ask something of each element share.
+type test struct{}
+
+// Infer gives Bool of the input's shape.
+func (test) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	t := in[0].Type
+	t.DType = tensor.Bool
+	return []graph.Type{t}, nil
+}
+
+func ask(x *graph.Exec, in, out *tensor.Tensor, f func(float64) bool) error {
+	if !in.IsFloat() {
+		return noArithmetic(in.DType)
+	}
+	o := tensor.View[bool](x.Make(out, tensor.Bool, in.Shape...))
+	for i, v := range tensor.Doubles(in) {
+		o[i] = f(v)
+	}
+	return nil
+}
+
+// IsNaN tells which elements are not a number.
+type IsNaN struct{ test }
+
+// Run computes the reference result.
+func (IsNaN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return ask(x, in[0], out[0], math.IsNaN)
+}
+
+// IsInf tells which elements are infinite, of the signs asked for.
+type IsInf struct {
+	Negative bool `attr:"detect_negative" default:"1"`
+	Positive bool `attr:"detect_positive" default:"1"`
+	test
+}
+
+// Run computes the reference result.
+func (o IsInf) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return ask(x, in[0], out[0], func(v float64) bool {
+		return o.Positive && math.IsInf(v, 1) || o.Negative && math.IsInf(v, -1)
+	})
+}
