@@ -164,6 +164,9 @@ func roundFloat8(a float64, f f8) int {
 	if a == 0 {
 		return 0
 	}
+	if a == 0 {
+		return 0
+	}
 	_, e := math.Frexp(a) // a = m * 2^e, m in [0.5, 1)
 	exp := max(e-1+f.bias, 1)
 	q := int(math.RoundToEven(math.Ldexp(a, f.bias+f.mant-exp)))
