@@ -1,0 +1,129 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() { graph.Register("", 13, Expand{}, Tile{}) }
+
+// Expand broadcasts the input against a shape, in both directions.
+type Expand struct{ mover }
+
+// Infer needs to know how many dimensions are asked for.
+func (Expand) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	goal := elements(in[1])
+	if goal == nil || in[0].Unranked {
+		return []graph.Type{graph.AnyRank(in[0].DType)}, nil
+	}
+	if v, ok := in[1].ConstInts(); ok {
+		for _, n := range v {
+			if n < 0 {
+				return nil, fmt.Errorf("dimension %d in shape %v", n, v)
+			}
+		}
+	}
+	shape, err := broadcastDims(in[0].Shape, goal)
+	if err != nil {
+		return nil, err
+	}
+	return []graph.Type{graph.Of(in[0].DType, shape...)}, nil
+}
+
+// Ints repeats a single element.
+func (o Expand) Ints(in []graph.Fact) []graph.Dim { return repeatedInts(o, in) }
+
+func repeatedInts(op graph.Op, in []graph.Fact) []graph.Dim {
+	e := elements(fact(in, 0))
+	if len(e) == 0 {
+		return nil
+	}
+	t, err := op.Infer(in, 1)
+	if err != nil || t[0].Rank() != 1 {
+		return nil
+	}
+	n, ok := t[0].Shape[0].Value()
+	if !ok || n > maxElements {
+		return nil
+	}
+	out := make([]graph.Dim, n)
+	for i := range out {
+		out[i] = e[i%len(e)]
+	}
+	return out
+}
+
+// Run repeats the data.
+func (o Expand) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	shape, err := shapeOf(o, in)
+	if err != nil {
+		return err
+	}
+	dst, err := target(x, out[0], in[0].DType, shape)
+	if err != nil {
+		return err
+	}
+	dst.strided(shape, dense(shape), source(in[0]), view{step: strides(in[0].Shape, shape)})
+	dst.done()
+	return nil
+}
+
+// Tile repeats the whole input repeats[i] times along dimension i.
+type Tile struct{ mover }
+
+// Infer multiplies.
+func (Tile) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if in[0].Unranked {
+		return []graph.Type{graph.AnyRank(in[0].DType)}, nil
+	}
+	t := graph.Of(in[0].DType, make([]graph.Dim, len(in[0].Shape))...)
+	e := elements(in[1])
+	if e == nil {
+		return []graph.Type{t}, nil
+	}
+	if len(e) != len(t.Shape) {
+		return nil, fmt.Errorf("%d repeats for rank %d", len(e), len(t.Shape))
+	}
+	if v, ok := in[1].ConstInts(); ok {
+		for _, n := range v {
+			if n < 0 {
+				return nil, fmt.Errorf("repeats %v", v)
+			}
+		}
+	}
+	for i, d := range in[0].Shape {
+		t.Shape[i] = d.Mul(e[i])
+	}
+	return []graph.Type{t}, nil
+}
+
+// Ints repeats the elements.
+func (o Tile) Ints(in []graph.Fact) []graph.Dim { return repeatedInts(o, in) }
+
+// Run copies the input into every place.
+func (o Tile) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	shape, err := shapeOf(o, in)
+	if err != nil {
+		return err
+	}
+	dst, err := target(x, out[0], in[0].DType, shape)
+	if err != nil {
+		return err
+	}
+	var both, from []int // each dimension as (repeat, position)
+	step := dense(in[0].Shape).step
+	for i, r := range tensor.Ints(in[1]) {
+		both, from = append(both, int(r), in[0].Shape[i]), append(from, 0, step[i])
+	}
+	dst.strided(both, dense(both), source(in[0]), view{step: from})
+	dst.done()
+	return nil
+}

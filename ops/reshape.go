@@ -1,0 +1,169 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() {
+	graph.Register("", 14, Reshape{})
+	graph.Register("", 13, Flatten{})
+}
+
+// Reshape gives the elements another shape. In the shape input -1 stands for what is left and 0, unless AllowZero is
+// set, for the input's dimension at that place.
+type Reshape struct {
+	mover
+	AllowZero bool `attr:"allowzero"`
+}
+
+// Infer solves for -1 also when other dimensions are symbols.
+func (o Reshape) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 2, 2); err != nil {
+		return nil, err
+	}
+	if err := o.check(in[1]); err != nil {
+		return nil, err
+	}
+	goal := elements(in[1])
+	if goal == nil {
+		return []graph.Type{graph.AnyRank(in[0].DType)}, nil
+	}
+	shape := append([]graph.Dim{}, goal...)
+	left, given := graph.Fixed(1), graph.Fixed(1) // of the dimensions that are not copied
+	copied := map[int]bool{}
+	open := -1
+	for i, d := range shape {
+		switch {
+		case d.Is(0) && !o.AllowZero:
+			shape[i] = graph.Dim{}
+			if !in[0].Unranked {
+				if i >= len(in[0].Shape) {
+					return nil, fmt.Errorf("dimension %d is to be copied from an input of rank %d", i, len(in[0].Shape))
+				}
+				shape[i], copied[i] = in[0].Shape[i], true
+			}
+		case d.Known():
+			given = given.Mul(d)
+		case open < 0:
+			open = i
+		default:
+			open = len(shape)
+		}
+	}
+	if in[0].Unranked || open == len(shape) {
+		return []graph.Type{graph.Of(in[0].DType, shape...)}, nil
+	}
+	for i, d := range in[0].Shape {
+		if !copied[i] {
+			left = left.Mul(d)
+		}
+	}
+	return only(o.solve(graph.Of(in[0].DType, shape...), open, left, given))
+}
+
+// solve fills the open dimension, if there is one, and compares the sizes.
+func (o Reshape) solve(t graph.Type, open int, left, given graph.Dim) (graph.Type, error) {
+	l, lok := left.Value()
+	g, gok := given.Value()
+	bad := fmt.Errorf("%d elements do not fit the shape %s", l, t)
+	if open < 0 {
+		if lok && gok && l != g {
+			return t, bad
+		}
+		return t, nil
+	}
+	if lok && gok && (g == 0 && l != 0 || g != 0 && l%g != 0) {
+		return t, bad
+	}
+	t.Shape[open] = left.Div(given)
+	if given.Is(0) && left.Is(0) {
+		t.Shape[open] = graph.Fixed(0)
+	}
+	return t, nil
+}
+
+func (o Reshape) check(shape graph.Fact) error {
+	if shape.Unranked || shape.Const == nil {
+		return nil
+	}
+	if err := rank([]graph.Fact{shape}, 0, 1); err != nil {
+		return errors.New("the shape input must have rank 1")
+	}
+	v, ok := shape.ConstInts()
+	if !ok {
+		return fmt.Errorf("the shape is of type %s", shape.DType)
+	}
+	open, zero := 0, false
+	for _, n := range v {
+		if n < -1 {
+			return fmt.Errorf("dimension %d in shape %v", n, v)
+		}
+		if n == -1 {
+			open++
+		}
+		zero = zero || n == 0
+	}
+	if open > 1 || open == 1 && zero && o.AllowZero {
+		return fmt.Errorf("shape %v is ambiguous", v)
+	}
+	return nil
+}
+
+// Ints passes the elements on.
+func (o Reshape) Ints(in []graph.Fact) []graph.Dim { return sameInts1(o, in) }
+
+// sameInts1 follows the elements through an operator that changes the shape alone.
+func sameInts1(op graph.Op, in []graph.Fact) []graph.Dim {
+	t, err := op.Infer(in, 1)
+	if err != nil || t[0].Unranked || len(t[0].Shape) > 1 || len(in) == 0 {
+		return nil
+	}
+	return elements(in[0])
+}
+
+// Run copies the data.
+func (o Reshape) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
+
+func runReshape(op graph.Op, x *graph.Exec, in, out []*tensor.Tensor) error {
+	shape, err := shapeOf(op, in)
+	if err != nil {
+		return err
+	}
+	if n, err := tensor.CheckedSize(shape); err != nil || n != in[0].Len() {
+		return fmt.Errorf("shape %v does not hold %d elements", shape, in[0].Len())
+	}
+	copyTo(x, out[0], in[0], shape)
+	return nil
+}
+
+// Flatten makes a matrix: the dimensions before Axis, and the others.
+type Flatten struct {
+	mover
+	Axis int `attr:"axis" default:"1"`
+}
+
+// Infer gives two dimensions.
+func (o Flatten) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if in[0].Unranked {
+		return []graph.Type{graph.Of(in[0].DType, graph.Dim{}, graph.Dim{})}, nil
+	}
+	r := len(in[0].Shape)
+	a := o.Axis
+	if a < -r || a > r {
+		return nil, fmt.Errorf("axis %d is outside of rank %d", a, r)
+	}
+	if a < 0 {
+		a += r
+	}
+	return []graph.Type{graph.Of(in[0].DType, graph.SizeOf(in[0].Shape[:a]), graph.SizeOf(in[0].Shape[a:]))}, nil
+}
+
+// Run copies the data.
+func (o Flatten) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
