@@ -1,0 +1,354 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() { graph.Register("", 14, RNN{}) }
+
+// RNN is the one-layer Elman network of ONNX: Ht = f(Xt·Wᵀ + Ht-1·Rᵀ + Wb + Rb), f being Tanh unless said otherwise.
+// Inputs are X, W [dirs, hidden, input], R [dirs, hidden, hidden], B [dirs, 2·hidden], sequence_lens [batch] and
+// initial_h; outputs are Y and Y_h.
+type RNN struct{ recurrent }
+
+// Infer gives the types of Y and Y_h.
+func (o RNN) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return o.infer(in, 6, 1, 1) }
+
+// Cost counts the products with W and R.
+func (o RNN) Cost(in, _ []graph.Type) graph.Cost { return o.cost(in, 1) }
+
+// Run computes the reference result.
+func (o RNN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	s, err := o.start(in, 1)
+	if err != nil {
+		return err
+	}
+	h := s.hidden
+	rh := make([]float64, h)
+	s.run(func(d int, xw, ht, _ []float64) {
+		matVec(rh, s.r[d*h*h:], ht, s.recurrentBias(d))
+		for i := range ht {
+			ht[i] = s.act(d, 0, xw[i]+rh[i])
+		}
+	})
+	return s.finish(x, out)
+}
+
+// recurrent is what LSTM, GRU and RNN share: their attributes and the walk along the sequence. With layout 0, X is
+// [seq, batch, input], Y is [seq, dirs, batch, hidden] and states are [dirs, batch, hidden]; with layout 1 they are
+// [batch, seq, input], [batch, seq, dirs, hidden] and [batch, dirs, hidden].
+type recurrent struct {
+	ActivationAlpha []float32 `attr:"activation_alpha"`
+	ActivationBeta  []float32 `attr:"activation_beta"`
+	Activations     []string  `attr:"activations"`
+	Clip            *float32  `attr:"clip"`
+	Direction       string    `attr:"direction" default:"forward"`
+	HiddenSize      int       `attr:"hidden_size"`
+	Layout          int       `attr:"layout" default:"0"`
+}
+
+var directions = map[string]int{"forward": 1, "reverse": 1, "bidirectional": 2}
+
+func (o recurrent) check() error {
+	if directions[o.Direction] == 0 {
+		return fmt.Errorf("direction %q is none of forward, reverse, bidirectional", o.Direction)
+	}
+	if o.Layout != 0 && o.Layout != 1 {
+		return fmt.Errorf("layout %d is neither 0 nor 1", o.Layout)
+	}
+	return nil
+}
+
+// infer gives the types of Y and of the given number of states.
+func (o recurrent) infer(in []graph.Fact, most, gates, states int) ([]graph.Type, error) {
+	if err := errors.Join(want(in, 3, most), o.check()); err != nil {
+		return nil, err
+	}
+	for i := range 3 {
+		if err := rank(in, i, 3); err != nil {
+			return nil, err
+		}
+	}
+	var seq, batch, hidden graph.Dim
+	dirs := graph.Fixed(directions[o.Direction])
+	if !in[2].Unranked {
+		hidden = in[2].Shape[2]
+	}
+	if o.HiddenSize > 0 {
+		if n, ok := hidden.Value(); ok && n != o.HiddenSize {
+			return nil, fmt.Errorf("input 2: %d columns, but hidden_size is %d", n, o.HiddenSize)
+		}
+		hidden = graph.Fixed(o.HiddenSize)
+	}
+	for i := 1; i <= 2 && !in[i].Unranked; i++ {
+		if d := in[i].Shape[0]; !agree(d, dirs) {
+			return nil, fmt.Errorf("input %d: %s directions, want %s", i, d, dirs)
+		}
+		if d := in[i].Shape[1]; !agree(d, hidden.Mul(graph.Fixed(gates))) {
+			return nil, fmt.Errorf("input %d: %s rows, want %d gates of %s", i, d, gates, hidden)
+		}
+	}
+	if !in[0].Unranked {
+		seq, batch = in[0].Shape[o.Layout], in[0].Shape[1-o.Layout]
+	}
+	y, state := []graph.Dim{seq, dirs, batch, hidden}, []graph.Dim{dirs, batch, hidden}
+	if o.Layout == 1 {
+		y, state = []graph.Dim{batch, seq, dirs, hidden}, []graph.Dim{batch, dirs, hidden}
+	}
+	types := []graph.Type{graph.Of(in[0].DType, y...)}
+	for range states {
+		types = append(types, graph.Of(in[0].DType, state...))
+	}
+	return types, nil
+}
+
+// agree tells whether two dimensions can be the same size.
+func agree(a, b graph.Dim) bool {
+	m, known := a.Value()
+	n, both := b.Value()
+	return !known || !both || m == n
+}
+
+func (o recurrent) cost(in []graph.Type, gates int64) graph.Cost {
+	x, r := in[0].Shape, in[2].Shape
+	if len(x) != 3 || len(r) != 3 {
+		return graph.Cost{}
+	}
+	n := gates
+	for _, d := range []graph.Dim{x[0], x[1], r[0], r[2]} {
+		v, _ := d.Value()
+		n *= int64(v)
+	}
+	input, _ := x[2].Value()
+	hidden, _ := r[2].Value()
+	return graph.Cost{MACs: n * int64(input+hidden)}
+}
+
+// recurrence is one call of a recurrent operator, in float64.
+type recurrence struct {
+	recurrent
+	seq, batch, input, hidden, dirs, gates int
+	dtype                                  tensor.DType
+	x, w, r, bias                          []float64
+	lens                                   []int64
+	y, h, c                                []float64 // c: LSTM's cell state
+	funcs                                  []func(float64) float64
+}
+
+// start checks the shapes of X, W, R, B, sequence_lens and initial_h and widens them.
+func (o recurrent) start(in []*tensor.Tensor, gates int) (*recurrence, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	in = append(in, make([]*tensor.Tensor, 8)...)
+	x, w, r := in[0], in[1], in[2]
+	if len(x.Shape) != 3 || len(w.Shape) != 3 || len(r.Shape) != 3 {
+		return nil, fmt.Errorf("X, W and R are of ranks %d, %d, %d, want 3", len(x.Shape), len(w.Shape), len(r.Shape))
+	}
+	s := &recurrence{recurrent: o, dtype: x.DType, gates: gates, dirs: directions[o.Direction]}
+	s.seq, s.batch, s.input, s.hidden = x.Shape[o.Layout], x.Shape[1-o.Layout], x.Shape[2], r.Shape[2]
+	state := []int{s.dirs, s.batch, s.hidden}
+	if o.Layout == 1 {
+		state = []int{s.batch, s.dirs, s.hidden}
+	}
+	err := errors.Join(
+		wantShape("W", w, s.dirs, gates*s.hidden, s.input),
+		wantShape("R", r, s.dirs, gates*s.hidden, s.hidden),
+		wantShape("B", in[3], s.dirs, 2*gates*s.hidden),
+		wantShape("sequence_lens", in[4], s.batch),
+		wantShape("initial_h", in[5], state...))
+	if err != nil {
+		return nil, err
+	}
+	s.x, s.w, s.r = tensor.Doubles(x), tensor.Doubles(w), tensor.Doubles(r)
+	s.bias = make([]float64, s.dirs*2*gates*s.hidden)
+	if in[3] != nil {
+		s.bias = tensor.Doubles(in[3])
+	}
+	if in[4] != nil {
+		s.lens = tensor.Ints(in[4])
+	}
+	s.y = make([]float64, s.seq*s.dirs*s.batch*s.hidden)
+	s.h, s.c = s.state(in[5]), s.state(nil)
+	return s, s.activations()
+}
+
+// state copies an initial state; without one it is zero.
+func (s *recurrence) state(t *tensor.Tensor) []float64 {
+	v := make([]float64, s.dirs*s.batch*s.hidden)
+	if t != nil {
+		copy(v, tensor.Doubles(t))
+	}
+	return v
+}
+
+// wantShape checks the shape of an input that may be absent.
+func wantShape(name string, t *tensor.Tensor, shape ...int) error {
+	if t == nil {
+		return nil
+	}
+	ok := len(t.Shape) == len(shape)
+	for i := 0; ok && i < len(shape); i++ {
+		ok = t.Shape[i] == shape[i]
+	}
+	if !ok {
+		return fmt.Errorf("%s has shape %v, want %v", name, t.Shape, shape)
+	}
+	return nil
+}
+
+// recurrentBias is Rb of direction d, for all gates.
+func (s *recurrence) recurrentBias(d int) []float64 {
+	n := s.gates * s.hidden
+	return s.bias[(2*d+1)*n : (2*d+2)*n]
+}
+
+// act applies activation i of direction d behind the clip.
+func (s *recurrence) act(d, i int, v float64) float64 {
+	if s.Clip != nil {
+		limit := float64(*s.Clip)
+		v = min(max(v, -limit), limit)
+	}
+	return s.funcs[d*len(s.funcs)/s.dirs+i](v)
+}
+
+// run walks each direction of each sequence. step is given Xt·Wᵀ + Wb for all gates and changes the states in place.
+// Behind the end of a sequence Y is zero.
+func (s *recurrence) run(step func(d int, xw, h, c []float64)) {
+	n := s.gates * s.hidden
+	xw := make([]float64, n)
+	for d := range s.dirs {
+		reverse := s.Direction == "reverse" || d == 1
+		w, wb := s.w[d*n*s.input:], s.bias[2*d*n:(2*d+1)*n]
+		for b := range s.batch {
+			at := d*s.batch + b
+			if s.Layout == 1 {
+				at = b*s.dirs + d
+			}
+			h, c := s.h[at*s.hidden:(at+1)*s.hidden], s.c[at*s.hidden:(at+1)*s.hidden]
+			length := s.seq
+			if s.lens != nil {
+				length = int(min(max(s.lens[b], 0), int64(s.seq)))
+			}
+			for i := range length {
+				t := i
+				if reverse {
+					t = length - 1 - i
+				}
+				xAt, yAt := t*s.batch+b, (t*s.dirs+d)*s.batch+b
+				if s.Layout == 1 {
+					xAt, yAt = b*s.seq+t, (b*s.seq+t)*s.dirs+d
+				}
+				matVec(xw, w, s.x[xAt*s.input:(xAt+1)*s.input], wb)
+				step(d, xw, h, c)
+				copy(s.y[yAt*s.hidden:], h)
+			}
+		}
+	}
+}
+
+// matVec computes y = m·v + bias for a row-major m with len(y) rows and len(v) columns.
+func matVec(y, m, v, bias []float64) {
+	for i := range y {
+		sum := bias[i]
+		for j, e := range v {
+			sum += m[i*len(v)+j] * e
+		}
+		y[i] = sum
+	}
+}
+
+// finish stores Y and the states, as far as they are wanted.
+func (s *recurrence) finish(x *graph.Exec, out []*tensor.Tensor) error {
+	y, state := []int{s.seq, s.dirs, s.batch, s.hidden}, []int{s.dirs, s.batch, s.hidden}
+	if s.Layout == 1 {
+		y, state = []int{s.batch, s.seq, s.dirs, s.hidden}, []int{s.batch, s.dirs, s.hidden}
+	}
+	for i, v := range [][]float64{s.y, s.h, s.c} {
+		shape := state
+		if i == 0 {
+			shape = y
+		}
+		if i < len(out) && out[i] != nil {
+			if err := tensor.SetDoubles(x.Make(out[i], s.dtype, shape...), v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cellDefaults are the activations of one direction by number of gates: RNN, GRU, LSTM.
+var cellDefaults = map[int][]string{1: {"Tanh"}, 3: {"Sigmoid", "Tanh"}, 4: {"Sigmoid", "Tanh", "Tanh"}}
+
+// activations resolves the named functions; alpha and beta are consumed in order by those that have one.
+func (s *recurrence) activations() error {
+	names := s.Activations
+	per := cellDefaults[s.gates]
+	if len(names) == 0 {
+		for range s.dirs {
+			names = append(names, per...)
+		}
+	}
+	if s.gates == 1 && s.dirs == 1 && len(names) == 2 {
+		names = names[:1] // the file may spell out RNN's default, which has two
+	}
+	if len(names) != s.dirs*len(per) {
+		return fmt.Errorf("%d activations, want %d", len(names), s.dirs*len(per))
+	}
+	alphas, betas := s.ActivationAlpha, s.ActivationBeta
+	for _, name := range names {
+		a, ok := cellActivations[name]
+		if !ok {
+			return fmt.Errorf("unknown activation %q", name)
+		}
+		alpha, beta := a.alpha, a.beta
+		if a.params > 0 && len(alphas) > 0 {
+			alpha, alphas = float64(alphas[0]), alphas[1:]
+		}
+		if a.params > 1 && len(betas) > 0 {
+			beta, betas = float64(betas[0]), betas[1:]
+		}
+		s.funcs = append(s.funcs, func(v float64) float64 { return a.f(v, alpha, beta) })
+	}
+	return nil
+}
+
+// cellActivations are the functions that ONNX names for recurrent operators, with the defaults of alpha and beta.
+var cellActivations = map[string]struct {
+	params      int
+	alpha, beta float64
+	f           func(v, alpha, beta float64) float64
+}{
+	"Relu":    {0, 0, 0, func(v, _, _ float64) float64 { return max(v, 0) }},
+	"Tanh":    {0, 0, 0, func(v, _, _ float64) float64 { return math.Tanh(v) }},
+	"Sigmoid": {0, 0, 0, func(v, _, _ float64) float64 { return 1 / (1 + math.Exp(-v)) }},
+	"Affine":  {2, 1, 0, func(v, a, b float64) float64 { return a*v + b }},
+	"LeakyRelu": {1, 0.01, 0, func(v, a, _ float64) float64 {
+		if v < 0 {
+			return a * v
+		}
+		return v
+	}},
+	"ThresholdedRelu": {1, 1, 0, func(v, a, _ float64) float64 {
+		if v < a {
+			return 0
+		}
+		return v
+	}},
+	"ScaledTanh":  {2, 1, 1, func(v, a, b float64) float64 { return a * math.Tanh(b*v) }},
+	"HardSigmoid": {2, 0.2, 0.5, func(v, a, b float64) float64 { return min(max(a*v+b, 0), 1) }},
+	"Elu": {1, 1, 0, func(v, a, _ float64) float64 {
+		if v < 0 {
+			return a * math.Expm1(v)
+		}
+		return v
+	}},
+	"Softsign": {0, 0, 0, func(v, _, _ float64) float64 { return v / (1 + math.Abs(v)) }},
+	"Softplus": {0, 0, 0, func(v, _, _ float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.Abs(v))) }},
+}
