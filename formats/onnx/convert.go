@@ -86,7 +86,7 @@ func (l *loader) body(p *graphProto, s *scope) error {
 	}
 	for _, in := range p.inputs {
 		if v := s.values[in.name]; v != nil && v.IsConst() {
-			setMeta(&v.Meta, metaListed, "input")
+			setMeta(&v.Meta, metaListed, listedInput)
 			l.describe(v, in)
 			continue
 		}
@@ -151,7 +151,7 @@ func (l *loader) constants(p *graphProto, s *scope) ([]*graph.Value, error) {
 		if err := add(t.span, t.values[0].name, t.values[0].doc, nil, t.build); err != nil {
 			return nil, err
 		}
-		setMeta(&out[len(out)-1].Meta, metaListed, "sparse")
+		setMeta(&out[len(out)-1].Meta, metaListed, listedSparse)
 	}
 	return out, nil
 }
@@ -183,7 +183,7 @@ func (l *loader) declared(p *graphProto, s *scope) error {
 				return err
 			}
 			if i == 0 {
-				setMeta(&v.Meta, metaListed, "value_info")
+				setMeta(&v.Meta, metaListed, listedInfo)
 			}
 		}
 	}
@@ -305,7 +305,7 @@ func nodeMeta(p *nodeProto) map[string]string {
 		setMeta(&meta, metaProp+kv[0], kv[1])
 	}
 	for i, d := range p.devices {
-		setMeta(&meta, metaPrefix+"device."+strconv.Itoa(i), d)
+		setMeta(&meta, metaDevice+"."+strconv.Itoa(i), d)
 	}
 	return meta
 }

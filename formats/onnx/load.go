@@ -14,7 +14,7 @@ import (
 
 func init() {
 	formats.Register(formats.Format{
-		Name: Name, Exts: []string{".onnx"}, Detect: detect, Load: Load,
+		Name: Name, Exts: []string{".onnx"}, Detect: detect, Load: Load, Save: Save,
 	})
 }
 
@@ -105,11 +105,15 @@ func (p *modelProto) metadata() map[string]string {
 		meta[metaDoc] = p.graph.doc
 	}
 	for _, kv := range p.meta {
-		meta[kv[0]] = kv[1]
+		key := kv[0]
+		if strings.HasPrefix(key, metaPrefix) || key == metaDoc {
+			key = metaModelProp + key
+		}
+		meta[key] = kv[1]
 	}
 	addProps(meta, p.graph.meta)
 	for key, list := range map[string][]string{
-		metaAnnotation: p.graph.annotations, metaPrefix + "training_info": p.training, metaPrefix + "configuration": p.configuration,
+		metaAnnotation: p.graph.annotations, metaTraining: p.training, metaConfiguration: p.configuration,
 	} {
 		for i, raw := range list {
 			meta[key+"."+strconv.Itoa(i)] = raw

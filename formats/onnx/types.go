@@ -15,11 +15,23 @@ import (
 // The keys of Meta under which values, nodes and graphs keep what the IR has no place for.
 const (
 	metaDoc        = "doc_string"
-	metaType       = "onnx.type"       // a value: its TypeProto, where graph.Type cannot say it (maps, sparse tensors, denotations)
-	metaListed     = "onnx.listed"     // a value: "input", an initializer that is also an input; "value_info", has a declared type
-	metaPrefix     = "onnx."           // a graph: ir_version, producer_name, …
-	metaProp       = "onnx.prop."      // a value or node: its metadata_props; a graph: the graph's own
-	metaAnnotation = "onnx.annotation" // a graph: TensorAnnotation messages, .0, .1, …
+	metaType       = "onnx.type"        // a value: its TypeProto, where graph.Type cannot say it (maps, sparse tensors, denotations)
+	metaListed     = "onnx.listed"      // a value: "input", an initializer that is also an input; "value_info", has a declared type
+	metaPrefix     = "onnx."            // a graph: ir_version, producer_name, …
+	metaProp       = "onnx.prop."       // a value or node: its metadata_props; a graph: the graph's own
+	metaModelProp  = "onnx.model_prop." // a graph: the model's metadata_props whose keys begin with "onnx." or are "doc_string"
+	metaAnnotation = "onnx.annotation"  // a graph: TensorAnnotation messages, .0, .1, …
+
+	metaTraining      = "onnx.training_info" // a graph: messages as bytes, .0, .1, …
+	metaConfiguration = "onnx.configuration"
+	metaDevice        = "onnx.device" // a node, the same
+)
+
+// What metaListed may say.
+const (
+	listedInput  = "input"
+	listedInfo   = "value_info"
+	listedSparse = "sparse" // a sparse_initializer
 )
 
 // decodeType reads a TypeProto. exact is false if graph.Type cannot express all of it.
