@@ -17,8 +17,10 @@ type QLinearGlobalAveragePool struct {
 	ChannelsLast bool `attr:"channels_last"`
 }
 
-// QLinearAveragePool is AveragePool on 8-bit integers: dequantized elements are added and divided in float32, then
-// quantized. Inputs are QLinearGlobalAveragePool's.
+// QLinearAveragePool is AveragePool on 8-bit integers: dequantized elements are added and divided in float32, and
+// the mean becomes roundeven(mean/y_scale + y_zero_point), clamped: the zero point is added before rounding. With
+// CountIncludePad the divisor is the kernel's size everywhere, also where CeilMode lets a window reach beyond the
+// padding. Inputs are QLinearGlobalAveragePool's.
 type QLinearAveragePool struct {
 	AutoPad         string `attr:"auto_pad" default:"NOTSET"`
 	CeilMode        bool   `attr:"ceil_mode"`
@@ -170,17 +172,18 @@ func (p QLinearAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	result := append(append([]int{}, shape[:2]...), w.Out...)
 	r := make([]int64, tensor.Size(result))
 	inSize, outSize := tensor.Size(w.In), tensor.Size(w.Out)
-	w.taps(func(o int, taps []cell, padded int) {
+	w.taps(func(o int, taps []cell, _ int) {
 		n := len(taps)
 		if p.CountIncludePad {
-			n = padded
+			n = tensor.Size(w.Kernel)
 		}
 		for nc := range len(r) / max(outSize, 1) {
 			var sum float32
 			for _, t := range taps {
 				sum += xp.real(v[nc*inSize+t.in])
 			}
-			r[nc*outSize+o] = yp.quantize(sum / float32(max(n, 1)))
+			mean := sum / float32(max(n, 1))
+			r[nc*outSize+o] = yp.clamp(float32(mean/yp.scale) + float32(yp.zero))
 		}
 	})
 	if p.ChannelsLast {
