@@ -3,6 +3,6 @@
 package kernels
 
 var (
-	int8AVX2 = Int8Set{gemmU8S8AVX2, depthwiseAVX2, quantGeneric, poolGeneric}
-	int8VNNI = Int8Set{gemmU8S8VNNI, depthwiseVNNI, quantGeneric, poolGeneric}
+	int8AVX2 = Int8Set{gemmU8S8AVX2, depthwiseAVX2, kernelsAVX2.set(), kernelsAVX2.pools()}
+	int8VNNI = Int8Set{gemmU8S8VNNI, depthwiseVNNI, kernelsAVX512.set(), kernelsAVX512.pools()}
 )

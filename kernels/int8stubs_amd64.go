@@ -123,5 +123,116 @@ func depthwise3x3VNNI64(d *dwRow)
 //go:noescape
 func depthwiseRowAVX2(d *dwRow)
 
+// AVX2 kernels take whole blocks of 32 elements.
+
+//go:noescape
+func quantizeF32AVX2(q *quantArgs)
+
+//go:noescape
+func dequantizeU8AVX2(q *quantArgs)
+
+//go:noescape
+func dequantizeS8AVX2(q *quantArgs)
+
+//go:noescape
+func dequantizeI32AVX2(q *quantArgs)
+
+//go:noescape
+func requantI32AVX2(q *quantArgs)
+
+//go:noescape
+func i32ToF32ScaleAVX2(q *quantArgs)
+
+//go:noescape
+func i32ToF32ScaleBiasAVX2(q *quantArgs)
+
+//go:noescape
+func addU8AVX2(q *quantArgs)
+
+//go:noescape
+func addS8AVX2(q *quantArgs)
+
+//go:noescape
+func mulU8AVX2(q *quantArgs)
+
+//go:noescape
+func mulS8AVX2(q *quantArgs)
+
+//go:noescape
+func minMaxF32AVX2(q *quantArgs)
+
+//go:noescape
+func rowSumU8AVX2(q *quantArgs)
+
+//go:noescape
+func maxRowsU8AVX2(q *poolArgs)
+
+//go:noescape
+func maxRowsS8AVX2(q *poolArgs)
+
+//go:noescape
+func sumRowsU8AVX2(q *poolArgs)
+
+//go:noescape
+func sumRowsS8AVX2(q *poolArgs)
+
+// AVX-512 kernels take any number of elements.
+
+//go:noescape
+func quantizeF32AVX512(q *quantArgs)
+
+//go:noescape
+func dequantizeU8AVX512(q *quantArgs)
+
+//go:noescape
+func dequantizeS8AVX512(q *quantArgs)
+
+//go:noescape
+func dequantizeI32AVX512(q *quantArgs)
+
+//go:noescape
+func requantI32AVX512(q *quantArgs)
+
+//go:noescape
+func i32ToF32ScaleAVX512(q *quantArgs)
+
+//go:noescape
+func i32ToF32ScaleBiasAVX512(q *quantArgs)
+
+//go:noescape
+func addU8AVX512(q *quantArgs)
+
+//go:noescape
+func addS8AVX512(q *quantArgs)
+
+//go:noescape
+func mulU8AVX512(q *quantArgs)
+
+//go:noescape
+func mulS8AVX512(q *quantArgs)
+
+//go:noescape
+func minMaxF32AVX512(q *quantArgs)
+
+//go:noescape
+func rowSumU8AVX512(q *quantArgs)
+
+//go:noescape
+func maxRowsU8AVX512(q *poolArgs)
+
+//go:noescape
+func maxRowsS8AVX512(q *poolArgs)
+
+//go:noescape
+func sumRowsU8AVX512(q *poolArgs)
+
+//go:noescape
+func sumRowsS8AVX512(q *poolArgs)
+
+// lookupVBMI needs AVX512_VBMI.
+//
+//go:noescape
+func lookupVBMI(q *quantArgs)
+
 // peakVNNI issues 20·n independent VPDPBUSD of 64 multiply-adds each: this core's limit, for benchmarks.
 func peakVNNI(n int)
