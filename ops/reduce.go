@@ -204,19 +204,16 @@ func (o ReduceMean) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 
 // Run computes the reference result.
 func (o ReduceMean) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return reduction{mean[int64], mean[uint64], mean[float64]}.run(x, in, out, o.Keepdims, o.Noop)
+	return reduction{meanInt[int64], meanInt[uint64], mean}.run(x, in, out, o.Keepdims, o.Noop)
 }
 
 // Quant tells that ReduceMean has an integer twin.
 func (ReduceMean) Quant() graph.Quant { return graph.Quant{} }
 
-func mean[T word](v []T) T {
-	n := T(len(v))
-	if n == 0 {
-		return T(math.NaN())
-	}
-	return foldFrom(0, add[T])(v) / n
-}
+// mean of no floats is NaN, of no integers zero.
+func mean(v []float64) float64 { return foldFrom(0, add[float64])(v) / float64(len(v)) }
+
+func meanInt[T int64 | uint64](v []T) T { return divInt(foldFrom(0, add[T])(v), T(len(v))) }
 
 // ReduceMax is the largest element over the axes in input 1, for Bool their disjunction; NaN wins.
 type ReduceMax struct {

@@ -1,0 +1,109 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func init() { graph.Register("", 13, Softmax{}, LogSoftmax{}, Hardmax{}) }
+
+// alongAxis is what operators that look at a whole axis and keep the shape share.
+type alongAxis struct {
+	Axis int `attr:"axis" default:"-1"`
+}
+
+// Infer gives the type of the input.
+func (o alongAxis) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 1, 1); err != nil {
+		return nil, err
+	}
+	if !in[0].Unranked {
+		if _, err := axis(o.Axis, len(in[0].Shape)); err != nil {
+			return nil, err
+		}
+	}
+	return []graph.Type{in[0].Type}, nil
+}
+
+// run rewrites each row along the axis.
+func (o alongAxis) run(x *graph.Exec, in, out []*tensor.Tensor, rewrite func(row []float64)) error {
+	t := in[0]
+	if !t.IsFloat() {
+		return noArithmetic(t.DType)
+	}
+	a, err := axis(o.Axis, len(t.Shape))
+	if err != nil {
+		return err
+	}
+	drop := make([]bool, len(t.Shape))
+	if len(drop) > 0 {
+		drop[a] = true
+	}
+	g, v := groupsOf(t.Shape, drop), tensor.Doubles(t)
+	r, row := make([]float64, len(v)), make([]float64, len(g.inner))
+	for _, base := range g.bases {
+		for i, off := range g.inner {
+			row[i] = v[base+off]
+		}
+		rewrite(row)
+		for i, off := range g.inner {
+			r[base+off] = row[i]
+		}
+	}
+	return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), r)
+}
+
+// Softmax is exp(x) over its sum along the axis.
+type Softmax struct{ alongAxis }
+
+// Run computes the reference result.
+func (o Softmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return o.run(x, in, out, func(row []float64) {
+		top := foldFrom(math.Inf(-1), higher[float64])(row)
+		sum := 0.
+		for i, v := range row {
+			row[i] = math.Exp(v - top)
+			sum += row[i]
+		}
+		for i := range row {
+			row[i] /= sum
+		}
+	})
+}
+
+// Quant tells that Softmax has an integer twin.
+func (Softmax) Quant() graph.Quant { return graph.Quant{} }
+
+// LogSoftmax is the logarithm of Softmax.
+type LogSoftmax struct{ alongAxis }
+
+// Run computes the reference result.
+func (o LogSoftmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return o.run(x, in, out, func(row []float64) {
+		top := foldFrom(math.Inf(-1), higher[float64])(row)
+		sum := 0.
+		for i, v := range row {
+			row[i] = v - top
+			sum += math.Exp(row[i])
+		}
+		for i := range row {
+			row[i] -= math.Log(sum)
+		}
+	})
+}
+
+// Hardmax is 1 at the first of the largest elements along the axis and 0 elsewhere.
+type Hardmax struct{ alongAxis }
+
+// Run computes the reference result.
+func (o Hardmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	return o.run(x, in, out, func(row []float64) {
+		top := index(isMore[float64], false)(row)
+		clear(row)
+		if len(row) > 0 {
+			row[top] = 1
+		}
+	})
+}
