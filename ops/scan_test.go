@@ -52,8 +52,8 @@ func init() {
 		opCase{in: tensors(four), out: tensors(vec[float32](0, 0.34, 1, 0.34)), tol: 1e-7})
 }
 
-// moments checks the type, the mean and the variance of a random result.
-func moments(d tensor.DType, mean, variance float64) func([]*tensor.Tensor) error {
+// drawnFrom checks the type, the mean and the variance of a random result.
+func drawnFrom(d tensor.DType, mean, variance float64) func([]*tensor.Tensor) error {
 	return func(out []*tensor.Tensor) error {
 		v := tensor.Doubles(out[0])
 		m, s := 0., 0.
@@ -73,18 +73,18 @@ func moments(d tensor.DType, mean, variance float64) func([]*tensor.Tensor) erro
 func init() {
 	seed, double, sevenTh := float32(3), int(tensor.Float64), 7
 	many := tensor.New(tensor.Float32, 40, 50)
-	register(RandomNormal{DType: 1, Mean: 3, Scale: 2, Shape: []int{50, 50}}, opCase{outs: 1, check: moments(tensor.Float32, 3, 4)})
-	register(RandomNormalLike{Scale: 1, Seed: &seed}, opCase{in: tensors(many), outs: 1, check: moments(tensor.Float32, 0, 1)})
-	register(RandomUniform{DType: 11, High: 1, Seed: &seed, Shape: []int{2000}}, opCase{outs: 1, check: moments(tensor.Float64, 0.5, 1./12)})
-	register(RandomUniformLike{DType: &double, Low: -3, High: 3}, opCase{in: tensors(many), outs: 1, check: moments(tensor.Float64, 0, 3)})
+	register(RandomNormal{DType: 1, Mean: 3, Scale: 2, Shape: []int{50, 50}}, opCase{outs: 1, check: drawnFrom(tensor.Float32, 3, 4)})
+	register(RandomNormalLike{Scale: 1, Seed: &seed}, opCase{in: tensors(many), outs: 1, check: drawnFrom(tensor.Float32, 0, 1)})
+	register(RandomUniform{DType: 11, High: 1, Seed: &seed, Shape: []int{2000}}, opCase{outs: 1, check: drawnFrom(tensor.Float64, 0.5, 1./12)})
+	register(RandomUniformLike{DType: &double, Low: -3, High: 3}, opCase{in: tensors(many), outs: 1, check: drawnFrom(tensor.Float64, 0, 3)})
 	p := make([]float32, 2000)
 	for i := range p {
 		p[i] = 0.25
 	}
-	register(Bernoulli{DType: &double}, opCase{in: tensors(vec(p...)), outs: 1, check: moments(tensor.Float64, 0.25, 0.25*0.75)})
+	register(Bernoulli{DType: &double}, opCase{in: tensors(vec(p...)), outs: 1, check: drawnFrom(tensor.Float64, 0.25, 0.25*0.75)})
 	register(Bernoulli{Seed: &seed}, exactly(vec[float32](0, 1), vec[float32](0, 1)))
 	register(Multinomial{DType: 7, SampleSize: 2000}, opCase{
-		in: tensors(shaped([]int{1, 3}, 0, -inf32, 0)), outs: 1, check: moments(tensor.Int64, 1, 1),
+		in: tensors(shaped([]int{1, 3}, 0, -inf32, 0)), outs: 1, check: drawnFrom(tensor.Int64, 1, 1),
 	})
 	register(Dropout{Seed: &sevenTh},
 		opCase{in: tensors(vec[float32](1, 2), tensor.Scalar[float32](0.9)), out: tensors(vec[float32](1, 2), vec(true, true))},
@@ -96,7 +96,7 @@ func init() {
 						return fmt.Errorf("element %d is %v, kept %v", i, v, kept)
 					}
 				}
-				return moments(tensor.Float32, 0.25, 0.0625)(out)
+				return drawnFrom(tensor.Float32, 0.25, 0.0625)(out)
 			},
 		})
 }
