@@ -47,8 +47,8 @@ type RMSNormalization struct {
 	StashType int     `attr:"stash_type" default:"1"`
 }
 
-// moments gives mean and population variance.
-func moments(v []float64) (mean, variance float64) {
+// meanVariance gives mean and population variance.
+func meanVariance(v []float64) (mean, variance float64) {
 	for _, e := range v {
 		mean += e
 	}
@@ -62,7 +62,7 @@ func moments(v []float64) (mean, variance float64) {
 // standardize brings consecutive runs of v to mean 0 and variance 1 in place.
 func standardize(v []float64, run int, epsilon float32) {
 	for i := 0; i < len(v); i += run {
-		mean, variance := moments(v[i : i+run])
+		mean, variance := meanVariance(v[i : i+run])
 		inv := 1 / math.Sqrt(variance+float64(epsilon))
 		for j := i; j < i+run; j++ {
 			v[j] = (v[j] - mean) * inv
@@ -208,7 +208,7 @@ func (l LayerNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	mean, inv := make([]float64, len(v)/run), make([]float64, len(v)/run)
 	for i := range mean {
-		m, variance := moments(v[i*run : (i+1)*run])
+		m, variance := meanVariance(v[i*run : (i+1)*run])
 		mean[i], inv[i] = m, 1/math.Sqrt(variance+float64(l.Epsilon))
 	}
 	for i := range v {
