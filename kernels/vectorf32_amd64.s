@@ -1973,33 +1973,46 @@ done:
 // func expAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ AX, AX
-	SUBQ $0x10, CX
-	JLT  rest
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    x_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+0(SB), Z0
+	VMOVUPS vectorConst<>+64(SB), Z1
+	VMOVUPS vectorConst<>+128(SB), Z2
+	VMOVUPS vectorConst<>+192(SB), Z3
+	VMOVUPS vectorConst<>+256(SB), Z4
+	VMOVUPS vectorConst<>+320(SB), Z5
+	VMOVUPS vectorConst<>+704(SB), Z6
+	VMOVUPS vectorConst<>+704(SB), Z6
+	VMOVUPS vectorConst<>+640(SB), Z7
+	VMOVUPS vectorConst<>+576(SB), Z8
+	VMOVUPS vectorConst<>+512(SB), Z9
+	VMOVUPS vectorConst<>+448(SB), Z10
+	VMOVUPS vectorConst<>+384(SB), Z11
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z0
-	VMOVUPS     vectorConst<>+0(SB), Z1
-	VMAXPS      Z0, Z1, Z1
-	VMOVUPS     vectorConst<>+64(SB), Z0
-	VMINPS      Z1, Z0, Z0
-	VMOVUPS     vectorConst<>+128(SB), Z1
-	VFMADD231PS vectorConst<>+192(SB), Z0, Z1
-	VSUBPS      vectorConst<>+128(SB), Z1, Z1
-	VFMADD231PS vectorConst<>+256(SB), Z1, Z0
-	VFMADD231PS vectorConst<>+320(SB), Z1, Z0
-	VMOVUPS     vectorConst<>+384(SB), Z2
-	VFMADD213PS vectorConst<>+448(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+512(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+576(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+640(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+704(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+704(SB), Z0, Z2
-	VSCALEFPS   Z1, Z2, Z2
-	VMOVUPS     Z2, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z12
+	VMOVUPS     Z0, Z13
+	VMAXPS      Z12, Z13, Z13
+	VMOVUPS     Z1, Z12
+	VMINPS      Z13, Z12, Z12
+	VMOVUPS     Z2, Z13
+	VFMADD231PS Z3, Z12, Z13
+	VSUBPS      Z2, Z13, Z13
+	VFMADD231PS Z4, Z13, Z12
+	VFMADD231PS Z5, Z13, Z12
+	VMOVUPS     Z11, Z14
+	VFMADD213PS Z10, Z12, Z14
+	VFMADD213PS Z9, Z12, Z14
+	VFMADD213PS Z8, Z12, Z14
+	VFMADD213PS Z7, Z12, Z14
+	VFMADD213PS Z6, Z12, Z14
+	VFMADD213PS Z6, Z12, Z14
+	VSCALEFPS   Z13, Z14, Z14
+	VMOVUPS     Z14, (DX)(AX*1)
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2011,24 +2024,24 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z0
-	VMOVUPS     vectorConst<>+0(SB), Z1
-	VMAXPS      Z0, Z1, Z1
-	VMOVUPS     vectorConst<>+64(SB), Z0
-	VMINPS      Z1, Z0, Z0
-	VMOVUPS     vectorConst<>+128(SB), Z1
-	VFMADD231PS vectorConst<>+192(SB), Z0, Z1
-	VSUBPS      vectorConst<>+128(SB), Z1, Z1
-	VFMADD231PS vectorConst<>+256(SB), Z1, Z0
-	VFMADD231PS vectorConst<>+320(SB), Z1, Z0
-	VMOVUPS     vectorConst<>+384(SB), Z2
-	VFMADD213PS vectorConst<>+448(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+512(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+576(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+640(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+704(SB), Z0, Z2
-	VFMADD213PS vectorConst<>+704(SB), Z0, Z2
-	VSCALEFPS   Z1, Z2, Z2
+	VMOVUPS.Z   (BX)(AX*1), K1, Z12
+	VMOVUPS     Z0, Z0
+	VMAXPS      Z12, Z0, Z0
+	VMOVUPS     Z1, Z1
+	VMINPS      Z0, Z1, Z1
+	VMOVUPS     Z2, Z0
+	VFMADD231PS Z3, Z1, Z0
+	VSUBPS      Z2, Z0, Z0
+	VFMADD231PS Z4, Z0, Z1
+	VFMADD231PS Z5, Z0, Z1
+	VMOVUPS     Z11, Z2
+	VFMADD213PS Z10, Z1, Z2
+	VFMADD213PS Z9, Z1, Z2
+	VFMADD213PS Z8, Z1, Z2
+	VFMADD213PS Z7, Z1, Z2
+	VFMADD213PS Z6, Z1, Z2
+	VFMADD213PS Z6, Z1, Z2
+	VSCALEFPS   Z0, Z2, Z2
 	VMOVUPS     Z2, K1, (DX)(AX*1)
 
 done:
@@ -2038,53 +2051,61 @@ done:
 // func logAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·logAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ AX, AX
-	SUBQ $0x10, CX
-	JLT  rest
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    x_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+1728(SB), Z0
+	VMOVUPS vectorConst<>+1664(SB), Z1
+	VMOVUPS vectorConst<>+1600(SB), Z2
+	VMOVUPS vectorConst<>+1536(SB), Z3
+	VMOVUPS vectorConst<>+1472(SB), Z4
+	VMOVUPS vectorConst<>+1408(SB), Z5
+	VMOVUPS vectorConst<>+1344(SB), Z6
+	VMOVUPS vectorConst<>+1280(SB), Z7
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z0
-	VMULPS      vectorConst<>+832(SB), Z0, Z1
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z0, K1
-	VBLENDMPS   Z1, Z0, K1, Z2
-	VMOVUPS     vectorConst<>+960(SB), Z1
-	VMOVUPS     vectorConst<>+1024(SB), Z12
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z0, K1
-	VBLENDMPS   Z12, Z1, K1, Z3
-	VPSUBD      vectorConst<>+1088(SB), Z2, Z12
-	VPSRAD      $0x17, Z12, Z13
-	VCVTDQ2PS   Z13, Z13
-	VADDPS      Z13, Z3, Z3
-	VANDPS      vectorConst<>+1152(SB), Z12, Z12
-	VPADDD      vectorConst<>+1088(SB), Z12, Z12
-	VSUBPS      vectorConst<>+704(SB), Z12, Z12
-	VMULPS      Z12, Z12, Z13
-	VMULPS      vectorConst<>+1216(SB), Z3, Z14
-	VMOVUPS     vectorConst<>+1280(SB), Z15
-	VFMADD213PS vectorConst<>+1344(SB), Z12, Z15
-	VFMADD213PS vectorConst<>+1408(SB), Z12, Z15
-	VFMADD213PS vectorConst<>+1472(SB), Z12, Z15
-	VFMADD213PS vectorConst<>+1536(SB), Z12, Z15
-	VFMADD213PS vectorConst<>+1600(SB), Z12, Z15
-	VFMADD213PS vectorConst<>+1664(SB), Z12, Z15
-	VFMADD213PS vectorConst<>+1728(SB), Z12, Z15
-	VMULPS      Z12, Z13, Z16
-	VFMADD231PS Z15, Z16, Z14
-	VFMADD231PS vectorConst<>+1792(SB), Z13, Z14
-	VADDPS      Z12, Z14, Z14
-	VFMADD231PS vectorConst<>+1856(SB), Z3, Z14
-	VCMPPS      $0x15, vectorConst<>+1920(SB), Z0, K1
-	VBLENDMPS   Z0, Z14, K1, Z4
-	VMOVUPS     vectorConst<>+1984(SB), Z12
-	VCMPPS      $0x11, Z1, Z0, K1
-	VBLENDMPS   Z12, Z4, K1, Z5
-	VMOVUPS     vectorConst<>+2048(SB), Z12
-	VCMPPS      $0x00, Z1, Z0, K1
-	VBLENDMPS   Z12, Z5, K1, Z6
-	VMOVUPS     Z6, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z8
+	VMULPS      vectorConst<>+832(SB), Z8, Z9
+	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K1
+	VBLENDMPS   Z9, Z8, K1, Z10
+	VMOVUPS     vectorConst<>+960(SB), Z9
+	VMOVUPS     vectorConst<>+1024(SB), Z20
+	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K1
+	VBLENDMPS   Z20, Z9, K1, Z11
+	VPSUBD      vectorConst<>+1088(SB), Z10, Z20
+	VPSRAD      $0x17, Z20, Z21
+	VCVTDQ2PS   Z21, Z21
+	VADDPS      Z21, Z11, Z11
+	VANDPS      vectorConst<>+1152(SB), Z20, Z20
+	VPADDD      vectorConst<>+1088(SB), Z20, Z20
+	VSUBPS      vectorConst<>+704(SB), Z20, Z20
+	VMULPS      Z20, Z20, Z21
+	VMULPS      vectorConst<>+1216(SB), Z11, Z22
+	VMOVUPS     Z7, Z23
+	VFMADD213PS Z6, Z20, Z23
+	VFMADD213PS Z5, Z20, Z23
+	VFMADD213PS Z4, Z20, Z23
+	VFMADD213PS Z3, Z20, Z23
+	VFMADD213PS Z2, Z20, Z23
+	VFMADD213PS Z1, Z20, Z23
+	VFMADD213PS Z0, Z20, Z23
+	VMULPS      Z20, Z21, Z24
+	VFMADD231PS Z23, Z24, Z22
+	VFMADD231PS vectorConst<>+1792(SB), Z21, Z22
+	VADDPS      Z20, Z22, Z22
+	VFMADD231PS vectorConst<>+1856(SB), Z11, Z22
+	VCMPPS      $0x15, vectorConst<>+1920(SB), Z8, K1
+	VBLENDMPS   Z8, Z22, K1, Z12
+	VMOVUPS     vectorConst<>+1984(SB), Z20
+	VCMPPS      $0x11, Z9, Z8, K1
+	VBLENDMPS   Z20, Z12, K1, Z13
+	VMOVUPS     vectorConst<>+2048(SB), Z20
+	VCMPPS      $0x00, Z9, Z8, K1
+	VBLENDMPS   Z20, Z13, K1, Z14
+	VMOVUPS     Z14, (DX)(AX*1)
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2096,45 +2117,45 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z0
-	VMULPS      vectorConst<>+832(SB), Z0, Z1
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z0, K2
-	VBLENDMPS   Z1, Z0, K2, Z7
-	VMOVUPS     vectorConst<>+960(SB), Z1
-	VMOVUPS     vectorConst<>+1024(SB), Z2
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z0, K2
-	VBLENDMPS   Z2, Z1, K2, Z8
-	VPSUBD      vectorConst<>+1088(SB), Z7, Z2
-	VPSRAD      $0x17, Z2, Z3
-	VCVTDQ2PS   Z3, Z3
-	VADDPS      Z3, Z8, Z8
-	VANDPS      vectorConst<>+1152(SB), Z2, Z2
-	VPADDD      vectorConst<>+1088(SB), Z2, Z2
-	VSUBPS      vectorConst<>+704(SB), Z2, Z2
-	VMULPS      Z2, Z2, Z3
-	VMULPS      vectorConst<>+1216(SB), Z8, Z4
-	VMOVUPS     vectorConst<>+1280(SB), Z5
-	VFMADD213PS vectorConst<>+1344(SB), Z2, Z5
-	VFMADD213PS vectorConst<>+1408(SB), Z2, Z5
-	VFMADD213PS vectorConst<>+1472(SB), Z2, Z5
-	VFMADD213PS vectorConst<>+1536(SB), Z2, Z5
-	VFMADD213PS vectorConst<>+1600(SB), Z2, Z5
-	VFMADD213PS vectorConst<>+1664(SB), Z2, Z5
-	VFMADD213PS vectorConst<>+1728(SB), Z2, Z5
-	VMULPS      Z2, Z3, Z6
-	VFMADD231PS Z5, Z6, Z4
-	VFMADD231PS vectorConst<>+1792(SB), Z3, Z4
-	VADDPS      Z2, Z4, Z4
-	VFMADD231PS vectorConst<>+1856(SB), Z8, Z4
-	VCMPPS      $0x15, vectorConst<>+1920(SB), Z0, K2
-	VBLENDMPS   Z0, Z4, K2, Z9
-	VMOVUPS     vectorConst<>+1984(SB), Z2
-	VCMPPS      $0x11, Z1, Z0, K2
-	VBLENDMPS   Z2, Z9, K2, Z10
-	VMOVUPS     vectorConst<>+2048(SB), Z2
-	VCMPPS      $0x00, Z1, Z0, K2
-	VBLENDMPS   Z2, Z10, K2, Z11
-	VMOVUPS     Z11, K1, (DX)(AX*1)
+	VMOVUPS.Z   (BX)(AX*1), K1, Z8
+	VMULPS      vectorConst<>+832(SB), Z8, Z9
+	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K2
+	VBLENDMPS   Z9, Z8, K2, Z15
+	VMOVUPS     vectorConst<>+960(SB), Z9
+	VMOVUPS     vectorConst<>+1024(SB), Z10
+	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K2
+	VBLENDMPS   Z10, Z9, K2, Z16
+	VPSUBD      vectorConst<>+1088(SB), Z15, Z10
+	VPSRAD      $0x17, Z10, Z11
+	VCVTDQ2PS   Z11, Z11
+	VADDPS      Z11, Z16, Z16
+	VANDPS      vectorConst<>+1152(SB), Z10, Z10
+	VPADDD      vectorConst<>+1088(SB), Z10, Z10
+	VSUBPS      vectorConst<>+704(SB), Z10, Z10
+	VMULPS      Z10, Z10, Z11
+	VMULPS      vectorConst<>+1216(SB), Z16, Z12
+	VMOVUPS     Z7, Z7
+	VFMADD213PS Z6, Z10, Z7
+	VFMADD213PS Z5, Z10, Z7
+	VFMADD213PS Z4, Z10, Z7
+	VFMADD213PS Z3, Z10, Z7
+	VFMADD213PS Z2, Z10, Z7
+	VFMADD213PS Z1, Z10, Z7
+	VFMADD213PS Z0, Z10, Z7
+	VMULPS      Z10, Z11, Z0
+	VFMADD231PS Z7, Z0, Z12
+	VFMADD231PS vectorConst<>+1792(SB), Z11, Z12
+	VADDPS      Z10, Z12, Z12
+	VFMADD231PS vectorConst<>+1856(SB), Z16, Z12
+	VCMPPS      $0x15, vectorConst<>+1920(SB), Z8, K2
+	VBLENDMPS   Z8, Z12, K2, Z17
+	VMOVUPS     vectorConst<>+1984(SB), Z0
+	VCMPPS      $0x11, Z9, Z8, K2
+	VBLENDMPS   Z0, Z17, K2, Z18
+	VMOVUPS     vectorConst<>+2048(SB), Z0
+	VCMPPS      $0x00, Z9, Z8, K2
+	VBLENDMPS   Z0, Z18, K2, Z19
+	VMOVUPS     Z19, K1, (DX)(AX*1)
 
 done:
 	VZEROUPPER
@@ -2143,52 +2164,72 @@ done:
 // func tanhAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ AX, AX
-	SUBQ $0x10, CX
-	JLT  rest
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    x_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+704(SB), Z0
+	VMOVUPS vectorConst<>+2496(SB), Z0
+	VMOVUPS vectorConst<>+2432(SB), Z3
+	VMOVUPS vectorConst<>+2368(SB), Z4
+	VMOVUPS vectorConst<>+2304(SB), Z5
+	VMOVUPS vectorConst<>+2240(SB), Z6
+	VMOVUPS vectorConst<>+2176(SB), Z7
+	VMOVUPS vectorConst<>+0(SB), Z8
+	VMOVUPS vectorConst<>+64(SB), Z9
+	VMOVUPS vectorConst<>+128(SB), Z10
+	VMOVUPS vectorConst<>+192(SB), Z11
+	VMOVUPS vectorConst<>+256(SB), Z12
+	VMOVUPS vectorConst<>+320(SB), Z13
+	VMOVUPS vectorConst<>+704(SB), Z14
+	VMOVUPS vectorConst<>+704(SB), Z14
+	VMOVUPS vectorConst<>+640(SB), Z15
+	VMOVUPS vectorConst<>+576(SB), Z16
+	VMOVUPS vectorConst<>+512(SB), Z17
+	VMOVUPS vectorConst<>+448(SB), Z18
+	VMOVUPS vectorConst<>+384(SB), Z19
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z0
-	VANDPS      vectorConst<>+2112(SB), Z0, Z1
-	VMULPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+2176(SB), Z3
-	VFMADD213PS vectorConst<>+2240(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2304(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2368(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2432(SB), Z2, Z3
-	VMULPS      Z2, Z1, Z2
-	VFMADD213PS Z1, Z2, Z3
-	VADDPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z6
-	VMAXPS      Z2, Z6, Z6
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z6, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z6
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z6
-	VSUBPS      vectorConst<>+128(SB), Z6, Z6
-	VFMADD231PS vectorConst<>+256(SB), Z6, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z6, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z7
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z7
-	VSCALEFPS   Z6, Z7, Z7
-	VADDPS      vectorConst<>+704(SB), Z7, Z7
-	VMOVUPS     vectorConst<>+2496(SB), Z2
-	VDIVPS      Z7, Z2, Z2
-	VMOVUPS     vectorConst<>+704(SB), Z6
-	VSUBPS      Z2, Z6, Z2
-	VCMPPS      $0x11, vectorConst<>+2560(SB), Z1, K1
-	VBLENDMPS   Z3, Z2, K1, Z4
-	VANDPS      vectorConst<>+2624(SB), Z0, Z0
-	VORPS       Z4, Z0, Z0
-	VMOVUPS     Z0, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z20
+	VANDPS      vectorConst<>+2112(SB), Z20, Z21
+	VMULPS      Z21, Z21, Z22
+	VMOVUPS     Z7, Z23
+	VFMADD213PS Z6, Z22, Z23
+	VFMADD213PS Z5, Z22, Z23
+	VFMADD213PS Z4, Z22, Z23
+	VFMADD213PS Z3, Z22, Z23
+	VMULPS      Z22, Z21, Z22
+	VFMADD213PS Z21, Z22, Z23
+	VADDPS      Z21, Z21, Z22
+	VMOVUPS     Z8, Z24
+	VMAXPS      Z22, Z24, Z24
+	VMOVUPS     Z9, Z22
+	VMINPS      Z24, Z22, Z22
+	VMOVUPS     Z10, Z24
+	VFMADD231PS Z11, Z22, Z24
+	VSUBPS      Z10, Z24, Z24
+	VFMADD231PS Z12, Z24, Z22
+	VFMADD231PS Z13, Z24, Z22
+	VMOVUPS     Z19, Z25
+	VFMADD213PS Z18, Z22, Z25
+	VFMADD213PS Z17, Z22, Z25
+	VFMADD213PS Z16, Z22, Z25
+	VFMADD213PS Z15, Z22, Z25
+	VFMADD213PS Z14, Z22, Z25
+	VFMADD213PS Z14, Z22, Z25
+	VSCALEFPS   Z24, Z25, Z25
+	VADDPS      Z14, Z25, Z25
+	VMOVUPS     Z0, Z22
+	VDIVPS      Z25, Z22, Z22
+	VMOVUPS     Z14, Z24
+	VSUBPS      Z22, Z24, Z22
+	VCMPPS      $0x11, vectorConst<>+2560(SB), Z21, K1
+	VBLENDMPS   Z23, Z22, K1, Z1
+	VANDPS      vectorConst<>+2624(SB), Z20, Z20
+	VORPS       Z1, Z20, Z20
+	VMOVUPS     Z20, (DX)(AX*1)
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2200,43 +2241,43 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z0
-	VANDPS      vectorConst<>+2112(SB), Z0, Z1
-	VMULPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+2176(SB), Z3
-	VFMADD213PS vectorConst<>+2240(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2304(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2368(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2432(SB), Z2, Z3
-	VMULPS      Z2, Z1, Z2
-	VFMADD213PS Z1, Z2, Z3
-	VADDPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z4
-	VMAXPS      Z2, Z4, Z4
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z4, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z4
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z4
-	VSUBPS      vectorConst<>+128(SB), Z4, Z4
-	VFMADD231PS vectorConst<>+256(SB), Z4, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z4, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z6
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z6
-	VSCALEFPS   Z4, Z6, Z6
-	VADDPS      vectorConst<>+704(SB), Z6, Z6
-	VMOVUPS     vectorConst<>+2496(SB), Z2
-	VDIVPS      Z6, Z2, Z2
-	VMOVUPS     vectorConst<>+704(SB), Z4
-	VSUBPS      Z2, Z4, Z2
-	VCMPPS      $0x11, vectorConst<>+2560(SB), Z1, K2
-	VBLENDMPS   Z3, Z2, K2, Z5
-	VANDPS      vectorConst<>+2624(SB), Z0, Z0
-	VORPS       Z5, Z0, Z0
+	VMOVUPS.Z   (BX)(AX*1), K1, Z1
+	VANDPS      vectorConst<>+2112(SB), Z1, Z20
+	VMULPS      Z20, Z20, Z21
+	VMOVUPS     Z7, Z7
+	VFMADD213PS Z6, Z21, Z7
+	VFMADD213PS Z5, Z21, Z7
+	VFMADD213PS Z4, Z21, Z7
+	VFMADD213PS Z3, Z21, Z7
+	VMULPS      Z21, Z20, Z3
+	VFMADD213PS Z20, Z3, Z7
+	VADDPS      Z20, Z20, Z3
+	VMOVUPS     Z8, Z4
+	VMAXPS      Z3, Z4, Z4
+	VMOVUPS     Z9, Z3
+	VMINPS      Z4, Z3, Z3
+	VMOVUPS     Z10, Z4
+	VFMADD231PS Z11, Z3, Z4
+	VSUBPS      Z10, Z4, Z4
+	VFMADD231PS Z12, Z4, Z3
+	VFMADD231PS Z13, Z4, Z3
+	VMOVUPS     Z19, Z5
+	VFMADD213PS Z18, Z3, Z5
+	VFMADD213PS Z17, Z3, Z5
+	VFMADD213PS Z16, Z3, Z5
+	VFMADD213PS Z15, Z3, Z5
+	VFMADD213PS Z14, Z3, Z5
+	VFMADD213PS Z14, Z3, Z5
+	VSCALEFPS   Z4, Z5, Z5
+	VADDPS      Z14, Z5, Z5
+	VMOVUPS     Z0, Z0
+	VDIVPS      Z5, Z0, Z0
+	VMOVUPS     Z14, Z3
+	VSUBPS      Z0, Z3, Z0
+	VCMPPS      $0x11, vectorConst<>+2560(SB), Z20, K2
+	VBLENDMPS   Z7, Z0, K2, Z2
+	VANDPS      vectorConst<>+2624(SB), Z1, Z0
+	VORPS       Z2, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(AX*1)
 
 done:
@@ -2246,39 +2287,53 @@ done:
 // func sigmoidAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ AX, AX
-	SUBQ $0x10, CX
-	JLT  rest
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    x_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+960(SB), Z0
+	VMOVUPS vectorConst<>+0(SB), Z1
+	VMOVUPS vectorConst<>+64(SB), Z2
+	VMOVUPS vectorConst<>+128(SB), Z3
+	VMOVUPS vectorConst<>+192(SB), Z4
+	VMOVUPS vectorConst<>+256(SB), Z5
+	VMOVUPS vectorConst<>+320(SB), Z6
+	VMOVUPS vectorConst<>+704(SB), Z7
+	VMOVUPS vectorConst<>+704(SB), Z7
+	VMOVUPS vectorConst<>+640(SB), Z10
+	VMOVUPS vectorConst<>+576(SB), Z11
+	VMOVUPS vectorConst<>+512(SB), Z12
+	VMOVUPS vectorConst<>+448(SB), Z13
+	VMOVUPS vectorConst<>+384(SB), Z14
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z0
-	VORPS       vectorConst<>+2624(SB), Z0, Z1
-	VMOVUPS     vectorConst<>+0(SB), Z2
-	VMAXPS      Z1, Z2, Z2
-	VMOVUPS     vectorConst<>+64(SB), Z1
-	VMINPS      Z2, Z1, Z1
-	VMOVUPS     vectorConst<>+128(SB), Z2
-	VFMADD231PS vectorConst<>+192(SB), Z1, Z2
-	VSUBPS      vectorConst<>+128(SB), Z2, Z2
-	VFMADD231PS vectorConst<>+256(SB), Z2, Z1
-	VFMADD231PS vectorConst<>+320(SB), Z2, Z1
-	VMOVUPS     vectorConst<>+384(SB), Z5
-	VFMADD213PS vectorConst<>+448(SB), Z1, Z5
-	VFMADD213PS vectorConst<>+512(SB), Z1, Z5
-	VFMADD213PS vectorConst<>+576(SB), Z1, Z5
-	VFMADD213PS vectorConst<>+640(SB), Z1, Z5
-	VFMADD213PS vectorConst<>+704(SB), Z1, Z5
-	VFMADD213PS vectorConst<>+704(SB), Z1, Z5
-	VSCALEFPS   Z2, Z5, Z5
-	VMOVUPS     vectorConst<>+704(SB), Z1
-	VCMPPS      $0x11, vectorConst<>+960(SB), Z0, K1
-	VBLENDMPS   Z5, Z1, K1, Z3
-	VADDPS      Z1, Z5, Z5
-	VDIVPS      Z5, Z3, Z0
-	VMOVUPS     Z0, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z15
+	VORPS       vectorConst<>+2624(SB), Z15, Z16
+	VMOVUPS     Z1, Z17
+	VMAXPS      Z16, Z17, Z17
+	VMOVUPS     Z2, Z16
+	VMINPS      Z17, Z16, Z16
+	VMOVUPS     Z3, Z17
+	VFMADD231PS Z4, Z16, Z17
+	VSUBPS      Z3, Z17, Z17
+	VFMADD231PS Z5, Z17, Z16
+	VFMADD231PS Z6, Z17, Z16
+	VMOVUPS     Z14, Z18
+	VFMADD213PS Z13, Z16, Z18
+	VFMADD213PS Z12, Z16, Z18
+	VFMADD213PS Z11, Z16, Z18
+	VFMADD213PS Z10, Z16, Z18
+	VFMADD213PS Z7, Z16, Z18
+	VFMADD213PS Z7, Z16, Z18
+	VSCALEFPS   Z17, Z18, Z18
+	VMOVUPS     Z7, Z16
+	VCMPPS      $0x11, Z0, Z15, K1
+	VBLENDMPS   Z18, Z16, K1, Z8
+	VADDPS      Z16, Z18, Z18
+	VDIVPS      Z18, Z8, Z15
+	VMOVUPS     Z15, (DX)(AX*1)
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2290,30 +2345,30 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z0
-	VORPS       vectorConst<>+2624(SB), Z0, Z1
-	VMOVUPS     vectorConst<>+0(SB), Z2
-	VMAXPS      Z1, Z2, Z2
-	VMOVUPS     vectorConst<>+64(SB), Z1
-	VMINPS      Z2, Z1, Z1
-	VMOVUPS     vectorConst<>+128(SB), Z2
-	VFMADD231PS vectorConst<>+192(SB), Z1, Z2
-	VSUBPS      vectorConst<>+128(SB), Z2, Z2
-	VFMADD231PS vectorConst<>+256(SB), Z2, Z1
-	VFMADD231PS vectorConst<>+320(SB), Z2, Z1
-	VMOVUPS     vectorConst<>+384(SB), Z3
-	VFMADD213PS vectorConst<>+448(SB), Z1, Z3
-	VFMADD213PS vectorConst<>+512(SB), Z1, Z3
-	VFMADD213PS vectorConst<>+576(SB), Z1, Z3
-	VFMADD213PS vectorConst<>+640(SB), Z1, Z3
-	VFMADD213PS vectorConst<>+704(SB), Z1, Z3
-	VFMADD213PS vectorConst<>+704(SB), Z1, Z3
-	VSCALEFPS   Z2, Z3, Z3
-	VMOVUPS     vectorConst<>+704(SB), Z1
-	VCMPPS      $0x11, vectorConst<>+960(SB), Z0, K2
-	VBLENDMPS   Z3, Z1, K2, Z4
+	VMOVUPS.Z   (BX)(AX*1), K1, Z8
+	VORPS       vectorConst<>+2624(SB), Z8, Z15
+	VMOVUPS     Z1, Z1
+	VMAXPS      Z15, Z1, Z1
+	VMOVUPS     Z2, Z2
+	VMINPS      Z1, Z2, Z2
+	VMOVUPS     Z3, Z1
+	VFMADD231PS Z4, Z2, Z1
+	VSUBPS      Z3, Z1, Z1
+	VFMADD231PS Z5, Z1, Z2
+	VFMADD231PS Z6, Z1, Z2
+	VMOVUPS     Z14, Z3
+	VFMADD213PS Z13, Z2, Z3
+	VFMADD213PS Z12, Z2, Z3
+	VFMADD213PS Z11, Z2, Z3
+	VFMADD213PS Z10, Z2, Z3
+	VFMADD213PS Z7, Z2, Z3
+	VFMADD213PS Z7, Z2, Z3
+	VSCALEFPS   Z1, Z3, Z3
+	VMOVUPS     Z7, Z1
+	VCMPPS      $0x11, Z0, Z8, K2
+	VBLENDMPS   Z3, Z1, K2, Z9
 	VADDPS      Z1, Z3, Z3
-	VDIVPS      Z3, Z4, Z0
+	VDIVPS      Z3, Z9, Z0
 	VMOVUPS     Z0, K1, (DX)(AX*1)
 
 done:
@@ -2323,59 +2378,79 @@ done:
 // func erfAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·erfAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ AX, AX
-	SUBQ $0x10, CX
-	JLT  rest
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    x_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+3584(SB), Z0
+	VMOVUPS vectorConst<>+3520(SB), Z1
+	VMOVUPS vectorConst<>+3456(SB), Z2
+	VMOVUPS vectorConst<>+3392(SB), Z3
+	VMOVUPS vectorConst<>+3328(SB), Z4
+	VMOVUPS vectorConst<>+3264(SB), Z5
+	VMOVUPS vectorConst<>+3200(SB), Z6
+	VMOVUPS vectorConst<>+0(SB), Z7
+	VMOVUPS vectorConst<>+64(SB), Z8
+	VMOVUPS vectorConst<>+128(SB), Z9
+	VMOVUPS vectorConst<>+192(SB), Z10
+	VMOVUPS vectorConst<>+256(SB), Z11
+	VMOVUPS vectorConst<>+320(SB), Z12
+	VMOVUPS vectorConst<>+704(SB), Z13
+	VMOVUPS vectorConst<>+704(SB), Z13
+	VMOVUPS vectorConst<>+640(SB), Z16
+	VMOVUPS vectorConst<>+576(SB), Z17
+	VMOVUPS vectorConst<>+512(SB), Z18
+	VMOVUPS vectorConst<>+448(SB), Z19
+	VMOVUPS vectorConst<>+384(SB), Z20
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z0
-	VANDPS      vectorConst<>+2112(SB), Z0, Z1
-	VMULPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+2688(SB), Z3
-	VFMADD213PS vectorConst<>+2752(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2816(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2880(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2944(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3008(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3072(SB), Z2, Z3
-	VFMADD213PS Z1, Z1, Z3
-	VMOVUPS     vectorConst<>+3136(SB), Z2
-	VMINPS      Z1, Z2, Z2
-	VMOVUPS     vectorConst<>+3200(SB), Z6
-	VFMADD213PS vectorConst<>+3264(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+3328(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+3392(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+3456(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+3520(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+3584(SB), Z2, Z6
-	VXORPS      vectorConst<>+2624(SB), Z6, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z6
-	VMAXPS      Z2, Z6, Z6
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z6, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z6
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z6
-	VSUBPS      vectorConst<>+128(SB), Z6, Z6
-	VFMADD231PS vectorConst<>+256(SB), Z6, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z6, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z7
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z7
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z7
-	VSCALEFPS   Z6, Z7, Z7
-	VMOVUPS     vectorConst<>+704(SB), Z2
-	VSUBPS      Z7, Z2, Z2
-	VCMPPS      $0x11, vectorConst<>+3648(SB), Z1, K1
-	VBLENDMPS   Z3, Z2, K1, Z4
-	VANDPS      vectorConst<>+2624(SB), Z0, Z0
-	VORPS       Z4, Z0, Z0
-	VMOVUPS     Z0, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z21
+	VANDPS      vectorConst<>+2112(SB), Z21, Z22
+	VMULPS      Z22, Z22, Z23
+	VMOVUPS     vectorConst<>+2688(SB), Z24
+	VFMADD213PS vectorConst<>+2752(SB), Z23, Z24
+	VFMADD213PS vectorConst<>+2816(SB), Z23, Z24
+	VFMADD213PS vectorConst<>+2880(SB), Z23, Z24
+	VFMADD213PS vectorConst<>+2944(SB), Z23, Z24
+	VFMADD213PS vectorConst<>+3008(SB), Z23, Z24
+	VFMADD213PS vectorConst<>+3072(SB), Z23, Z24
+	VFMADD213PS Z22, Z22, Z24
+	VMOVUPS     vectorConst<>+3136(SB), Z23
+	VMINPS      Z22, Z23, Z23
+	VMOVUPS     Z6, Z25
+	VFMADD213PS Z5, Z23, Z25
+	VFMADD213PS Z4, Z23, Z25
+	VFMADD213PS Z3, Z23, Z25
+	VFMADD213PS Z2, Z23, Z25
+	VFMADD213PS Z1, Z23, Z25
+	VFMADD213PS Z0, Z23, Z25
+	VXORPS      vectorConst<>+2624(SB), Z25, Z23
+	VMOVUPS     Z7, Z25
+	VMAXPS      Z23, Z25, Z25
+	VMOVUPS     Z8, Z23
+	VMINPS      Z25, Z23, Z23
+	VMOVUPS     Z9, Z25
+	VFMADD231PS Z10, Z23, Z25
+	VSUBPS      Z9, Z25, Z25
+	VFMADD231PS Z11, Z25, Z23
+	VFMADD231PS Z12, Z25, Z23
+	VMOVUPS     Z20, Z26
+	VFMADD213PS Z19, Z23, Z26
+	VFMADD213PS Z18, Z23, Z26
+	VFMADD213PS Z17, Z23, Z26
+	VFMADD213PS Z16, Z23, Z26
+	VFMADD213PS Z13, Z23, Z26
+	VFMADD213PS Z13, Z23, Z26
+	VSCALEFPS   Z25, Z26, Z26
+	VMOVUPS     Z13, Z23
+	VSUBPS      Z26, Z23, Z23
+	VCMPPS      $0x11, vectorConst<>+3648(SB), Z22, K1
+	VBLENDMPS   Z24, Z23, K1, Z14
+	VANDPS      vectorConst<>+2624(SB), Z21, Z21
+	VORPS       Z14, Z21, Z21
+	VMOVUPS     Z21, (DX)(AX*1)
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2387,50 +2462,50 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z0
-	VANDPS      vectorConst<>+2112(SB), Z0, Z1
-	VMULPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+2688(SB), Z3
-	VFMADD213PS vectorConst<>+2752(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2816(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2880(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+2944(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3008(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3072(SB), Z2, Z3
-	VFMADD213PS Z1, Z1, Z3
-	VMOVUPS     vectorConst<>+3136(SB), Z2
-	VMINPS      Z1, Z2, Z2
-	VMOVUPS     vectorConst<>+3200(SB), Z4
-	VFMADD213PS vectorConst<>+3264(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+3328(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+3392(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+3456(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+3520(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+3584(SB), Z2, Z4
-	VXORPS      vectorConst<>+2624(SB), Z4, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z4
-	VMAXPS      Z2, Z4, Z4
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z4, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z4
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z4
-	VSUBPS      vectorConst<>+128(SB), Z4, Z4
-	VFMADD231PS vectorConst<>+256(SB), Z4, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z4, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z6
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z6
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z6
-	VSCALEFPS   Z4, Z6, Z6
-	VMOVUPS     vectorConst<>+704(SB), Z2
-	VSUBPS      Z6, Z2, Z2
-	VCMPPS      $0x11, vectorConst<>+3648(SB), Z1, K2
-	VBLENDMPS   Z3, Z2, K2, Z5
-	VANDPS      vectorConst<>+2624(SB), Z0, Z0
-	VORPS       Z5, Z0, Z0
+	VMOVUPS.Z   (BX)(AX*1), K1, Z14
+	VANDPS      vectorConst<>+2112(SB), Z14, Z21
+	VMULPS      Z21, Z21, Z22
+	VMOVUPS     vectorConst<>+2688(SB), Z23
+	VFMADD213PS vectorConst<>+2752(SB), Z22, Z23
+	VFMADD213PS vectorConst<>+2816(SB), Z22, Z23
+	VFMADD213PS vectorConst<>+2880(SB), Z22, Z23
+	VFMADD213PS vectorConst<>+2944(SB), Z22, Z23
+	VFMADD213PS vectorConst<>+3008(SB), Z22, Z23
+	VFMADD213PS vectorConst<>+3072(SB), Z22, Z23
+	VFMADD213PS Z21, Z21, Z23
+	VMOVUPS     vectorConst<>+3136(SB), Z22
+	VMINPS      Z21, Z22, Z22
+	VMOVUPS     Z6, Z6
+	VFMADD213PS Z5, Z22, Z6
+	VFMADD213PS Z4, Z22, Z6
+	VFMADD213PS Z3, Z22, Z6
+	VFMADD213PS Z2, Z22, Z6
+	VFMADD213PS Z1, Z22, Z6
+	VFMADD213PS Z0, Z22, Z6
+	VXORPS      vectorConst<>+2624(SB), Z6, Z0
+	VMOVUPS     Z7, Z1
+	VMAXPS      Z0, Z1, Z1
+	VMOVUPS     Z8, Z0
+	VMINPS      Z1, Z0, Z0
+	VMOVUPS     Z9, Z1
+	VFMADD231PS Z10, Z0, Z1
+	VSUBPS      Z9, Z1, Z1
+	VFMADD231PS Z11, Z1, Z0
+	VFMADD231PS Z12, Z1, Z0
+	VMOVUPS     Z20, Z2
+	VFMADD213PS Z19, Z0, Z2
+	VFMADD213PS Z18, Z0, Z2
+	VFMADD213PS Z17, Z0, Z2
+	VFMADD213PS Z16, Z0, Z2
+	VFMADD213PS Z13, Z0, Z2
+	VFMADD213PS Z13, Z0, Z2
+	VSCALEFPS   Z1, Z2, Z2
+	VMOVUPS     Z13, Z0
+	VSUBPS      Z2, Z0, Z0
+	VCMPPS      $0x11, vectorConst<>+3648(SB), Z21, K2
+	VBLENDMPS   Z23, Z0, K2, Z15
+	VANDPS      vectorConst<>+2624(SB), Z14, Z0
+	VORPS       Z15, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(AX*1)
 
 done:
@@ -2440,74 +2515,87 @@ done:
 // func geluAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·geluAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ AX, AX
-	SUBQ $0x10, CX
-	JLT  rest
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    x_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+0(SB), Z0
+	VMOVUPS vectorConst<>+64(SB), Z1
+	VMOVUPS vectorConst<>+128(SB), Z2
+	VMOVUPS vectorConst<>+192(SB), Z3
+	VMOVUPS vectorConst<>+256(SB), Z4
+	VMOVUPS vectorConst<>+320(SB), Z5
+	VMOVUPS vectorConst<>+704(SB), Z6
+	VMOVUPS vectorConst<>+704(SB), Z6
+	VMOVUPS vectorConst<>+640(SB), Z11
+	VMOVUPS vectorConst<>+576(SB), Z12
+	VMOVUPS vectorConst<>+512(SB), Z13
+	VMOVUPS vectorConst<>+448(SB), Z14
+	VMOVUPS vectorConst<>+384(SB), Z15
+	SUBQ    $0x10, CX
+	JLT     rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z0
-	VANDPS      vectorConst<>+2112(SB), Z0, Z1
-	VMULPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+3712(SB), Z3
-	VFMADD213PS vectorConst<>+3776(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3840(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3904(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3968(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+4032(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+4096(SB), Z0, Z3
-	VMOVUPS     vectorConst<>+4160(SB), Z2
-	VMINPS      Z1, Z2, Z2
-	VMOVUPS     vectorConst<>+704(SB), Z8
-	VADDPS      vectorConst<>+3136(SB), Z2, Z9
-	VDIVPS      Z9, Z8, Z8
-	VSUBPS      vectorConst<>+3136(SB), Z2, Z9
-	VMULPS      Z8, Z9, Z9
-	VMOVUPS     vectorConst<>+4224(SB), Z10
-	VFMADD213PS vectorConst<>+4288(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4352(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4416(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4480(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4544(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4608(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4672(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4736(SB), Z9, Z10
-	VFMADD213PS vectorConst<>+4800(SB), Z9, Z10
-	VMULPS      Z8, Z10, Z10
-	VMULPS      Z2, Z2, Z8
-	VMOVUPS     Z2, Z9
-	VFMSUB213PS Z8, Z2, Z9
-	VMULPS      vectorConst<>+1792(SB), Z8, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z8
-	VMAXPS      Z2, Z8, Z8
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z8, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z8
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z8
-	VSUBPS      vectorConst<>+128(SB), Z8, Z8
-	VFMADD231PS vectorConst<>+256(SB), Z8, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z8, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z11
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z11
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z11
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z11
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z11
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z11
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z11
-	VSCALEFPS   Z8, Z11, Z11
-	VMULPS      Z11, Z9, Z9
-	VFMADD231PS vectorConst<>+1792(SB), Z9, Z11
-	VMULPS      Z11, Z10, Z10
-	VMOVUPS     vectorConst<>+704(SB), Z2
-	VSUBPS      Z10, Z2, Z2
-	VCMPPS      $0x11, vectorConst<>+960(SB), Z0, K1
-	VBLENDMPS   Z10, Z2, K1, Z4
-	VCMPPS      $0x11, vectorConst<>+704(SB), Z1, K1
-	VBLENDMPS   Z3, Z4, K1, Z5
-	VMULPS      Z5, Z0, Z0
-	VMOVUPS     Z0, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z16
+	VANDPS      vectorConst<>+2112(SB), Z16, Z17
+	VMULPS      Z17, Z17, Z18
+	VMOVUPS     vectorConst<>+3712(SB), Z19
+	VFMADD213PS vectorConst<>+3776(SB), Z18, Z19
+	VFMADD213PS vectorConst<>+3840(SB), Z18, Z19
+	VFMADD213PS vectorConst<>+3904(SB), Z18, Z19
+	VFMADD213PS vectorConst<>+3968(SB), Z18, Z19
+	VFMADD213PS vectorConst<>+4032(SB), Z18, Z19
+	VFMADD213PS vectorConst<>+4096(SB), Z16, Z19
+	VMOVUPS     vectorConst<>+4160(SB), Z18
+	VMINPS      Z17, Z18, Z18
+	VMOVUPS     Z6, Z20
+	VADDPS      vectorConst<>+3136(SB), Z18, Z21
+	VDIVPS      Z21, Z20, Z20
+	VSUBPS      vectorConst<>+3136(SB), Z18, Z21
+	VMULPS      Z20, Z21, Z21
+	VMOVUPS     vectorConst<>+4224(SB), Z22
+	VFMADD213PS vectorConst<>+4288(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4352(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4416(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4480(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4544(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4608(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4672(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4736(SB), Z21, Z22
+	VFMADD213PS vectorConst<>+4800(SB), Z21, Z22
+	VMULPS      Z20, Z22, Z22
+	VMULPS      Z18, Z18, Z20
+	VMOVUPS     Z18, Z21
+	VFMSUB213PS Z20, Z18, Z21
+	VMULPS      vectorConst<>+1792(SB), Z20, Z18
+	VMOVUPS     Z0, Z20
+	VMAXPS      Z18, Z20, Z20
+	VMOVUPS     Z1, Z18
+	VMINPS      Z20, Z18, Z18
+	VMOVUPS     Z2, Z20
+	VFMADD231PS Z3, Z18, Z20
+	VSUBPS      Z2, Z20, Z20
+	VFMADD231PS Z4, Z20, Z18
+	VFMADD231PS Z5, Z20, Z18
+	VMOVUPS     Z15, Z23
+	VFMADD213PS Z14, Z18, Z23
+	VFMADD213PS Z13, Z18, Z23
+	VFMADD213PS Z12, Z18, Z23
+	VFMADD213PS Z11, Z18, Z23
+	VFMADD213PS Z6, Z18, Z23
+	VFMADD213PS Z6, Z18, Z23
+	VSCALEFPS   Z20, Z23, Z23
+	VMULPS      Z23, Z21, Z21
+	VFMADD231PS vectorConst<>+1792(SB), Z21, Z23
+	VMULPS      Z23, Z22, Z22
+	VMOVUPS     Z6, Z18
+	VSUBPS      Z22, Z18, Z18
+	VCMPPS      $0x11, vectorConst<>+960(SB), Z16, K1
+	VBLENDMPS   Z22, Z18, K1, Z7
+	VCMPPS      $0x11, Z6, Z17, K1
+	VBLENDMPS   Z19, Z7, K1, Z8
+	VMULPS      Z8, Z16, Z16
+	VMOVUPS     Z16, (DX)(AX*1)
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2519,65 +2607,65 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z0
-	VANDPS      vectorConst<>+2112(SB), Z0, Z1
-	VMULPS      Z1, Z1, Z2
-	VMOVUPS     vectorConst<>+3712(SB), Z3
-	VFMADD213PS vectorConst<>+3776(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3840(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3904(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+3968(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+4032(SB), Z2, Z3
-	VFMADD213PS vectorConst<>+4096(SB), Z0, Z3
-	VMOVUPS     vectorConst<>+4160(SB), Z2
-	VMINPS      Z1, Z2, Z2
-	VMOVUPS     vectorConst<>+704(SB), Z4
-	VADDPS      vectorConst<>+3136(SB), Z2, Z5
-	VDIVPS      Z5, Z4, Z4
-	VSUBPS      vectorConst<>+3136(SB), Z2, Z5
-	VMULPS      Z4, Z5, Z5
-	VMOVUPS     vectorConst<>+4224(SB), Z8
-	VFMADD213PS vectorConst<>+4288(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4352(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4416(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4480(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4544(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4608(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4672(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4736(SB), Z5, Z8
-	VFMADD213PS vectorConst<>+4800(SB), Z5, Z8
-	VMULPS      Z4, Z8, Z8
-	VMULPS      Z2, Z2, Z4
-	VMOVUPS     Z2, Z5
-	VFMSUB213PS Z4, Z2, Z5
-	VMULPS      vectorConst<>+1792(SB), Z4, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z4
-	VMAXPS      Z2, Z4, Z4
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z4, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z4
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z4
-	VSUBPS      vectorConst<>+128(SB), Z4, Z4
-	VFMADD231PS vectorConst<>+256(SB), Z4, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z4, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z9
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z9
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z9
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z9
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z9
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z9
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z9
-	VSCALEFPS   Z4, Z9, Z9
-	VMULPS      Z9, Z5, Z5
-	VFMADD231PS vectorConst<>+1792(SB), Z5, Z9
-	VMULPS      Z9, Z8, Z8
-	VMOVUPS     vectorConst<>+704(SB), Z2
-	VSUBPS      Z8, Z2, Z2
-	VCMPPS      $0x11, vectorConst<>+960(SB), Z0, K2
-	VBLENDMPS   Z8, Z2, K2, Z6
-	VCMPPS      $0x11, vectorConst<>+704(SB), Z1, K2
-	VBLENDMPS   Z3, Z6, K2, Z7
-	VMULPS      Z7, Z0, Z0
+	VMOVUPS.Z   (BX)(AX*1), K1, Z7
+	VANDPS      vectorConst<>+2112(SB), Z7, Z8
+	VMULPS      Z8, Z8, Z16
+	VMOVUPS     vectorConst<>+3712(SB), Z17
+	VFMADD213PS vectorConst<>+3776(SB), Z16, Z17
+	VFMADD213PS vectorConst<>+3840(SB), Z16, Z17
+	VFMADD213PS vectorConst<>+3904(SB), Z16, Z17
+	VFMADD213PS vectorConst<>+3968(SB), Z16, Z17
+	VFMADD213PS vectorConst<>+4032(SB), Z16, Z17
+	VFMADD213PS vectorConst<>+4096(SB), Z7, Z17
+	VMOVUPS     vectorConst<>+4160(SB), Z16
+	VMINPS      Z8, Z16, Z16
+	VMOVUPS     Z6, Z18
+	VADDPS      vectorConst<>+3136(SB), Z16, Z19
+	VDIVPS      Z19, Z18, Z18
+	VSUBPS      vectorConst<>+3136(SB), Z16, Z19
+	VMULPS      Z18, Z19, Z19
+	VMOVUPS     vectorConst<>+4224(SB), Z20
+	VFMADD213PS vectorConst<>+4288(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4352(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4416(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4480(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4544(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4608(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4672(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4736(SB), Z19, Z20
+	VFMADD213PS vectorConst<>+4800(SB), Z19, Z20
+	VMULPS      Z18, Z20, Z20
+	VMULPS      Z16, Z16, Z18
+	VMOVUPS     Z16, Z19
+	VFMSUB213PS Z18, Z16, Z19
+	VMULPS      vectorConst<>+1792(SB), Z18, Z16
+	VMOVUPS     Z0, Z0
+	VMAXPS      Z16, Z0, Z0
+	VMOVUPS     Z1, Z1
+	VMINPS      Z0, Z1, Z1
+	VMOVUPS     Z2, Z0
+	VFMADD231PS Z3, Z1, Z0
+	VSUBPS      Z2, Z0, Z0
+	VFMADD231PS Z4, Z0, Z1
+	VFMADD231PS Z5, Z0, Z1
+	VMOVUPS     Z15, Z2
+	VFMADD213PS Z14, Z1, Z2
+	VFMADD213PS Z13, Z1, Z2
+	VFMADD213PS Z12, Z1, Z2
+	VFMADD213PS Z11, Z1, Z2
+	VFMADD213PS Z6, Z1, Z2
+	VFMADD213PS Z6, Z1, Z2
+	VSCALEFPS   Z0, Z2, Z2
+	VMULPS      Z2, Z19, Z19
+	VFMADD231PS vectorConst<>+1792(SB), Z19, Z2
+	VMULPS      Z2, Z20, Z20
+	VMOVUPS     Z6, Z0
+	VSUBPS      Z20, Z0, Z0
+	VCMPPS      $0x11, vectorConst<>+960(SB), Z7, K2
+	VBLENDMPS   Z20, Z0, K2, Z9
+	VCMPPS      $0x11, Z6, Z8, K2
+	VBLENDMPS   Z17, Z9, K2, Z10
+	VMULPS      Z10, Z7, Z0
 	VMOVUPS     Z0, K1, (DX)(AX*1)
 
 done:
@@ -2723,32 +2811,45 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 	XORQ         AX, AX
 	MOVSS        shift+48(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVUPS      vectorConst<>+960(SB), Z1
+	VMOVUPS      vectorConst<>+0(SB), Z1
+	VMOVUPS      vectorConst<>+64(SB), Z2
+	VMOVUPS      vectorConst<>+128(SB), Z3
+	VMOVUPS      vectorConst<>+192(SB), Z4
+	VMOVUPS      vectorConst<>+256(SB), Z5
+	VMOVUPS      vectorConst<>+320(SB), Z6
+	VMOVUPS      vectorConst<>+704(SB), Z7
+	VMOVUPS      vectorConst<>+704(SB), Z7
+	VMOVUPS      vectorConst<>+640(SB), Z8
+	VMOVUPS      vectorConst<>+576(SB), Z9
+	VMOVUPS      vectorConst<>+512(SB), Z10
+	VMOVUPS      vectorConst<>+448(SB), Z11
+	VMOVUPS      vectorConst<>+384(SB), Z12
+	VMOVUPS      vectorConst<>+960(SB), Z13
 	SUBQ         $0x10, CX
 	JLT          rest
 
 loop:
-	VMOVUPS     (BX)(AX*1), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMOVUPS     vectorConst<>+0(SB), Z3
-	VMAXPS      Z2, Z3, Z3
-	VMOVUPS     vectorConst<>+64(SB), Z2
-	VMINPS      Z3, Z2, Z2
-	VMOVUPS     vectorConst<>+128(SB), Z3
-	VFMADD231PS vectorConst<>+192(SB), Z2, Z3
-	VSUBPS      vectorConst<>+128(SB), Z3, Z3
-	VFMADD231PS vectorConst<>+256(SB), Z3, Z2
-	VFMADD231PS vectorConst<>+320(SB), Z3, Z2
-	VMOVUPS     vectorConst<>+384(SB), Z4
-	VFMADD213PS vectorConst<>+448(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+512(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+576(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+640(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z4
-	VFMADD213PS vectorConst<>+704(SB), Z2, Z4
-	VSCALEFPS   Z3, Z4, Z4
-	VMOVUPS     Z4, (DX)(AX*1)
-	VADDPS      Z4, Z1, Z1
+	VMOVUPS     (BX)(AX*1), Z14
+	VSUBPS      Z0, Z14, Z14
+	VMOVUPS     Z1, Z15
+	VMAXPS      Z14, Z15, Z15
+	VMOVUPS     Z2, Z14
+	VMINPS      Z15, Z14, Z14
+	VMOVUPS     Z3, Z15
+	VFMADD231PS Z4, Z14, Z15
+	VSUBPS      Z3, Z15, Z15
+	VFMADD231PS Z5, Z15, Z14
+	VFMADD231PS Z6, Z15, Z14
+	VMOVUPS     Z12, Z16
+	VFMADD213PS Z11, Z14, Z16
+	VFMADD213PS Z10, Z14, Z16
+	VFMADD213PS Z9, Z14, Z16
+	VFMADD213PS Z8, Z14, Z16
+	VFMADD213PS Z7, Z14, Z16
+	VFMADD213PS Z7, Z14, Z16
+	VSCALEFPS   Z15, Z16, Z16
+	VMOVUPS     Z16, (DX)(AX*1)
+	VADDPS      Z16, Z13, Z13
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x10, CX
 	JGE         loop
@@ -2760,33 +2861,33 @@ rest:
 	SHLL        CL, SI
 	DECL        SI
 	KMOVW       SI, K1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z2
-	VSUBPS      Z0, Z2, Z0
-	VMOVUPS     vectorConst<>+0(SB), Z2
-	VMAXPS      Z0, Z2, Z2
-	VMOVUPS     vectorConst<>+64(SB), Z0
-	VMINPS      Z2, Z0, Z0
-	VMOVUPS     vectorConst<>+128(SB), Z2
-	VFMADD231PS vectorConst<>+192(SB), Z0, Z2
-	VSUBPS      vectorConst<>+128(SB), Z2, Z2
-	VFMADD231PS vectorConst<>+256(SB), Z2, Z0
-	VFMADD231PS vectorConst<>+320(SB), Z2, Z0
-	VMOVUPS     vectorConst<>+384(SB), Z3
-	VFMADD213PS vectorConst<>+448(SB), Z0, Z3
-	VFMADD213PS vectorConst<>+512(SB), Z0, Z3
-	VFMADD213PS vectorConst<>+576(SB), Z0, Z3
-	VFMADD213PS vectorConst<>+640(SB), Z0, Z3
-	VFMADD213PS vectorConst<>+704(SB), Z0, Z3
-	VFMADD213PS vectorConst<>+704(SB), Z0, Z3
-	VSCALEFPS   Z2, Z3, Z3
-	VMOVUPS     Z3, K1, (DX)(AX*1)
+	VMOVUPS.Z   (BX)(AX*1), K1, Z14
+	VSUBPS      Z0, Z14, Z0
+	VMOVUPS     Z1, Z1
+	VMAXPS      Z0, Z1, Z1
+	VMOVUPS     Z2, Z0
+	VMINPS      Z1, Z0, Z0
+	VMOVUPS     Z3, Z1
+	VFMADD231PS Z4, Z0, Z1
+	VSUBPS      Z3, Z1, Z1
+	VFMADD231PS Z5, Z1, Z0
+	VFMADD231PS Z6, Z1, Z0
+	VMOVUPS     Z12, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VFMADD213PS Z10, Z0, Z2
+	VFMADD213PS Z9, Z0, Z2
+	VFMADD213PS Z8, Z0, Z2
+	VFMADD213PS Z7, Z0, Z2
+	VFMADD213PS Z7, Z0, Z2
+	VSCALEFPS   Z1, Z2, Z2
+	VMOVUPS     Z2, K1, (DX)(AX*1)
 	VMOVUPS     vectorConst<>+960(SB), Z0
-	VMOVAPS     Z3, K1, Z0
-	VADDPS      Z0, Z1, Z1
+	VMOVAPS     Z2, K1, Z0
+	VADDPS      Z0, Z13, Z13
 
 done:
-	VEXTRACTF32X8 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y0
+	VEXTRACTF32X8 $0x01, Z13, Y0
+	VADDPS        Y0, Y13, Y0
 	VEXTRACTF128  $0x01, Y0, X1
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x0e, X0, X1

@@ -44,6 +44,16 @@ func (s *simd) copysign(y, x Op) reg.VecVirtual {
 	return s.op(VORPS, s.op(VANDPS, x, s.bits(signBit)), y)
 }
 
+// expHeld is the constants of expCode.
+var expHeld = with(expPoly[:], expLo, expHi, roundMagic, log2e, -ln2Hi, -ln2Lo)
+
+func with(c []float32, more ...float64) []float64 {
+	for _, v := range c {
+		more = append(more, float64(v))
+	}
+	return more
+}
+
 func expCode(s *simd, x Op) reg.VecVirtual {
 	r := s.atMost(s.atLeast(x, s.f(expLo)), s.f(expHi))
 	t := s.load(s.f(roundMagic))

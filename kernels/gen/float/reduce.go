@@ -73,6 +73,10 @@ func (r reduction) write(s *simd, d *decls) {
 	for _, n := range r.scalars {
 		scalar = append(scalar, s.broadcast(n))
 	}
+	s.hold()
+	if r.name == "expSum" {
+		s.hold(expHeld...)
+	}
 	acc := []reg.VecVirtual{s.load(s.bits(r.start))}
 	if !s.z {
 		acc = append(acc, s.load(s.bits(r.start)))

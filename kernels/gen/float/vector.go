@@ -15,6 +15,7 @@ type simd struct {
 	suffix string
 	z      bool
 	consts *constants
+	held   map[uint32]reg.VecVirtual // constants in registers
 }
 
 func (s *simd) bytes() int {
@@ -67,8 +68,28 @@ func (c *constants) emit() {
 	}
 }
 
-func (s *simd) bits(v uint32) Mem { return s.consts.bits(v) }
-func (s *simd) f(v float64) Mem   { return s.bits(math.Float32bits(float32(v))) }
+// bits returns a constant: the register that holds it, or memory.
+func (s *simd) bits(v uint32) Op {
+	if r, ok := s.held[v]; ok {
+		return r
+	}
+	return s.consts.bits(v)
+}
+
+func (s *simd) f(v float64) Op { return s.bits(math.Float32bits(float32(v))) }
+
+// hold puts constants in registers, where there are enough, until the function ends.
+func (s *simd) hold(values ...float64) {
+	s.held = map[uint32]reg.VecVirtual{}
+	if !s.z {
+		return
+	}
+	for _, v := range values {
+		b := math.Float32bits(float32(v))
+		s.held[b] = s.load(s.consts.bits(b))
+	}
+}
+
 func (s *simd) load(m Op) reg.VecVirtual {
 	r := s.reg()
 	VMOVUPS(m, r)
@@ -168,6 +189,7 @@ type elementwise struct {
 	slices  []string // inputs
 	scalars []string
 	body    func(s *simd, in, scalar []Op) reg.VecVirtual
+	hold    []float64 // constants worth a register
 }
 
 func (e elementwise) params() string {
@@ -231,6 +253,7 @@ func (e elementwise) write(s *simd, d *decls) {
 	for _, n := range e.scalars {
 		scalar = append(scalar, s.broadcast(n))
 	}
+	s.hold(e.hold...)
 	step := func(k *mask) {
 		var in []Op
 		for i := range e.slices {
@@ -244,49 +267,54 @@ func (e elementwise) write(s *simd, d *decls) {
 }
 
 func binary(name string, ins func(...Op)) elementwise {
-	return elementwise{name, []string{"a", "b"}, nil, func(s *simd, in, _ []Op) reg.VecVirtual { return s.op(ins, in[0], in[1]) }}
+	return elementwise{name: name, slices: []string{"a", "b"}, body: func(s *simd, in, _ []Op) reg.VecVirtual { return s.op(ins, in[0], in[1]) }}
 }
 
 // scalarRight is x ? s, scalarLeft s ? x.
 func scalarRight(name string, ins func(...Op)) elementwise {
-	return elementwise{name, []string{"x"}, []string{"s"}, func(s *simd, in, k []Op) reg.VecVirtual { return s.op(ins, in[0], k[0]) }}
+	return elementwise{name: name, slices: []string{"x"}, scalars: []string{"s"}, body: func(s *simd, in, k []Op) reg.VecVirtual { return s.op(ins, in[0], k[0]) }}
 }
 
 func scalarLeft(name string, ins func(...Op)) elementwise {
-	return elementwise{name, []string{"x"}, []string{"s"}, func(s *simd, in, k []Op) reg.VecVirtual { return s.op(ins, k[0], in[0]) }}
+	return elementwise{name: name, slices: []string{"x"}, scalars: []string{"s"}, body: func(s *simd, in, k []Op) reg.VecVirtual { return s.op(ins, k[0], in[0]) }}
 }
 
-func unary(name string, f func(s *simd, x Op) reg.VecVirtual) elementwise {
-	return elementwise{name, []string{"x"}, nil, func(s *simd, in, _ []Op) reg.VecVirtual { return f(s, in[0]) }}
+func unary(name string, f func(s *simd, x Op) reg.VecVirtual, hold []float64) elementwise {
+	body := func(s *simd, in, _ []Op) reg.VecVirtual { return f(s, in[0]) }
+	return elementwise{name: name, slices: []string{"x"}, body: body, hold: hold}
 }
 
 var elementwiseFuncs = []elementwise{
 	binary("add", VADDPS), binary("sub", VSUBPS), binary("mul", VMULPS), binary("div", VDIVPS),
 	scalarRight("addS", VADDPS), scalarRight("mulS", VMULPS), scalarRight("divS", VDIVPS),
 	scalarLeft("rsubS", VSUBPS), scalarLeft("rdivS", VDIVPS),
-	{"clamp", []string{"x"}, []string{"lo", "hi"}, func(s *simd, in, k []Op) reg.VecVirtual {
+	{name: "clamp", slices: []string{"x"}, scalars: []string{"lo", "hi"}, body: func(s *simd, in, k []Op) reg.VecVirtual {
 		return s.atMost(s.atLeast(in[0], k[0]), k[1])
 	}},
-	{"mulAdd", []string{"x", "scale", "shift"}, nil, func(_ *simd, in, _ []Op) reg.VecVirtual {
+	{name: "mulAdd", slices: []string{"x", "scale", "shift"}, body: func(_ *simd, in, _ []Op) reg.VecVirtual {
 		VFMADD213PS(in[2], in[1], in[0])
 		return in[0].(reg.VecVirtual)
 	}},
-	{"mulAddS", []string{"x"}, []string{"scale", "shift"}, func(_ *simd, in, k []Op) reg.VecVirtual {
+	{name: "mulAddS", slices: []string{"x"}, scalars: []string{"scale", "shift"}, body: func(_ *simd, in, k []Op) reg.VecVirtual {
 		VFMADD213PS(k[1], k[0], in[0])
 		return in[0].(reg.VecVirtual)
 	}},
-	{"normalize", []string{"x", "scale", "shift"}, []string{"mean", "inv"}, func(s *simd, in, k []Op) reg.VecVirtual {
+	{name: "normalize", slices: []string{"x", "scale", "shift"}, scalars: []string{"mean", "inv"}, body: func(s *simd, in, k []Op) reg.VecVirtual {
 		d := s.op(VMULPS, s.op(VSUBPS, in[0], k[0]), k[1])
 		VFMADD213PS(in[2], in[1], d)
 		return d
 	}},
-	unary("exp", expCode), unary("log", logCode), unary("tanh", tanhCode),
-	unary("sigmoid", sigmoidCode), unary("erf", erfCode), unary("gelu", geluCode),
+	unary("exp", expCode, expHeld),
+	unary("log", logCode, with(logPoly[:])),
+	unary("tanh", tanhCode, append(with(tanhPoly[:], 1, 2), expHeld...)),
+	unary("sigmoid", sigmoidCode, append(with(nil, 0), expHeld...)),
+	unary("erf", erfCode, append(with(erfcPoly[:]), expHeld...)),
+	unary("gelu", geluCode, expHeld),
 }
 
 func vectorFamily(d *decls) {
 	c := &constants{sym: NewStaticSymbol("vectorConst")}
-	for _, s := range []*simd{{"AVX2", false, c}, {"AVX512", true, c}} {
+	for _, s := range []*simd{{suffix: "AVX2", consts: c}, {suffix: "AVX512", z: true, consts: c}} {
 		d.openTable("vector"+s.suffix, "vectorTable")
 		for _, e := range elementwiseFuncs {
 			e.write(s, d)
