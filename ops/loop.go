@@ -75,23 +75,37 @@ func inferLoop(b *graph.Graph, own []graph.Type, s stable, more ...graph.Type) (
 		types = append([]graph.Type{}, types[s.skip:]...)
 		changed := false
 		for i, t := range vars {
-			if types[i].DType != tensor.Undefined && types[i].DType != t.DType && t.DType != tensor.Undefined {
-				return nil, fmt.Errorf("variable %d is %s and becomes %s", i, t, types[i])
+			u, err := nextType(t, types[i], round > 0)
+			if err != nil {
+				return nil, fmt.Errorf("variable %d: %w", i, err)
 			}
-			if u := eitherType(t, types[i]); !equalTypes(t, u) {
-				if round > 0 {
-					u = anyRank(u)
-				}
-				changed = changed || !equalTypes(t, u)
-				vars[i] = u
-			}
+			changed = changed || !equalTypes(t, u)
+			vars[i] = u
 		}
 		if !changed {
-			copy(types, vars)
+			for i, t := range vars {
+				types[i] = eitherType(t, types[i])
+			}
 			return types, nil
 		}
 		forget(b)
 	}
+}
+
+// nextType widens a variable's type so that it holds for what the body makes of it. An optional may become what it
+// holds (ONNX's Loop example of version 16): OptionalGetElement takes both.
+func nextType(t, made graph.Type, again bool) (graph.Type, error) {
+	if made.DType == tensor.Undefined || t.DType == tensor.Optional && made.DType != t.DType {
+		return t, nil
+	}
+	if t.DType != tensor.Undefined && made.DType != t.DType {
+		return t, fmt.Errorf("%s becomes %s", t, made)
+	}
+	u := eitherType(t, made)
+	if again && !equalTypes(t, u) {
+		u = anyRank(u)
+	}
+	return u, nil
 }
 
 // anyRank is a type without its shapes.
