@@ -1,5 +1,9 @@
 package kernels
 
+//go:generate go -C gen run ./int8 -out ../int8gemm_amd64.s gemm
+//go:generate go -C gen run ./int8 -out ../int8dw_amd64.s dw
+//go:generate go -C gen run ./int8 -out ../quant_amd64.s quant
+
 // Int8Set is the integer part of a Set. Its results are exact sums and fixed sequences of float32 steps, so that every
 // implementation gives the same bits.
 type Int8Set struct {

@@ -65,6 +65,9 @@ func wantSum(g *GemmU8S8, b []int8, i, j int) int32 {
 
 func testGemm(t *testing.T, s *Set, r *rand.Rand, m, n, k int) {
 	lda, ldc := k+r.IntN(3), n+r.IntN(3)
+	if k > 3000 {
+		lda = k // a multiple of 1024 in some tests
+	}
 	g := &GemmU8S8{M: m, N: n, K: k, LDA: lda, LDC: ldc}
 	g.A = randomU8(t, r, (m-1)*lda+k)
 	b := randomS8(t, r, k*n)
@@ -140,6 +143,8 @@ func TestGemmU8S8(t *testing.T) {
 		testGemm(t, s, r, 530, 33, 9)    // several blocks by the count of rows
 		testGemm(t, s, r, 33, 5, 17001)  // and by their size
 		testGemm(t, s, r, 16, 40, 66000) // sums that wrap around
+		testGemm(t, s, r, 90, 18, 4096)  // rows that share cache lines
+		testGemm(t, s, r, 2, 33, 3072)
 	})
 }
 

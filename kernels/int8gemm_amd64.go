@@ -56,7 +56,9 @@ const (
 type gemmBlock struct {
 	*GemmU8S8
 	t     gemmTile
+	out   output // that t is set for
 	tails [maxBlockRows]uint32
+	rows  []byte // of A, copied where their distance would map them to the same cache lines
 	sums  [tileRowsAVX2 * tileColsAVX2]int32
 	bytes [tileRowsAVX2 * tileColsAVX2]byte
 	bias  [tileColsAVX2]int32
@@ -71,8 +73,12 @@ func newGemmBlock(g *GemmU8S8) *gemmBlock {
 	b.t.lda, b.t.k4, b.t.ldc = g.LDA, g.K/4, g.LDC
 	if g.C32 != nil {
 		b.t.ldc *= 4
-	} else {
+	} else if o := (output{g.Zero, g.Lo, g.Hi}); o != b.out {
 		b.t.set(g.Zero, g.Lo, g.Hi)
+		b.out = o
+	}
+	if b.aliases() {
+		b.t.lda = (g.K+63)/64*64 + 64
 	}
 	return b
 }
@@ -84,15 +90,29 @@ func (b *gemmBlock) free() {
 	gemmBlocks.Put(b)
 }
 
-// rows is the size of a block: M is cut evenly.
-func (b *gemmBlock) rows() int {
+// size is the number of rows in a block: M is cut evenly.
+func (b *gemmBlock) size() int {
 	most := max(14, min(maxBlockRows, maxBlockBytes/max(b.K, 1)))
 	n := (b.M + most - 1) / most
 	return (b.M + n - 1) / n
 }
 
-// gather copies the last k%4 activations of rows i to i+n, because a dword read there could pass the end of A.
-func (b *gemmBlock) gather(i, n int) {
+// aliases says that A's rows lie so that those of one tile compete for few lines of the L1 cache.
+func (b *gemmBlock) aliases() bool { return b.LDA >= 2048 && b.LDA%1024 == 0 && b.M > 1 }
+
+// load prepares rows i to i+n: a copy if they alias, and the last k%4 of each in a dword, because reading that from A could
+// pass its end.
+func (b *gemmBlock) load(i, n int) {
+	if b.aliases() {
+		if size := n * b.t.lda; cap(b.rows) < size {
+			b.rows = make([]byte, size)
+		} else {
+			b.rows = b.rows[:size]
+		}
+		for r := range n {
+			copy(b.rows[r*b.t.lda:], b.A[(i+r)*b.LDA:][:b.K])
+		}
+	}
 	w := b.K % 4
 	if w == 0 {
 		return
@@ -110,7 +130,11 @@ func (b *gemmBlock) gather(i, n int) {
 // at points the tile at row i of the matrix, row r of the block, and panel column j.
 func (b *gemmBlock) at(i, r, j int) {
 	t := &b.t
-	t.a = unsafe.Pointer(unsafe.SliceData(b.A[(i+r)*b.LDA:]))
+	if b.aliases() {
+		t.a = unsafe.Pointer(unsafe.SliceData(b.rows[r*t.lda:]))
+	} else {
+		t.a = unsafe.Pointer(unsafe.SliceData(b.A[(i+r)*b.LDA:]))
+	}
 	t.b = unsafe.Pointer(unsafe.SliceData(b.B[j/panelS8*panelS8*((b.K+3)/4*4):]))
 	if b.K%4 != 0 {
 		t.tail = unsafe.Pointer(&b.tails[r])
@@ -132,10 +156,10 @@ func gemmU8S8VNNI(g *GemmU8S8) {
 	g.check()
 	b := newGemmBlock(g)
 	defer b.free()
-	step := b.rows()
+	step := b.size()
 	for i := 0; i < g.M; i += step {
 		rows := min(step, g.M-i)
-		b.gather(i, rows)
+		b.load(i, rows)
 		tiles := (rows + tileRowsVNNI - 1) / tileRowsVNNI
 		h, taller := rows/tiles, rows%tiles
 		for j := 0; j < g.N; j += panelS8 {
@@ -185,10 +209,10 @@ func gemmU8S8AVX2(g *GemmU8S8) {
 	g.check()
 	b := newGemmBlock(g)
 	defer b.free()
-	step := b.rows()
+	step := b.size()
 	for i := 0; i < g.M; i += step {
 		rows := min(step, g.M-i)
-		b.gather(i, rows)
+		b.load(i, rows)
 		tiles := (rows + tileRowsAVX2 - 1) / tileRowsAVX2
 		h, taller := rows/tiles, rows%tiles
 		for j := 0; j < g.N; j += tileColsAVX2 {
