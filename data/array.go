@@ -45,7 +45,10 @@ func arraySource(features []*array, labels *array) (*source, error) {
 		return nil, errors.New("there is no array of features")
 	}
 	src := &source{n: features[0].shape[0], arrays: features, name: func(i int) string { return fmt.Sprintf("sample %d", i) }}
-	for _, a := range features[1:] {
+	for _, a := range features {
+		if slices.Contains(a.shape[1:], 0) { // such a file can claim any number of samples
+			return nil, fmt.Errorf("%s has the shape %v: its samples are empty", a.name, a.shape)
+		}
 		if a.shape[0] != src.n {
 			return nil, fmt.Errorf("%s has %d samples, %s has %d", a.name, a.shape[0], features[0].name, src.n)
 		}

@@ -57,7 +57,8 @@ func readCSV(r io.Reader, p Preprocess, label string) (*source, error) {
 		features = append(features, v)
 	}
 	if bad != nil {
-		return nil, fmt.Errorf("%s (leave columns out with drop=NAME,… or split their values with onehot=NAME,… in the preprocessing)", strings.Join(bad, "; "))
+		return nil, fmt.Errorf("%s (leave columns out with drop=NAME,… or split their values with onehot=NAME,… in the preprocessing)",
+			strings.Join(bad, "; "))
 	}
 	x := make([]float32, 0, len(t.rows)*len(features))
 	for i := range t.rows {

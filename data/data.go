@@ -37,7 +37,7 @@ type Options struct {
 	//   - a .tar or .tar.gz of class folders: an image's class is the folder it lies in, leading folders are skipped;
 	//     samples are in the order of class, then path. A gzipped one is unpacked into a temporary file (at most
 	//     MaxSpool bytes); otherwise only the index is kept in memory;
-	//   - "random", see Random.
+	//   - "random", see Random: 100 samples unless Samples says otherwise.
 	Path string
 	// Preprocess is a preset (none, unit, tf, imagenet, caffe) or a YAML file, optionally followed by :key=value,….
 	// See ParsePreprocess. Integers that need no normalisation are passed as they are if the model wants their type;
@@ -55,7 +55,10 @@ type Options struct {
 	MaxPixels int
 }
 
-// Sample is one prepared sample.
+// randomSamples is how many samples "random" has.
+const randomSamples = 100
+
+// Sample is one prepared sample. Its tensors may be views of the data: they must not be changed.
 type Sample struct {
 	Index int              // its place in the Set
 	Label int              // -1 if there is none
@@ -101,7 +104,11 @@ type source struct {
 // all of them shows at once. Close the set when it is no longer needed.
 func Open(o Options) (*Set, error) {
 	if o.Path == "random" {
-		return Random(o.Inputs, max(o.Samples, 1), 1), nil
+		n := o.Samples
+		if n <= 0 {
+			n = randomSamples
+		}
+		return Random(o.Inputs, n, 1), nil
 	}
 	path, sl, err := splitPath(o.Path)
 	if err != nil {

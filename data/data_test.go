@@ -188,8 +188,9 @@ func TestOpenErrors(t *testing.T) {
 		"tsv4/labels.tsv": []byte("a.png\t-1\n"), "tsv4/a.png": p, "tsv5/labels.tsv": nil,
 		"x.npy": x, "short.npy": x[:len(x)-1], "y3.npy": npyBytes(t, tensor.New(tensor.Int32, 3)),
 		"half.npy": npyBytes(t, tensor.From([]float32{0, 0.5}, 2)), "neg.npy": npyBytes(t, tensor.From([]int8{0, -1}, 2)),
-		"nan.npy":  npyBytes(t, tensor.From([]float32{1, nan(), 3, 4}, 2, 2)),
-		"text.bin": []byte("hello"), "bad.tar": append(tarBytes(t, []string{"a/x.png"}, p), 1)[:540],
+		"hollow.npy": npyFile("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 0), }", nil),
+		"nan.npy":    npyBytes(t, tensor.From([]float32{1, nan(), 3, 4}, 2, 2)),
+		"text.bin":   []byte("hello"), "bad.tar": append(tarBytes(t, []string{"a/x.png"}, p), 1)[:540],
 		"cut.tar.gz": gzipped(t, tarBytes(t, []string{"a/x.png"}, p))[:60], "none.tar": tarBytes(t, []string{"a.txt"}, p),
 		"t.csv": []byte("a,id\n1,x\n2,y\n"), "e.csv": nil, "h.csv": []byte("a,b\n"), "r.csv": []byte("a,b\n1,2\n3\n"), "d.csv": []byte("a,a\n1,2\n"),
 		"nan.csv": []byte("a,b\n1,nan\n"), "l.csv": []byte("a,b\n1,0.5\n"), "bad.npz": []byte("PK\x03\x04 nothing"),
@@ -203,6 +204,7 @@ func TestOpenErrors(t *testing.T) {
 		{"text.bin", "neither .npy"}, {"bad.tar", "EOF"}, {"cut.tar.gz", "EOF"}, {"none.tar", "no JPEG or PNG"},
 		{"t.csv", `column "id", line 2: "x"`}, {"e.csv", "empty"}, {"h.csv", "no samples"}, {"r.csv", "line 3"}, {"d.csv", `two columns "a"`},
 		{"nan.csv", `"nan" is no finite`}, {"bad.npz", "not an .npz"}, {"x.npy,x.npy", "want [N]"},
+		{"hollow.npy", "samples are empty"}, {"x.npy,hollow.npy", "want [N]"},
 	} {
 		s, err := Open(Options{Path: filepath.Join(dir, c.path)})
 		if err == nil {
