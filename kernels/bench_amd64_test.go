@@ -52,3 +52,46 @@ func benchGemm(b *testing.B, s *Set, d [3]int) {
 	b.ReportMetric(float64(4*n*k)/med, "GB/s-B")
 	b.ReportMetric(0, "ns/op")
 }
+
+func BenchmarkDepthwise(b *testing.B) {
+	for _, s := range Available()[1:] {
+		if s.Name == "vnni" {
+			continue
+		}
+		for _, d := range [][3]int{{112, 32, 1}, {56, 144, 1}, {28, 192, 1}, {14, 384, 1}, {14, 576, 1}, {14, 512, 1}, {7, 960, 1}, {56, 96, 2}} {
+			b.Run(fmt.Sprintf("%s/%dx%ds%d", s.Name, d[0], d[1], d[2]), func(b *testing.B) { benchDepthwise(b, s, d) })
+		}
+	}
+}
+
+// benchDepthwise runs a whole 3×3 layer of h×h outputs, row by row.
+func benchDepthwise(b *testing.B, s *Set, shape [3]int) {
+	h, c, stride := shape[0], shape[1], shape[2]
+	w := (h-1)*stride + 3
+	r := rand.New(rand.NewPCG(1, 1))
+	x, y := randF32(r, w*w*c), make([]float32, h*h*c)
+	var taps []int
+	for t := range 9 {
+		taps = append(taps, (t/3*w+t%3)*c)
+	}
+	d := DepthwiseF32{N: h, C: c, Step: stride * c, Taps: taps, W: randF32(r, 9*c), Bias: randF32(r, c), Lo: 0, Hi: 6, LDY: c}
+	var run, peak []float64
+	for b.Loop() {
+		t0 := time.Now()
+		for i := range h {
+			d.X, d.Y = x[i*stride*w*c:], y[i*h*c:]
+			s.Depthwise(&d)
+		}
+		t1 := time.Now()
+		work := peakF32(1000)
+		t2 := time.Now()
+		run = append(run, float64(t1.Sub(t0)))
+		peak = append(peak, float64(t2.Sub(t1))/float64(work))
+	}
+	slices.Sort(run)
+	slices.Sort(peak)
+	macs := float64(9 * h * h * c)
+	b.ReportMetric(run[len(run)/2]/1000, "us")
+	b.ReportMetric(100*macs*peak[len(peak)/2]/run[len(run)/2], "%peak")
+	b.ReportMetric(0, "ns/op")
+}

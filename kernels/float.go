@@ -5,6 +5,7 @@ type floatSet struct {
 	gemm func(s *Set, g *GemmF32)
 	machine
 	vectorTable
+	rowTable
 }
 
-var floatGeneric = floatSet{gemm: gemmGeneric, vectorTable: vectorGeneric}
+var floatGeneric = floatSet{gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric}

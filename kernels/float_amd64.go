@@ -8,6 +8,8 @@ type machine struct {
 }
 
 var (
-	floatAVX2   = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX2}, vectorTable: vectorAVX2}
-	floatAVX512 = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX512}, vectorTable: vectorAVX512}
+	floatAVX2 = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX2}, vectorTable: vectorAVX2,
+		rowTable: rowsAsm(depthwiseF32AVX2, maxRowsF32AVX2, sumRowsF32AVX2)}
+	floatAVX512 = floatSet{gemm: gemmAsm, machine: machine{tiles: gemmAVX512}, vectorTable: vectorAVX512,
+		rowTable: rowsAsm(depthwiseF32AVX512, maxRowsF32AVX512, sumRowsF32AVX512)}
 )
