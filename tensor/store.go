@@ -185,14 +185,15 @@ func ToFloat8E8M0(x float32) byte {
 	return byte(min(max(e-1+127, 0), 254))
 }
 
-// ToFloat4 rounds to nearest even among 0, 0.5, 1, 1.5, 2, 3, 4, 6 and saturates.
+// ToFloat4 rounds to nearest even among 0, 0.5, 1, 1.5, 2, 3, 4, 6 and saturates. NaN, which the type lacks, gives -0 as
+// in ONNX's conformance cases.
 func ToFloat4(x float32) byte {
 	var sign byte
 	if math.Signbit(float64(x)) {
 		sign = 8
 	}
 	if x != x {
-		return 7
+		return 8
 	}
 	code := roundFloat8(math.Abs(float64(x)), f8{mant: 1, bias: 1})
 	return byte(min(code, 7)) | sign
