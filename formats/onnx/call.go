@@ -24,6 +24,7 @@ type call struct {
 	meta       map[string]string
 	bodies     []*scope
 	after      []func() error // emit what follows the node, last added first
+	err        error          // of the attributes that an upgrade took
 }
 
 func (c *call) opName() string {

@@ -31,6 +31,7 @@ type scope struct {
 	outer    *scope // of a body: where it stands
 	captured []capture
 	opsets   map[string]int
+	reads    map[string]bool // values, by their names in the file, that some node or output reads
 	call     *functionCall   // nil outside of functions
 	omitted  map[string]bool // inputs of the function that the caller leaves out
 }
@@ -105,6 +106,11 @@ func (l *loader) body(p *graphProto, s *scope) error {
 	if err := l.declared(p, s); err != nil {
 		return err
 	}
+	s.reads = map[string]bool{}
+	for _, out := range p.outputs {
+		s.reads[out.name] = true
+	}
+	readNames(p.nodes, s.reads)
 	for _, n := range p.nodes {
 		if err := l.node(n, s); err != nil {
 			return err
@@ -119,6 +125,23 @@ func (l *loader) body(p *graphProto, s *scope) error {
 	}
 	l.unused(s.g, consts)
 	return nil
+}
+
+// readNames collects the names that nodes and their bodies read.
+func readNames(nodes []*nodeProto, reads map[string]bool) {
+	for _, n := range nodes {
+		for _, name := range n.in {
+			reads[name] = true
+		}
+		for _, a := range n.attrs {
+			for _, b := range a.graphs {
+				readNames(b.nodes, reads)
+				for _, out := range b.outputs {
+					reads[out.name] = true
+				}
+			}
+		}
+	}
 }
 
 // constants makes values of the initializers, dense and sparse.

@@ -48,6 +48,11 @@ func (l *loader) inline(c *call, f *functionProto) error {
 	if err := l.declared(&graphProto{infos: f.infos}, s); err != nil {
 		return err
 	}
+	s.reads = map[string]bool{}
+	for _, name := range f.out {
+		s.reads[name] = true
+	}
+	readNames(f.nodes, s.reads)
 	for _, n := range f.nodes {
 		if err := l.node(n, s); err != nil {
 			return fmt.Errorf("function %s: %w", c.opName(), err)
