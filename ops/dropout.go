@@ -53,7 +53,7 @@ func (o Dropout) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	keep := make([]bool, len(v))
 	r := append([]float64{}, v...)
-	rng := x.Rand(seed)
+	rng := randomFor(x, seed)
 	for i := range keep {
 		keep[i] = !training || ratio == 0 || rng.Float64() >= ratio
 		switch {

@@ -76,7 +76,7 @@ func (o RandomNormal) Run(x *graph.Exec, _, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	rng := x.Rand(o.Seed)
+	rng := randomFor(x, o.Seed)
 	return draw(x, out[0], t[0], func() float64 { return float64(o.Mean) + float64(float64(o.Scale)*rng.NormFloat64()) })
 }
 
@@ -98,7 +98,7 @@ func (o RandomNormalLike) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return RandomNormal{int(likeDType(in[0], o.DType)), o.Mean, o.Scale, o.Seed, in[0].Shape}.Run(x, nil, out)
 }
 
-// RandomUniform draws from [Low, High).
+// RandomUniform draws between Low and High.
 type RandomUniform struct {
 	DType int      `attr:"dtype" default:"1"`
 	High  float32  `attr:"high" default:"1"`
@@ -118,12 +118,12 @@ func (o RandomUniform) Run(x *graph.Exec, _, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	rng := x.Rand(o.Seed)
+	rng := randomFor(x, o.Seed)
 	low, width := float64(o.Low), float64(o.High)-float64(o.Low)
-	return draw(x, out[0], t[0], func() float64 { return low + float64(width*float64(rng.Uint32()>>8)/(1<<24)) })
+	return draw(x, out[0], t[0], func() float64 { return low + float64(width*rng.Float64()) })
 }
 
-// RandomUniformLike draws from [Low, High) in the shape of its input.
+// RandomUniformLike draws between Low and High in the shape of its input.
 type RandomUniformLike struct {
 	DType *int     `attr:"dtype"`
 	High  float32  `attr:"high" default:"1"`
@@ -156,7 +156,7 @@ func (o Bernoulli) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if !p.IsFloat() {
 		return noArithmetic(p.DType)
 	}
-	rng := x.Rand(o.Seed)
+	rng := randomFor(x, o.Seed)
 	v := mapSlice(tensor.Doubles(p), func(p float64) int64 {
 		if rng.Float64() < p {
 			return 1
@@ -198,7 +198,7 @@ func (o Multinomial) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("want [batch, classes] of floats, got %s", graph.TypeOf(t))
 	}
 	rows, classes := t.Shape[0], t.Shape[1]
-	logits, rng := tensor.Doubles(t), x.Rand(o.Seed)
+	logits, rng := tensor.Doubles(t), randomFor(x, o.Seed)
 	v := make([]int64, 0, rows*o.SampleSize)
 	for r := range rows {
 		row := logits[r*classes : (r+1)*classes]
