@@ -158,15 +158,27 @@ func depthwiseU8S8VNNI(d *DepthwiseU8S8) {
 	for at := 0; at < d.C; {
 		b := dwBlockAt(at, d.C)
 		r.at(d, b.c, w)
-		kernels[b.w/32](r)
+		if b.w > d.C {
+			kernels[1][b.w/32](r)
+		} else {
+			kernels[0][b.w/32](r)
+		}
 		w, at = w+b.w*len(call.taps), b.end()
 	}
 }
 
-// Kernels for 16, 32 and 64 channels.
+// dwKernels are kernels for 16, 32 and 64 channels, the second row for blocks with fewer.
+type dwKernels [2][3]func(*dwRow)
+
 var (
-	dwTapsVNNI = [3]func(*dwRow){depthwiseVNNI16, depthwiseVNNI32, depthwiseVNNI64}
-	dw3x3VNNI  = [3]func(*dwRow){depthwise3x3VNNI16, depthwise3x3VNNI32, depthwise3x3VNNI64}
+	dwTapsVNNI = dwKernels{
+		{depthwiseVNNI16, depthwiseVNNI32, depthwiseVNNI64},
+		{depthwiseVNNI16Masked, depthwiseVNNI32Masked, depthwiseVNNI64Masked},
+	}
+	dw3x3VNNI = dwKernels{
+		{depthwise3x3VNNI16, depthwise3x3VNNI32, depthwise3x3VNNI64},
+		{depthwise3x3VNNI16Masked, depthwise3x3VNNI32Masked, depthwise3x3VNNI64Masked},
+	}
 )
 
 // shared says that the window is 3x3 and each pixel's is one column further.

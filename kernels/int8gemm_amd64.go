@@ -233,7 +233,7 @@ func gemmU8S8AVX2(g *GemmU8S8) {
 }
 
 func (b *gemmBlock) tileAVX2(h, j int) {
-	if j%panelS8 != 0 {
+	if j%panelS8 != 0 && b.K > 0 {
 		b.t.b = unsafe.Add(b.t.b, tileColsAVX2*4)
 	}
 	tilesAVX2[h](&b.t)

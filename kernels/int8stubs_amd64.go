@@ -106,19 +106,37 @@ func gemmAVX2x4(t *gemmTile)
 func depthwiseVNNI16(d *dwRow)
 
 //go:noescape
+func depthwiseVNNI16Masked(d *dwRow)
+
+//go:noescape
 func depthwise3x3VNNI16(d *dwRow)
+
+//go:noescape
+func depthwise3x3VNNI16Masked(d *dwRow)
 
 //go:noescape
 func depthwiseVNNI32(d *dwRow)
 
 //go:noescape
+func depthwiseVNNI32Masked(d *dwRow)
+
+//go:noescape
 func depthwise3x3VNNI32(d *dwRow)
+
+//go:noescape
+func depthwise3x3VNNI32Masked(d *dwRow)
 
 //go:noescape
 func depthwiseVNNI64(d *dwRow)
 
 //go:noescape
+func depthwiseVNNI64Masked(d *dwRow)
+
+//go:noescape
 func depthwise3x3VNNI64(d *dwRow)
+
+//go:noescape
+func depthwise3x3VNNI64Masked(d *dwRow)
 
 //go:noescape
 func depthwiseRowAVX2(d *dwRow)

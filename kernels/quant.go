@@ -1,5 +1,7 @@
 package kernels
 
+import "fmt"
+
 // quantSet is the conversions between float32 and integers, and arithmetic on quantised vectors. Each function is the method
 // of Set with its name, called with slices of one length; scales and bias are those of one row.
 type quantSet struct {
@@ -37,6 +39,7 @@ func (s *Set) DequantizeS8(dst []float32, src []byte, scale float32, zero int32)
 // DequantizeI32 writes float32(x-zero)·scale for rows of len(scale) columns, each with a scale of its own. The difference
 // wraps around at 32 bits.
 func (s *Set) DequantizeI32(dst []float32, src []int32, scale []float32, zero int32) {
+	mustBeRows(src, scale)
 	for n := len(scale); len(src) > 0; src, dst = src[n:], dst[n:] {
 		s.dequantizeI32(dst[:n], src[:n], scale, zero)
 	}
@@ -45,8 +48,16 @@ func (s *Set) DequantizeI32(dst []float32, src []int32, scale []float32, zero in
 // RequantI32 writes clamp(roundeven(float32(x)·scale) + zero, lo, hi) for rows of len(scale) columns, each with a scale of
 // its own: what GemmU8S8 does to its sums.
 func (s *Set) RequantI32(dst []byte, src []int32, scale []float32, zero, lo, hi int32) {
+	mustBeRows(src, scale)
 	for n := len(scale); len(src) > 0; src, dst = src[n:], dst[n:] {
 		s.requantI32(dst[:n], src[:n], scale, output{zero, lo, hi})
+	}
+}
+
+// mustBeRows panics unless src is rows with a scale for each column.
+func mustBeRows(src []int32, scale []float32) {
+	if len(src) > 0 && (len(scale) == 0 || len(src)%len(scale) != 0) {
+		panic(fmt.Sprintf("kernels: %d values are not rows of %d scales", len(src), len(scale)))
 	}
 }
 

@@ -138,6 +138,21 @@ func TestColumnScales(t *testing.T) {
 	})
 }
 
+func TestColumnScalesRefusePartRows(t *testing.T) {
+	eachSet(t, func(t *testing.T, s *Set) {
+		for _, scales := range [][]float32{nil, {1, 2}} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("three values in rows of %d: no panic", len(scales))
+					}
+				}()
+				s.RequantI32(make([]byte, 3), make([]int32, 3), scales, 0, 0, 255)
+			}()
+		}
+	})
+}
+
 func TestAddMul(t *testing.T) {
 	eachLength(t, func(t *testing.T, s *Set, r *rand.Rand, n int) {
 		for _, signed := range []bool{false, true} {

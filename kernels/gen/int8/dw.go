@@ -18,8 +18,10 @@ const (
 
 func depthwiseFile() {
 	for _, w := range []int{16, 32, 64} {
-		depthwiseTaps(w)
-		depthwise3x3(w)
+		for _, masked := range []bool{false, true} {
+			depthwiseTaps(w, masked)
+			depthwise3x3(w, masked)
+		}
 	}
 	depthwiseAVX2()
 }
@@ -29,6 +31,7 @@ func depthwiseFile() {
 // in its 128-bit lane l the channels 16l+4q to 16l+4q+3, and two packs bring the sums back into order.
 type dwVNNI struct {
 	w              int
+	masked         bool // fewer channels than w
 	row, cn        reg.Register
 	y, ldy         reg.GPVirtual
 	max, zero, low reg.VecPhysical
@@ -54,11 +57,29 @@ func (d *dwVNNI) vecs(from, n int) []reg.VecPhysical {
 }
 
 // load reads the bytes of w channels, or fewer under the mask.
-func (d *dwVNNI) load(m Mem, v reg.VecPhysical) { VMOVDQU8_Z(m, reg.K1, v) }
+func (d *dwVNNI) load(m Mem, v reg.VecPhysical) {
+	if d.masked {
+		VMOVDQU8_Z(m, reg.K1, v)
+		return
+	}
+	VMOVDQU64(m, v)
+}
 
-func newDW(name string, w int) *dwVNNI {
-	TEXT(fmt.Sprintf("%s%d", name, w), NOSPLIT, "func(d *byte)")
-	d := &dwVNNI{w: w}
+func (d *dwVNNI) store(v reg.VecPhysical, m Mem) {
+	if d.masked {
+		VMOVDQU8(v, reg.K1, m)
+		return
+	}
+	VMOVDQU64(v, m)
+}
+
+func newDW(name string, w int, masked bool) *dwVNNI {
+	name = fmt.Sprintf("%s%d", name, w)
+	if masked {
+		name += "Masked"
+	}
+	TEXT(name, NOSPLIT, "func(d *byte)")
+	d := &dwVNNI{w: w, masked: masked}
 	d.row = Load(Param("d"), GP64())
 	cn := GP64()
 	MOVQ(Mem{Base: d.row, Disp: dConst}, cn)
@@ -97,6 +118,10 @@ func (d *dwVNNI) param(p reg.GPVirtual) {
 		n = d.vecs(0, 4)
 	}
 	for i := range 4 {
+		if !d.masked {
+			VMOVDQU64(Mem{Base: p, Disp: d.w * i}, n[i])
+			continue
+		}
 		KSHIFTRQ(Imm(uint64(d.w/4*i)), reg.K1, reg.K2)
 		VMOVDQU32_Z(Mem{Base: p, Disp: d.w * i}, reg.K2, n[i])
 	}
@@ -165,15 +190,15 @@ func (d *dwVNNI) finishSteps(acc []reg.VecPhysical) []func() {
 		func() { VPMAXUB(d.low, acc[0], acc[0]) },
 		func() { VPXORD(Mem{Base: d.cn, Disp: cFlip}, acc[0], acc[0]) },
 		func() {
-			VMOVDQU8(acc[0], reg.K1, Mem{Base: d.y})
+			d.store(acc[0], Mem{Base: d.y})
 			ADDQ(d.ldy, d.y)
 		})
 }
 
 // depthwise3x3 is 3x3 with stride 1: a dword holds a column of three taps and a zero weight, and each interleaved column
 // serves three pixels.
-func depthwise3x3(w int) {
-	d := newDW("depthwise3x3VNNI", w)
+func depthwise3x3(w int, masked bool) {
+	d := newDW("depthwise3x3VNNI", w, masked)
 	n, step, taps, x := GP64(), GP64(), GP64(), GP64()
 	MOVQ(Mem{Base: d.row, Disp: dN}, n)
 	MOVQ(Mem{Base: d.row, Disp: dStep}, step)
@@ -265,8 +290,8 @@ func (d *dwVNNI) column(rows []reg.GPVirtual, step reg.GPVirtual, t []reg.VecPhy
 }
 
 // depthwiseTaps takes any taps, four at a time, and two pixels at once as long as there are two.
-func depthwiseTaps(w int) {
-	d := newDW("depthwiseVNNI", w)
+func depthwiseTaps(w int, masked bool) {
+	d := newDW("depthwiseVNNI", w, masked)
 	n, step, x := GP64(), GP64(), GP64()
 	MOVQ(Mem{Base: d.row, Disp: dN}, n)
 	MOVQ(Mem{Base: d.row, Disp: dStep}, step)
