@@ -92,6 +92,9 @@ func (l LpNormalization) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 
 // Run computes in float64 and rounds once.
 func (l LpNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	if l.P != 1 && l.P != 2 {
+		return fmt.Errorf("p %d is neither 1 nor 2", l.P)
+	}
 	v, err := floats(in[0])
 	if err != nil {
 		return err
