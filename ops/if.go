@@ -22,8 +22,8 @@ func (o If) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
 	if err := want(in, 1, -1); err != nil {
 		return nil, err
 	}
-	then, errThen := inferBody(o.Then, nil, in, outs)
-	other, errElse := inferBody(o.Else, nil, in, outs)
+	then, errThen := inferBody(o.Then, nil, in[1:], outs)
+	other, errElse := inferBody(o.Else, nil, in[1:], outs)
 	taken, known := 0, false
 	if c := in[0].Const; c != nil && c.DType == tensor.Bool && c.Len() == 1 {
 		known, taken = true, int(tensor.Ints(c)[0])
