@@ -96,6 +96,10 @@ func TestShapeArithmetic(t *testing.T) {
 		{Max{}, []graph.Fact{known(n, two), known(n, four)}, []graph.Dim{n, four}},
 		{Min{}, []graph.Fact{known(n, two), known(n, four)}, []graph.Dim{n, two}},
 		{Where{}, []graph.Fact{cond, known(n, two), known(four)}, []graph.Dim{n, four}},
+		{Equal{}, []graph.Fact{known(n, two, two, n), graph.FactOf(vec[int64](-1, 2, 3, 4))}, []graph.Dim{
+			graph.Fixed(0), graph.Fixed(1), graph.Fixed(0), {},
+		}},
+		{Where{}, []graph.Fact{known(graph.Fixed(0), graph.Dim{}, graph.Fixed(1)), known(two, two, two), known(n, n, four)}, []graph.Dim{n, {}, two}},
 		{Identity{}, []graph.Fact{known(n, two)}, []graph.Dim{n, two}},
 		{Cast{To: int(tensor.Int32)}, []graph.Fact{known(n, two)}, []graph.Dim{n, two}},
 		{ReduceProd{Keepdims: true}, []graph.Fact{known(n, two)}, []graph.Dim{n.Mul(two)}},

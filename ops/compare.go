@@ -79,6 +79,35 @@ func (Equal) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return comparison{isEqual[int64], isEqual[uint64], isEqual[float64], isEqual[string]}.run(x, in, out)
 }
 
+// Ints tells, as 0 and 1, where shape arithmetic knows the answer: exporters ask whether a shape holds -1.
+func (Equal) Ints(in []graph.Fact) []graph.Dim {
+	a, b := signedElements(in[0]), signedElements(in[1])
+	if a == nil || b == nil || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
+		return nil
+	}
+	n := len(a)
+	if n == 1 {
+		n = len(b)
+	}
+	r := make([]graph.Dim, n)
+	for i := range r {
+		x, y := a[min(i, len(a)-1)], b[min(i, len(b)-1)]
+		m, k, fixed := numbers(x.Dim, y.Dim)
+		switch {
+		case x.below != 0 || y.below != 0:
+			r[i] = graph.Fixed(0)
+			if x.below == y.below {
+				r[i] = graph.Fixed(1)
+			}
+		case x.Known() && x.Dim == y.Dim:
+			r[i] = graph.Fixed(1)
+		case fixed && m != k:
+			r[i] = graph.Fixed(0)
+		}
+	}
+	return r
+}
+
 // Less is a < b.
 type Less struct{ predicate }
 

@@ -204,6 +204,32 @@ func zipInts(in []graph.Fact, f func(a, b graph.Dim) graph.Dim) []graph.Dim {
 	return r
 }
 
+// signed is an element of a small integer tensor: a dimension or, if below is not 0, that negative number.
+type signed struct {
+	graph.Dim
+	below int
+}
+
+// signedElements is Fact.Elements for constants that may be negative; nil if nothing is known.
+func signedElements(f graph.Fact) []signed {
+	if elems, ok := f.Elements(); ok {
+		return mapSlice(elems, func(d graph.Dim) signed { return signed{Dim: d} })
+	}
+	v, ok := f.ConstInts()
+	if !ok || len(f.Const.Shape) > 1 || len(v) > maxFollowed {
+		return nil
+	}
+	return mapSlice(v, func(n int) signed {
+		if n < 0 {
+			return signed{below: n}
+		}
+		return signed{Dim: graph.Fixed(n)}
+	})
+}
+
+// maxFollowed bounds the tensors whose elements shape arithmetic follows.
+const maxFollowed = 64
+
 // fits32 tells whether int32 can hold all the numbers.
 func fits32(elems []graph.Dim) bool {
 	for _, d := range elems {

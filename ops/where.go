@@ -27,16 +27,16 @@ func (Where) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{t}, err
 }
 
-// Ints follows shape arithmetic if the condition is constant, or if both branches are the same.
+// Ints follows shape arithmetic as far as the condition is known.
 func (Where) Ints(in []graph.Fact) []graph.Dim {
-	if len(in) != 3 || in[0].Const == nil || len(in[0].Const.Shape) > 1 || in[0].Const.DType != tensor.Bool {
-		return nil
+	cond := in[0].Ints
+	if c := in[0].Const; c != nil && len(c.Shape) < 2 && c.Len() <= maxFollowed {
+		cond = mapSlice(tensor.Ints(c), func(v int64) graph.Dim { return graph.Fixed(int(v)) })
 	}
-	cond := in[0].Const.Data
-	branches := zipInts(in[1:], func(a, _ graph.Dim) graph.Dim { return a })
-	other := zipInts(in[1:], func(_, b graph.Dim) graph.Dim { return b })
-	n := len(branches)
-	if branches == nil || len(cond) != n && len(cond) != 1 && n != 1 {
+	yes := zipInts(in[1:], func(a, _ graph.Dim) graph.Dim { return a })
+	no := zipInts(in[1:], func(_, b graph.Dim) graph.Dim { return b })
+	n := len(yes)
+	if yes == nil || cond == nil || len(cond) != n && len(cond) != 1 && n != 1 {
 		return nil
 	}
 	if n == 1 {
@@ -44,10 +44,12 @@ func (Where) Ints(in []graph.Fact) []graph.Dim {
 	}
 	r := make([]graph.Dim, n)
 	for i := range r {
-		if cond[min(i, len(cond)-1)] != 0 {
-			r[i] = branches[min(i, len(branches)-1)]
-		} else {
-			r[i] = other[min(i, len(other)-1)]
+		a, b, c := yes[min(i, len(yes)-1)], no[min(i, len(no)-1)], cond[min(i, len(cond)-1)]
+		switch {
+		case c.Is(1), a == b:
+			r[i] = a
+		case c.Is(0):
+			r[i] = b
 		}
 	}
 	return r
