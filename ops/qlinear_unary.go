@@ -38,12 +38,18 @@ type QLinearSoftmax struct {
 
 // Infer gives x's type.
 func (QLinearSigmoid) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	return []graph.Type{in[0].Type}, wantQLinear(in)
+	if err := wantQLinear(in); err != nil {
+		return nil, err
+	}
+	return []graph.Type{in[0].Type}, nil
 }
 
 // Infer gives x's type.
 func (QLinearLeakyRelu) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	return []graph.Type{in[0].Type}, wantQLinear(in)
+	if err := wantQLinear(in); err != nil {
+		return nil, err
+	}
+	return []graph.Type{in[0].Type}, nil
 }
 
 // Run computes what ONNX Runtime does.
