@@ -10,6 +10,7 @@ import (
 
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
+	_ "github.com/tfsopt/tfsopt/ops" // registers the operators that nodes become
 )
 
 func init() {

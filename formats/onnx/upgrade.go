@@ -14,6 +14,7 @@ type upgradeStep struct {
 	domain, op string
 	to         int
 	apply      func(c *call) error
+	becomes    string // another operator, if the step makes one of it
 }
 
 // upgradeSteps is in order of `to`; a step may change the operator, later steps then see the new one.
@@ -37,11 +38,11 @@ var upgradeSteps = sortedSteps(
 	steps(9, batchNorm9, "BatchNormalization"),
 	steps(9, attrInput("scales", 1), "Upsample"),
 	steps(9, scan9, "Scan"),
-	steps(10, renameOp("Resize"), "Upsample"),
+	replaced(10, "Upsample", "Resize"),
 	steps(10, dropoutMask10, "Dropout"),
 	steps(10, slice10, "Slice"),
 	steps(10, topK10, "TopK"),
-	steps(11, renameOp("ScatterElements"), "Scatter"),
+	replaced(11, "Scatter", "ScatterElements"),
 	steps(11, clip11, "Clip"),
 	steps(11, pad11, "Pad"),
 	steps(11, resize11, "Resize"),
@@ -69,9 +70,18 @@ var legacyInPlace = []string{
 
 func steps(to int, apply func(*call) error, ops ...string) (out []upgradeStep) {
 	for _, op := range ops {
-		out = append(out, upgradeStep{"", op, to, apply})
+		out = append(out, upgradeStep{op: op, to: to, apply: apply})
 	}
 	return out
+}
+
+// replaced is the step from an operator to its successor, which differs in nothing else.
+func replaced(to int, op, successor string) []upgradeStep {
+	apply := func(c *call) error {
+		c.op = successor
+		return nil
+	}
+	return []upgradeStep{{op: op, to: to, apply: apply, becomes: successor}}
 }
 
 func sortedSteps(groups ...[]upgradeStep) []upgradeStep {
@@ -102,7 +112,7 @@ func (c *call) upgrade() error {
 // newestForm is the opset from which the form that upgrade gives is valid; 0 if it gives every form back as it is.
 func newestForm(domain, op string) (to int) {
 	for _, s := range upgradeSteps {
-		if s.op == op && s.domain == domain {
+		if (s.op == op || s.becomes == op) && s.domain == domain {
 			to = max(to, s.to)
 		}
 	}
@@ -172,13 +182,6 @@ func rename(old, name string) func(*call) error {
 				c.attrs[i].Name = name
 			}
 		}
-		return nil
-	}
-}
-
-func renameOp(name string) func(*call) error {
-	return func(c *call) error {
-		c.op = name
 		return nil
 	}
 }

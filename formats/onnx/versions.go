@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // ownDomain holds operators of this program, which no other knows.
@@ -42,7 +43,7 @@ func (w *writer) versions(g *graph.Graph) error {
 	reason := map[string]string{}
 	g.Walk(func(n *graph.Node) {
 		d, _ := graph.NameOf(n.Op)
-		if need := sinceOf(n.Op); need > w.opsets[d] {
+		if need := sinceOf(n); need > w.opsets[d] {
 			w.opsets[d] = need
 			reason[d] = n.OpName()
 		}
@@ -73,13 +74,57 @@ func (w *writer) versions(g *graph.Graph) error {
 // raised tells whether the main opset is above the one that the model came in.
 func (w *writer) raised(g *graph.Graph) bool { return g.Opsets[""] != w.opsets[""] }
 
-// sinceOf is the lowest opset of its domain that an operator can be written in.
-func sinceOf(op graph.Op) int {
-	if since := graph.Since(op); since > 0 {
+// attrSince holds the attributes that came to an operator after the opset that its struct is registered for.
+var attrSince = map[string]map[string]int{
+	"Attention":          {"left_window_size": 25, "right_window_size": 25},
+	"AveragePool":        {"ceil_mode": 10, "dilations": 19},
+	"BatchNormalization": {"training_mode": 14},
+	"Cast":               {"saturate": 19, "round_mode": 24},
+	"CastLike":           {"saturate": 19, "round_mode": 24},
+	"DequantizeLinear":   {"block_size": 21, "output_dtype": 23},
+	"LpPool":             {"ceil_mode": 18, "dilations": 18},
+	"MaxPool":            {"ceil_mode": 10, "dilations": 10},
+	"QuantizeLinear":     {"saturate": 19, "block_size": 21, "output_dtype": 21, "precision": 23},
+	"Range":              {"stash_type": 27},
+	"Resize":             {"antialias": 18, "axes": 18, "keep_aspect_ratio_policy": 18},
+	"SpaceToDepth":       {"mode": 28},
+}
+
+// typeSince holds the opsets that brought element types.
+var typeSince = map[tensor.DType]int{
+	tensor.BFloat16: 13, tensor.Float8E4M3FN: 19, tensor.Float8E4M3FNUZ: 19, tensor.Float8E5M2: 19,
+	tensor.Float8E5M2FNUZ: 19, tensor.Int4: 21, tensor.Uint4: 21, tensor.Float4E2M1: 23, tensor.Float8E8M0: 24,
+	tensor.Int2: 25, tensor.Uint2: 25,
+}
+
+// quantizeSince holds the opsets in which QuantizeLinear and DequantizeLinear learnt types that others had before.
+var quantizeSince = map[tensor.DType]int{tensor.Int16: 21, tensor.Uint16: 21}
+
+// sinceOf is the lowest opset of its domain that a node can be written in.
+func sinceOf(n *graph.Node) int {
+	domain, name := graph.NameOf(n.Op)
+	since := max(1, graph.Since(n.Op))
+	if _, opaque := n.Op.(graph.Opaque); opaque {
+		return max(since, newestForm(domain, name))
+	}
+	if domain != "" {
 		return since
 	}
-	domain, name := graph.NameOf(op)
-	return max(1, newestForm(domain, name))
+	for _, a := range graph.AttrsOf(n.Op) {
+		since = max(since, attrSince[name][a.Name])
+	}
+	for _, values := range [][]*graph.Value{n.In, n.Out} {
+		for _, v := range values {
+			if v == nil {
+				continue
+			}
+			since = max(since, typeSince[v.DType])
+			if name == "QuantizeLinear" || name == "DequantizeLinear" {
+				since = max(since, quantizeSince[v.DType])
+			}
+		}
+	}
+	return since
 }
 
 // listConstants tells whether initializers that the file listed among the inputs are listed again: always below IR
