@@ -139,13 +139,20 @@ res:
 	VADDPS    Z28, Z1, Z1
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -283,17 +290,24 @@ res:
 	VADDPS    Z28, Z3, Z3
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -461,21 +475,28 @@ res:
 	VADDPS    Z28, Z5, Z5
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -674,25 +695,32 @@ res:
 	VADDPS    Z28, Z7, Z7
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -921,29 +949,36 @@ res:
 	VADDPS    Z28, Z9, Z9
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -1203,33 +1238,40 @@ res:
 	VADDPS    Z28, Z11, Z11
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -1519,37 +1561,44 @@ res:
 	VADDPS    Z28, Z13, Z13
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -1870,41 +1919,48 @@ res:
 	VADDPS    Z28, Z15, Z15
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -2255,45 +2311,52 @@ res:
 	VADDPS    Z28, Z17, Z17
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -2675,49 +2738,56 @@ res:
 	VADDPS    Z28, Z19, Z19
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -3129,53 +3199,60 @@ res:
 	VADDPS    Z28, Z21, Z21
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 	VMAXPS       Z20, Z28, Z20
-	VMINPS       Z20, Z29, Z20
 	VMAXPS       Z21, Z28, Z21
-	VMINPS       Z21, Z29, Z21
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+	VMINPS       Z20, Z28, Z20
+	VMINPS       Z21, Z28, Z21
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -3618,57 +3695,64 @@ res:
 	VADDPS    Z28, Z23, Z23
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 	VMAXPS       Z20, Z28, Z20
-	VMINPS       Z20, Z29, Z20
 	VMAXPS       Z21, Z28, Z21
-	VMINPS       Z21, Z29, Z21
 	VMAXPS       Z22, Z28, Z22
-	VMINPS       Z22, Z29, Z22
 	VMAXPS       Z23, Z28, Z23
-	VMINPS       Z23, Z29, Z23
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+	VMINPS       Z20, Z28, Z20
+	VMINPS       Z21, Z28, Z21
+	VMINPS       Z22, Z28, Z22
+	VMINPS       Z23, Z28, Z23
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -4141,61 +4225,68 @@ res:
 	VADDPS    Z28, Z25, Z25
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 	VMAXPS       Z20, Z28, Z20
-	VMINPS       Z20, Z29, Z20
 	VMAXPS       Z21, Z28, Z21
-	VMINPS       Z21, Z29, Z21
 	VMAXPS       Z22, Z28, Z22
-	VMINPS       Z22, Z29, Z22
 	VMAXPS       Z23, Z28, Z23
-	VMINPS       Z23, Z29, Z23
 	VMAXPS       Z24, Z28, Z24
-	VMINPS       Z24, Z29, Z24
 	VMAXPS       Z25, Z28, Z25
-	VMINPS       Z25, Z29, Z25
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+	VMINPS       Z20, Z28, Z20
+	VMINPS       Z21, Z28, Z21
+	VMINPS       Z22, Z28, Z22
+	VMINPS       Z23, Z28, Z23
+	VMINPS       Z24, Z28, Z24
+	VMINPS       Z25, Z28, Z25
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -4699,65 +4790,72 @@ res:
 	VADDPS    Z28, Z27, Z27
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 	VMAXPS       Z20, Z28, Z20
-	VMINPS       Z20, Z29, Z20
 	VMAXPS       Z21, Z28, Z21
-	VMINPS       Z21, Z29, Z21
 	VMAXPS       Z22, Z28, Z22
-	VMINPS       Z22, Z29, Z22
 	VMAXPS       Z23, Z28, Z23
-	VMINPS       Z23, Z29, Z23
 	VMAXPS       Z24, Z28, Z24
-	VMINPS       Z24, Z29, Z24
 	VMAXPS       Z25, Z28, Z25
-	VMINPS       Z25, Z29, Z25
 	VMAXPS       Z26, Z28, Z26
-	VMINPS       Z26, Z29, Z26
 	VMAXPS       Z27, Z28, Z27
-	VMINPS       Z27, Z29, Z27
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+	VMINPS       Z20, Z28, Z20
+	VMINPS       Z21, Z28, Z21
+	VMINPS       Z22, Z28, Z22
+	VMINPS       Z23, Z28, Z23
+	VMINPS       Z24, Z28, Z24
+	VMINPS       Z25, Z28, Z25
+	VMINPS       Z26, Z28, Z26
+	VMINPS       Z27, Z28, Z27
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -4930,17 +5028,24 @@ res:
 	VADDPS    Z28, Z3, Z3
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -5123,25 +5228,32 @@ res:
 	VADDPS    Z28, Z7, Z7
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -5376,33 +5488,40 @@ res:
 	VADDPS    Z28, Z11, Z11
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -5690,41 +5809,48 @@ res:
 	VADDPS    Z28, Z15, Z15
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -6064,49 +6190,56 @@ res:
 	VADDPS    Z28, Z19, Z19
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -6499,57 +6632,64 @@ res:
 	VADDPS    Z28, Z23, Z23
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 	VMAXPS       Z20, Z28, Z20
-	VMINPS       Z20, Z29, Z20
 	VMAXPS       Z21, Z28, Z21
-	VMINPS       Z21, Z29, Z21
 	VMAXPS       Z22, Z28, Z22
-	VMINPS       Z22, Z29, Z22
 	VMAXPS       Z23, Z28, Z23
-	VMINPS       Z23, Z29, Z23
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+	VMINPS       Z20, Z28, Z20
+	VMINPS       Z21, Z28, Z21
+	VMINPS       Z22, Z28, Z22
+	VMINPS       Z23, Z28, Z23
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -6775,25 +6915,32 @@ res:
 	VADDPS    Z28, Z7, Z7
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -7085,41 +7232,48 @@ res:
 	VADDPS    Z28, Z15, Z15
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -7507,57 +7661,64 @@ res:
 	VADDPS    Z28, Z23, Z23
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Z28
-	VBROADCASTSS 84(AX), Z29
 	VMAXPS       Z0, Z28, Z0
-	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
-	VMINPS       Z1, Z29, Z1
 	VMAXPS       Z2, Z28, Z2
-	VMINPS       Z2, Z29, Z2
 	VMAXPS       Z3, Z28, Z3
-	VMINPS       Z3, Z29, Z3
 	VMAXPS       Z4, Z28, Z4
-	VMINPS       Z4, Z29, Z4
 	VMAXPS       Z5, Z28, Z5
-	VMINPS       Z5, Z29, Z5
 	VMAXPS       Z6, Z28, Z6
-	VMINPS       Z6, Z29, Z6
 	VMAXPS       Z7, Z28, Z7
-	VMINPS       Z7, Z29, Z7
 	VMAXPS       Z8, Z28, Z8
-	VMINPS       Z8, Z29, Z8
 	VMAXPS       Z9, Z28, Z9
-	VMINPS       Z9, Z29, Z9
 	VMAXPS       Z10, Z28, Z10
-	VMINPS       Z10, Z29, Z10
 	VMAXPS       Z11, Z28, Z11
-	VMINPS       Z11, Z29, Z11
 	VMAXPS       Z12, Z28, Z12
-	VMINPS       Z12, Z29, Z12
 	VMAXPS       Z13, Z28, Z13
-	VMINPS       Z13, Z29, Z13
 	VMAXPS       Z14, Z28, Z14
-	VMINPS       Z14, Z29, Z14
 	VMAXPS       Z15, Z28, Z15
-	VMINPS       Z15, Z29, Z15
 	VMAXPS       Z16, Z28, Z16
-	VMINPS       Z16, Z29, Z16
 	VMAXPS       Z17, Z28, Z17
-	VMINPS       Z17, Z29, Z17
 	VMAXPS       Z18, Z28, Z18
-	VMINPS       Z18, Z29, Z18
 	VMAXPS       Z19, Z28, Z19
-	VMINPS       Z19, Z29, Z19
 	VMAXPS       Z20, Z28, Z20
-	VMINPS       Z20, Z29, Z20
 	VMAXPS       Z21, Z28, Z21
-	VMINPS       Z21, Z29, Z21
 	VMAXPS       Z22, Z28, Z22
-	VMINPS       Z22, Z29, Z22
 	VMAXPS       Z23, Z28, Z23
-	VMINPS       Z23, Z29, Z23
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Z28
+	VMINPS       Z0, Z28, Z0
+	VMINPS       Z1, Z28, Z1
+	VMINPS       Z2, Z28, Z2
+	VMINPS       Z3, Z28, Z3
+	VMINPS       Z4, Z28, Z4
+	VMINPS       Z5, Z28, Z5
+	VMINPS       Z6, Z28, Z6
+	VMINPS       Z7, Z28, Z7
+	VMINPS       Z8, Z28, Z8
+	VMINPS       Z9, Z28, Z9
+	VMINPS       Z10, Z28, Z10
+	VMINPS       Z11, Z28, Z11
+	VMINPS       Z12, Z28, Z12
+	VMINPS       Z13, Z28, Z13
+	VMINPS       Z14, Z28, Z14
+	VMINPS       Z15, Z28, Z15
+	VMINPS       Z16, Z28, Z16
+	VMINPS       Z17, Z28, Z17
+	VMINPS       Z18, Z28, Z18
+	VMINPS       Z19, Z28, Z19
+	VMINPS       Z20, Z28, Z20
+	VMINPS       Z21, Z28, Z21
+	VMINPS       Z22, Z28, Z22
+	VMINPS       Z23, Z28, Z23
+
+clamp_clamped:
 store:
 	MOVQ    40(AX), CX
 	MOVQ    48(AX), AX
@@ -7694,13 +7855,20 @@ res:
 	VADDPS     Y12, Y1, Y1
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Y12
-	VBROADCASTSS 84(AX), Y13
 	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+
+clamp_clamped:
 store:
 	MOVQ       112(AX), CX
 	MOVQ       48(AX), DX
@@ -7846,17 +8014,24 @@ res:
 	VADDPS     Y12, Y3, Y3
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Y12
-	VBROADCASTSS 84(AX), Y13
 	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
 	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
 	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+
+clamp_clamped:
 store:
 	MOVQ       112(AX), CX
 	MOVQ       48(AX), DX
@@ -8035,21 +8210,28 @@ res:
 	VADDPS     Y12, Y5, Y5
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Y12
-	VBROADCASTSS 84(AX), Y13
 	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
 	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
 	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
 	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
 	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMINPS       Y4, Y12, Y4
+	VMINPS       Y5, Y12, Y5
+
+clamp_clamped:
 store:
 	MOVQ       112(AX), CX
 	MOVQ       48(AX), DX
@@ -8262,25 +8444,32 @@ res:
 	VADDPS     Y12, Y7, Y7
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Y12
-	VBROADCASTSS 84(AX), Y13
 	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
 	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
 	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
 	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
 	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
 	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
 	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMINPS       Y4, Y12, Y4
+	VMINPS       Y5, Y12, Y5
+	VMINPS       Y6, Y12, Y6
+	VMINPS       Y7, Y12, Y7
+
+clamp_clamped:
 store:
 	MOVQ       112(AX), CX
 	MOVQ       48(AX), DX
@@ -8526,29 +8715,36 @@ res:
 	VADDPS     Y12, Y9, Y9
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Y12
-	VBROADCASTSS 84(AX), Y13
 	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
 	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
 	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
 	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
 	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
 	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
 	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
 	VMAXPS       Y8, Y12, Y8
-	VMINPS       Y8, Y13, Y8
 	VMAXPS       Y9, Y12, Y9
-	VMINPS       Y9, Y13, Y9
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMINPS       Y4, Y12, Y4
+	VMINPS       Y5, Y12, Y5
+	VMINPS       Y6, Y12, Y6
+	VMINPS       Y7, Y12, Y7
+	VMINPS       Y8, Y12, Y8
+	VMINPS       Y9, Y12, Y9
+
+clamp_clamped:
 store:
 	MOVQ       112(AX), CX
 	MOVQ       48(AX), DX
@@ -8828,33 +9024,40 @@ res:
 	VADDPS     Y12, Y11, Y11
 
 clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          clamp_high
 	VBROADCASTSS 80(AX), Y12
-	VBROADCASTSS 84(AX), Y13
 	VMAXPS       Y0, Y12, Y0
-	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
-	VMINPS       Y1, Y13, Y1
 	VMAXPS       Y2, Y12, Y2
-	VMINPS       Y2, Y13, Y2
 	VMAXPS       Y3, Y12, Y3
-	VMINPS       Y3, Y13, Y3
 	VMAXPS       Y4, Y12, Y4
-	VMINPS       Y4, Y13, Y4
 	VMAXPS       Y5, Y12, Y5
-	VMINPS       Y5, Y13, Y5
 	VMAXPS       Y6, Y12, Y6
-	VMINPS       Y6, Y13, Y6
 	VMAXPS       Y7, Y12, Y7
-	VMINPS       Y7, Y13, Y7
 	VMAXPS       Y8, Y12, Y8
-	VMINPS       Y8, Y13, Y8
 	VMAXPS       Y9, Y12, Y9
-	VMINPS       Y9, Y13, Y9
 	VMAXPS       Y10, Y12, Y10
-	VMINPS       Y10, Y13, Y10
 	VMAXPS       Y11, Y12, Y11
-	VMINPS       Y11, Y13, Y11
 
+clamp_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          clamp_clamped
+	VBROADCASTSS 84(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMINPS       Y4, Y12, Y4
+	VMINPS       Y5, Y12, Y5
+	VMINPS       Y6, Y12, Y6
+	VMINPS       Y7, Y12, Y7
+	VMINPS       Y8, Y12, Y8
+	VMINPS       Y9, Y12, Y9
+	VMINPS       Y10, Y12, Y10
+	VMINPS       Y11, Y12, Y11
+
+clamp_clamped:
 store:
 	MOVQ       112(AX), CX
 	MOVQ       48(AX), DX

@@ -2,7 +2,7 @@ package kernels
 
 import "fmt"
 
-// DepthwiseF32 is one row of outputs of a depthwise convolution in NHWC. Each element is one FMA chain over the taps in
+// DepthwiseF32 is one row or several rows of outputs of a depthwise convolution in NHWC. Each element is one FMA chain over the taps in
 // order from +0, then the bias, then the clamp of GemmF32.
 type DepthwiseF32 struct {
 	N, C   int       // output pixels, channels
@@ -14,6 +14,11 @@ type DepthwiseF32 struct {
 	Lo, Hi float32
 	Y      []float32
 	LDY    int // elements of Y between neighbouring outputs, at least C
+
+	// Two to four rows in one call are faster than one by one with AVX-512, since they share input: Rows of them (0 means 1), XRow and
+	// YRow elements apart in X (strideH·width·C) and Y. Pixels of X that are a multiple of 512 elements apart make every
+	// load slow on the L1 and L2 caches; pad them by 16.
+	Rows, XRow, YRow int
 }
 
 // rowTable is the kernels that walk a row of pixels by taps.
@@ -33,8 +38,12 @@ func (s *Set) Depthwise(d *DepthwiseF32) {
 	if d.N <= 0 || d.C <= 0 {
 		return
 	}
-	checkTaps("Depthwise", &poolRow{d.Y, d.X, d.N, d.C, d.Step, d.Taps})
-	if len(d.W) < len(d.Taps)*d.C || len(d.Y) < (d.N-1)*d.LDY+d.C || d.LDY < d.C || (d.Bias != nil && len(d.Bias) < d.C) {
+	lastRow := max(0, d.Rows-1)
+	if d.XRow < 0 || d.YRow < 0 || lastRow*d.XRow > len(d.X) {
+		panic(fmt.Sprintf("kernels: Depthwise: %d rows of %d and %d leave X of %d", d.Rows, d.XRow, d.YRow, len(d.X)))
+	}
+	checkTaps("Depthwise", &poolRow{d.Y, d.X[lastRow*d.XRow:], d.N, d.C, d.Step, d.Taps})
+	if len(d.W) < len(d.Taps)*d.C || len(d.Y) < lastRow*d.YRow+(d.N-1)*d.LDY+d.C || d.LDY < d.C || (d.Bias != nil && len(d.Bias) < d.C) {
 		panic(fmt.Sprintf("kernels: Depthwise: W %d, Y %d (stride %d), Bias %d are too short for %d taps of %d×%d",
 			len(d.W), len(d.Y), d.LDY, len(d.Bias), len(d.Taps), d.N, d.C))
 	}
@@ -82,6 +91,15 @@ var rowsGeneric = rowTable{
 }
 
 func depthwiseF32Generic(d *DepthwiseF32) {
+	one := *d
+	one.Rows = 1
+	for r := range max(1, d.Rows) {
+		one.X, one.Y = d.X[r*d.XRow:], d.Y[r*d.YRow:]
+		depthwiseRowGeneric(&one)
+	}
+}
+
+func depthwiseRowGeneric(d *DepthwiseF32) {
 	for i := range d.N {
 		for c := range d.C {
 			acc := float32(0)

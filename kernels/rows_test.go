@@ -37,10 +37,14 @@ func TestDepthwiseSameBits(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(i), 1))
 				taps, step, size := c.taps()
 				d := DepthwiseF32{N: c.n, C: c.c, X: wild(r, size), Step: step, Taps: taps, W: randF32(r, len(taps)*c.c), Lo: negInf32, Hi: inf32, LDY: c.c + c.padY}
+				if i%3 == 0 {
+					d.Rows, d.XRow, d.YRow = 3, size/c.k, c.n*d.LDY+1
+					d.X = wild(r, size+2*d.XRow)
+				}
 				if i%2 == 0 {
 					d.Bias, d.Lo, d.Hi = randF32(r, c.c), 0, 6
 				}
-				d.Y = randF32(r, (c.n-1)*d.LDY+c.c)
+				d.Y = randF32(r, 2*d.YRow+(c.n-1)*d.LDY+c.c)
 				s.Depthwise(&d)
 				return d.Y
 			}

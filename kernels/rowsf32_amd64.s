@@ -8,14 +8,21 @@
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
+	MOVQ 8(AX), CX
 	MOVQ 40(AX), DI
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), BX
+	MOVQ 104(AX), SI
+	MOVQ BX, 128(AX)
+	MOVQ SI, 136(AX)
+
+full_row:
 	MOVQ   16(AX), BX
 	VXORPS Y0, Y0, Y0
 	MOVQ   32(AX), SI
@@ -37,29 +44,49 @@ full_tap:
 	VADDPS      Y2, Y0, Y0
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y1
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y2
+	VMAXPS       Y0, Y2, Y0
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y2
-	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
-	MOVQ         64(AX), BX
-	MOVQ         72(AX), SI
-	ADDQ         DX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Y0, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), BX
-	MOVQ    96(AX), BX
-	VMOVUPS (BX), Y15
-	MOVQ    16(AX), BX
-	VXORPS  Y0, Y0, Y0
-	MOVQ    32(AX), SI
-	ADDQ    DX, SI
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), BX
+	MOVQ    104(AX), SI
+	MOVQ    BX, 128(AX)
+	MOVQ    SI, 136(AX)
+
+part_row:
+	MOVQ   16(AX), BX
+	VXORPS Y0, Y0, Y0
+	MOVQ   32(AX), SI
+	ADDQ   DX, SI
 
 part_tap:
 	MOVQ        (BX), R8
@@ -73,19 +100,32 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y2
+	MOVQ        56(AX), BX
+	VMASKMOVPS  (BX)(DX*1), Y15, Y2
 	VADDPS      Y2, Y0, Y0
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y1
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y2
+	VMAXPS       Y0, Y2, Y0
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y2
-	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), BX
+	MOVQ       72(AX), SI
+	ADDQ       DX, BX
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), BX
+	ADDQ       BX, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -95,7 +135,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	MOVQ 40(AX), R8
 	XORQ DX, DX
@@ -103,6 +142,14 @@ TEXT ·depthwiseF32AVX2P2(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ   16(AX), SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -127,34 +174,54 @@ full_tap:
 	VADDPS      Y3, Y1, Y1
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y2
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y3, Y1
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y3
-	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
-	MOVQ         64(AX), SI
-	MOVQ         72(AX), DI
-	ADDQ         DX, SI
-	VMOVUPS      Y0, (SI)
-	ADDQ         DI, SI
-	VMOVUPS      Y1, (SI)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Y0, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Y1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), SI
-	MOVQ    96(AX), SI
-	VMOVUPS (SI), Y15
-	MOVQ    16(AX), SI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	MOVQ    32(AX), DI
-	ADDQ    DX, DI
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+
+part_row:
+	MOVQ   16(AX), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   32(AX), DI
+	ADDQ   DX, DI
 
 part_tap:
 	MOVQ        (SI), R9
@@ -170,24 +237,37 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y3
+	MOVQ        56(AX), SI
+	VMASKMOVPS  (SI)(DX*1), Y15, Y3
 	VADDPS      Y3, Y0, Y0
 	VADDPS      Y3, Y1, Y1
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y2
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y3
+	VMAXPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y3, Y1
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y3
-	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
-	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), SI
+	MOVQ       72(AX), DI
+	ADDQ       DX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y1, Y15, (SI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), SI
+	ADDQ       SI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -197,7 +277,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	MOVQ 40(AX), R8
 	XORQ DX, DX
@@ -205,6 +284,14 @@ TEXT ·depthwiseF32AVX2P3(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ   16(AX), SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -232,39 +319,59 @@ full_tap:
 	VADDPS      Y4, Y2, Y2
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y3
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y4, Y2
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y4
-	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
-	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
-	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
-	MOVQ         64(AX), SI
-	MOVQ         72(AX), DI
-	ADDQ         DX, SI
-	VMOVUPS      Y0, (SI)
-	ADDQ         DI, SI
-	VMOVUPS      Y1, (SI)
-	ADDQ         DI, SI
-	VMOVUPS      Y2, (SI)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Y0, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Y1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Y2, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), SI
-	MOVQ    96(AX), SI
-	VMOVUPS (SI), Y15
-	MOVQ    16(AX), SI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	MOVQ    32(AX), DI
-	ADDQ    DX, DI
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+
+part_row:
+	MOVQ   16(AX), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   32(AX), DI
+	ADDQ   DX, DI
 
 part_tap:
 	MOVQ        (SI), R9
@@ -282,29 +389,42 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y4
+	MOVQ        56(AX), SI
+	VMASKMOVPS  (SI)(DX*1), Y15, Y4
 	VADDPS      Y4, Y0, Y0
 	VADDPS      Y4, Y1, Y1
 	VADDPS      Y4, Y2, Y2
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y3
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y4, Y2
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y4
-	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
-	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
-	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), SI
+	MOVQ       72(AX), DI
+	ADDQ       DX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y1, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y2, Y15, (SI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), SI
+	ADDQ       SI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -314,7 +434,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 40(AX), R9
@@ -323,6 +442,14 @@ TEXT ·depthwiseF32AVX2P4(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ   16(AX), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -353,44 +480,64 @@ full_tap:
 	VADDPS      Y5, Y3, Y3
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y4
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y5
+	VMAXPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y5, Y3
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y5
-	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
-	VMAXPS       Y1, Y4, Y1
 	VMINPS       Y1, Y5, Y1
-	VMAXPS       Y2, Y4, Y2
 	VMINPS       Y2, Y5, Y2
-	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
-	MOVQ         64(AX), DI
-	MOVQ         72(AX), R8
-	ADDQ         DX, DI
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y2, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y3, (DI)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Y0, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y2, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y3, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), DI
-	MOVQ    96(AX), DI
-	VMOVUPS (DI), Y15
-	MOVQ    16(AX), DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    32(AX), R8
-	ADDQ    DX, R8
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+
+part_row:
+	MOVQ   16(AX), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   32(AX), R8
+	ADDQ   DX, R8
 
 part_tap:
 	MOVQ        (DI), R10
@@ -410,34 +557,47 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y5
+	MOVQ        56(AX), DI
+	VMASKMOVPS  (DI)(DX*1), Y15, Y5
 	VADDPS      Y5, Y0, Y0
 	VADDPS      Y5, Y1, Y1
 	VADDPS      Y5, Y2, Y2
 	VADDPS      Y5, Y3, Y3
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y4
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y5
+	VMAXPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y5, Y3
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y5
-	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
-	VMAXPS       Y1, Y4, Y1
 	VMINPS       Y1, Y5, Y1
-	VMAXPS       Y2, Y4, Y2
 	VMINPS       Y2, Y5, Y2
-	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), DI
+	MOVQ       72(AX), R8
+	ADDQ       DX, DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y1, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y2, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y3, Y15, (DI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), DI
+	ADDQ       DI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -447,7 +607,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 40(AX), R9
@@ -456,6 +615,14 @@ TEXT ·depthwiseF32AVX2P5(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ   16(AX), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -489,49 +656,69 @@ full_tap:
 	VADDPS      Y6, Y4, Y4
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y5
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y6
+	VMAXPS       Y0, Y6, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMAXPS       Y4, Y6, Y4
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y6
-	VMAXPS       Y0, Y5, Y0
 	VMINPS       Y0, Y6, Y0
-	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
-	VMAXPS       Y2, Y5, Y2
 	VMINPS       Y2, Y6, Y2
-	VMAXPS       Y3, Y5, Y3
 	VMINPS       Y3, Y6, Y3
-	VMAXPS       Y4, Y5, Y4
 	VMINPS       Y4, Y6, Y4
-	MOVQ         64(AX), DI
-	MOVQ         72(AX), R8
-	ADDQ         DX, DI
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y2, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y3, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Y4, (DI)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Y0, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y2, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y3, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Y4, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), DI
-	MOVQ    96(AX), DI
-	VMOVUPS (DI), Y15
-	MOVQ    16(AX), DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	MOVQ    32(AX), R8
-	ADDQ    DX, R8
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+
+part_row:
+	MOVQ   16(AX), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   32(AX), R8
+	ADDQ   DX, R8
 
 part_tap:
 	MOVQ        (DI), R10
@@ -553,8 +740,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y6
+	MOVQ        56(AX), DI
+	VMASKMOVPS  (DI)(DX*1), Y15, Y6
 	VADDPS      Y6, Y0, Y0
 	VADDPS      Y6, Y1, Y1
 	VADDPS      Y6, Y2, Y2
@@ -562,30 +749,43 @@ part_tap:
 	VADDPS      Y6, Y4, Y4
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y5
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y6
+	VMAXPS       Y0, Y6, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMAXPS       Y4, Y6, Y4
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y6
-	VMAXPS       Y0, Y5, Y0
 	VMINPS       Y0, Y6, Y0
-	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
-	VMAXPS       Y2, Y5, Y2
 	VMINPS       Y2, Y6, Y2
-	VMAXPS       Y3, Y5, Y3
 	VMINPS       Y3, Y6, Y3
-	VMAXPS       Y4, Y5, Y4
 	VMINPS       Y4, Y6, Y4
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y4, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), DI
+	MOVQ       72(AX), R8
+	ADDQ       DX, DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y1, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y2, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y3, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y4, Y15, (DI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), DI
+	ADDQ       DI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -595,7 +795,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -605,6 +804,14 @@ TEXT ·depthwiseF32AVX2P6(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -641,54 +848,74 @@ full_tap:
 	VADDPS      Y7, Y5, Y5
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y6
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y7
+	VMAXPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y7, Y5
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y7
-	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y6, Y1
 	VMINPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y6, Y2
 	VMINPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y6, Y3
 	VMINPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y6, Y4
 	VMINPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
-	MOVQ         64(AX), R8
-	MOVQ         72(AX), R9
-	ADDQ         DX, R8
-	VMOVUPS      Y0, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y1, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y2, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y3, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y5, (R8)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y2, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y3, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y4, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y5, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), R8
-	MOVQ    96(AX), R8
-	VMOVUPS (R8), Y15
-	MOVQ    16(AX), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	MOVQ    32(AX), R9
-	ADDQ    DX, R9
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+
+part_row:
+	MOVQ   16(AX), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   32(AX), R9
+	ADDQ   DX, R9
 
 part_tap:
 	MOVQ        (R8), R11
@@ -712,8 +939,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y7
+	MOVQ        56(AX), R8
+	VMASKMOVPS  (R8)(DX*1), Y15, Y7
 	VADDPS      Y7, Y0, Y0
 	VADDPS      Y7, Y1, Y1
 	VADDPS      Y7, Y2, Y2
@@ -722,34 +949,47 @@ part_tap:
 	VADDPS      Y7, Y5, Y5
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y6
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y7
+	VMAXPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y7, Y5
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y7
-	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
-	VMAXPS       Y1, Y6, Y1
 	VMINPS       Y1, Y7, Y1
-	VMAXPS       Y2, Y6, Y2
 	VMINPS       Y2, Y7, Y2
-	VMAXPS       Y3, Y6, Y3
 	VMINPS       Y3, Y7, Y3
-	VMAXPS       Y4, Y6, Y4
 	VMINPS       Y4, Y7, Y4
-	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y4, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y5, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), R8
+	MOVQ       72(AX), R9
+	ADDQ       DX, R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y3, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y4, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y5, Y15, (R8)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R8
+	ADDQ       R8, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -759,7 +999,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -769,6 +1008,14 @@ TEXT ·depthwiseF32AVX2P7(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -808,59 +1055,79 @@ full_tap:
 	VADDPS      Y8, Y6, Y6
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y7
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y8, Y6
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y8
-	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
-	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
-	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
-	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
-	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
-	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
-	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
-	MOVQ         64(AX), R8
-	MOVQ         72(AX), R9
-	ADDQ         DX, R8
-	VMOVUPS      Y0, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y1, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y2, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y3, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y4, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y5, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Y6, (R8)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Y0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y2, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y3, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y4, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y5, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y6, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), R8
-	MOVQ    96(AX), R8
-	VMOVUPS (R8), Y15
-	MOVQ    16(AX), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	MOVQ    32(AX), R9
-	ADDQ    DX, R9
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+
+part_row:
+	MOVQ   16(AX), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   32(AX), R9
+	ADDQ   DX, R9
 
 part_tap:
 	MOVQ        (R8), R11
@@ -886,8 +1153,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y8
+	MOVQ        56(AX), R8
+	VMASKMOVPS  (R8)(DX*1), Y15, Y8
 	VADDPS      Y8, Y0, Y0
 	VADDPS      Y8, Y1, Y1
 	VADDPS      Y8, Y2, Y2
@@ -897,38 +1164,51 @@ part_tap:
 	VADDPS      Y8, Y6, Y6
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y7
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y8, Y6
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y8
-	VMAXPS       Y0, Y7, Y0
 	VMINPS       Y0, Y8, Y0
-	VMAXPS       Y1, Y7, Y1
 	VMINPS       Y1, Y8, Y1
-	VMAXPS       Y2, Y7, Y2
 	VMINPS       Y2, Y8, Y2
-	VMAXPS       Y3, Y7, Y3
 	VMINPS       Y3, Y8, Y3
-	VMAXPS       Y4, Y7, Y4
 	VMINPS       Y4, Y8, Y4
-	VMAXPS       Y5, Y7, Y5
 	VMINPS       Y5, Y8, Y5
-	VMAXPS       Y6, Y7, Y6
 	VMINPS       Y6, Y8, Y6
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y4, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y5, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y6, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), R8
+	MOVQ       72(AX), R9
+	ADDQ       DX, R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y3, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y4, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y5, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y6, Y15, (R8)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R8
+	ADDQ       R8, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -938,7 +1218,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -949,6 +1228,14 @@ TEXT ·depthwiseF32AVX2P8(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -991,64 +1278,84 @@ full_tap:
 	VADDPS      Y9, Y7, Y7
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y8
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y9
+	VMAXPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y9, Y7
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y9
-	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
-	VMAXPS       Y1, Y8, Y1
 	VMINPS       Y1, Y9, Y1
-	VMAXPS       Y2, Y8, Y2
 	VMINPS       Y2, Y9, Y2
-	VMAXPS       Y3, Y8, Y3
 	VMINPS       Y3, Y9, Y3
-	VMAXPS       Y4, Y8, Y4
 	VMINPS       Y4, Y9, Y4
-	VMAXPS       Y5, Y8, Y5
 	VMINPS       Y5, Y9, Y5
-	VMAXPS       Y6, Y8, Y6
 	VMINPS       Y6, Y9, Y6
-	VMAXPS       Y7, Y8, Y7
 	VMINPS       Y7, Y9, Y7
-	MOVQ         64(AX), R9
-	MOVQ         72(AX), R10
-	ADDQ         DX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y1, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y2, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y7, (R9)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y5, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y6, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y7, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), R9
-	MOVQ    96(AX), R9
-	VMOVUPS (R9), Y15
-	MOVQ    16(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	MOVQ    32(AX), R10
-	ADDQ    DX, R10
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R9
+	MOVQ    104(AX), R10
+	MOVQ    R9, 128(AX)
+	MOVQ    R10, 136(AX)
+
+part_row:
+	MOVQ   16(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   32(AX), R10
+	ADDQ   DX, R10
 
 part_tap:
 	MOVQ        (R9), R12
@@ -1076,8 +1383,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y9
+	MOVQ        56(AX), R9
+	VMASKMOVPS  (R9)(DX*1), Y15, Y9
 	VADDPS      Y9, Y0, Y0
 	VADDPS      Y9, Y1, Y1
 	VADDPS      Y9, Y2, Y2
@@ -1088,42 +1395,55 @@ part_tap:
 	VADDPS      Y9, Y7, Y7
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y8
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y9
+	VMAXPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y9, Y7
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y9
-	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
-	VMAXPS       Y1, Y8, Y1
 	VMINPS       Y1, Y9, Y1
-	VMAXPS       Y2, Y8, Y2
 	VMINPS       Y2, Y9, Y2
-	VMAXPS       Y3, Y8, Y3
 	VMINPS       Y3, Y9, Y3
-	VMAXPS       Y4, Y8, Y4
 	VMINPS       Y4, Y9, Y4
-	VMAXPS       Y5, Y8, Y5
 	VMINPS       Y5, Y9, Y5
-	VMAXPS       Y6, Y8, Y6
 	VMINPS       Y6, Y9, Y6
-	VMAXPS       Y7, Y8, Y7
 	VMINPS       Y7, Y9, Y7
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y4, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y5, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y6, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y7, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), R9
+	MOVQ       72(AX), R10
+	ADDQ       DX, R9
+	VMASKMOVPS Y0, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y1, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y4, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y5, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y6, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y7, Y15, (R9)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R9
+	ADDQ       R9, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1133,7 +1453,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P9(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -1144,6 +1463,14 @@ TEXT ·depthwiseF32AVX2P9(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1189,69 +1516,89 @@ full_tap:
 	VADDPS      Y10, Y8, Y8
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y9
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y10
+	VMAXPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y10, Y2
+	VMAXPS       Y3, Y10, Y3
+	VMAXPS       Y4, Y10, Y4
+	VMAXPS       Y5, Y10, Y5
+	VMAXPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y10, Y7
+	VMAXPS       Y8, Y10, Y8
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y10
-	VMAXPS       Y0, Y9, Y0
 	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
 	VMINPS       Y2, Y10, Y2
-	VMAXPS       Y3, Y9, Y3
 	VMINPS       Y3, Y10, Y3
-	VMAXPS       Y4, Y9, Y4
 	VMINPS       Y4, Y10, Y4
-	VMAXPS       Y5, Y9, Y5
 	VMINPS       Y5, Y10, Y5
-	VMAXPS       Y6, Y9, Y6
 	VMINPS       Y6, Y10, Y6
-	VMAXPS       Y7, Y9, Y7
 	VMINPS       Y7, Y10, Y7
-	VMAXPS       Y8, Y9, Y8
 	VMINPS       Y8, Y10, Y8
-	MOVQ         64(AX), R9
-	MOVQ         72(AX), R10
-	ADDQ         DX, R9
-	VMOVUPS      Y0, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y1, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y2, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y3, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y4, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y5, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y6, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y7, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Y8, (R9)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y5, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y6, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y7, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y8, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), R9
-	MOVQ    96(AX), R9
-	VMOVUPS (R9), Y15
-	MOVQ    16(AX), R9
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	MOVQ    32(AX), R10
-	ADDQ    DX, R10
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R9
+	MOVQ    104(AX), R10
+	MOVQ    R9, 128(AX)
+	MOVQ    R10, 136(AX)
+
+part_row:
+	MOVQ   16(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   32(AX), R10
+	ADDQ   DX, R10
 
 part_tap:
 	MOVQ        (R9), R12
@@ -1281,8 +1628,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y10
+	MOVQ        56(AX), R9
+	VMASKMOVPS  (R9)(DX*1), Y15, Y10
 	VADDPS      Y10, Y0, Y0
 	VADDPS      Y10, Y1, Y1
 	VADDPS      Y10, Y2, Y2
@@ -1294,46 +1641,59 @@ part_tap:
 	VADDPS      Y10, Y8, Y8
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y9
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y10
+	VMAXPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y10, Y2
+	VMAXPS       Y3, Y10, Y3
+	VMAXPS       Y4, Y10, Y4
+	VMAXPS       Y5, Y10, Y5
+	VMAXPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y10, Y7
+	VMAXPS       Y8, Y10, Y8
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y10
-	VMAXPS       Y0, Y9, Y0
 	VMINPS       Y0, Y10, Y0
-	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
-	VMAXPS       Y2, Y9, Y2
 	VMINPS       Y2, Y10, Y2
-	VMAXPS       Y3, Y9, Y3
 	VMINPS       Y3, Y10, Y3
-	VMAXPS       Y4, Y9, Y4
 	VMINPS       Y4, Y10, Y4
-	VMAXPS       Y5, Y9, Y5
 	VMINPS       Y5, Y10, Y5
-	VMAXPS       Y6, Y9, Y6
 	VMINPS       Y6, Y10, Y6
-	VMAXPS       Y7, Y9, Y7
 	VMINPS       Y7, Y10, Y7
-	VMAXPS       Y8, Y9, Y8
 	VMINPS       Y8, Y10, Y8
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y4, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y5, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y6, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y7, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y8, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), R9
+	MOVQ       72(AX), R10
+	ADDQ       DX, R9
+	VMASKMOVPS Y0, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y1, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y4, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y5, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y6, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y7, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y8, Y15, (R9)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R9
+	ADDQ       R9, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1343,7 +1703,6 @@ end:
 // Requires: AVX, FMA3
 TEXT ·depthwiseF32AVX2P10(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -1355,6 +1714,14 @@ TEXT ·depthwiseF32AVX2P10(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R10
+	MOVQ 104(AX), R11
+	MOVQ R10, 128(AX)
+	MOVQ R11, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1403,74 +1770,94 @@ full_tap:
 	VADDPS      Y11, Y9, Y9
 
 full_clamp:
-	VBROADCASTSS 80(AX), Y10
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Y11
+	VMAXPS       Y0, Y11, Y0
+	VMAXPS       Y1, Y11, Y1
+	VMAXPS       Y2, Y11, Y2
+	VMAXPS       Y3, Y11, Y3
+	VMAXPS       Y4, Y11, Y4
+	VMAXPS       Y5, Y11, Y5
+	VMAXPS       Y6, Y11, Y6
+	VMAXPS       Y7, Y11, Y7
+	VMAXPS       Y8, Y11, Y8
+	VMAXPS       Y9, Y11, Y9
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Y11
-	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
-	VMAXPS       Y1, Y10, Y1
 	VMINPS       Y1, Y11, Y1
-	VMAXPS       Y2, Y10, Y2
 	VMINPS       Y2, Y11, Y2
-	VMAXPS       Y3, Y10, Y3
 	VMINPS       Y3, Y11, Y3
-	VMAXPS       Y4, Y10, Y4
 	VMINPS       Y4, Y11, Y4
-	VMAXPS       Y5, Y10, Y5
 	VMINPS       Y5, Y11, Y5
-	VMAXPS       Y6, Y10, Y6
 	VMINPS       Y6, Y11, Y6
-	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
-	VMAXPS       Y8, Y10, Y8
 	VMINPS       Y8, Y11, Y8
-	VMAXPS       Y9, Y10, Y9
 	VMINPS       Y9, Y11, Y9
-	MOVQ         64(AX), R10
-	MOVQ         72(AX), R11
-	ADDQ         DX, R10
-	VMOVUPS      Y0, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y1, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y2, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y3, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y4, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y5, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y6, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y7, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y8, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Y9, (R10)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Y0, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y6, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y7, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y8, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Y9, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, 48(AX)
+	JGE     full
 
 rest:
 	ADDQ    $0x08, 48(AX)
 	JEQ     end
-	MOVQ    88(AX), R10
-	MOVQ    96(AX), R10
-	VMOVUPS (R10), Y15
-	MOVQ    16(AX), R10
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	MOVQ    32(AX), R11
-	ADDQ    DX, R11
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    R10, 128(AX)
+	MOVQ    R11, 136(AX)
+
+part_row:
+	MOVQ   16(AX), R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   32(AX), R11
+	ADDQ   DX, R11
 
 part_tap:
 	MOVQ        (R10), R13
@@ -1502,8 +1889,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMASKMOVPS  (CX)(DX*1), Y15, Y11
+	MOVQ        56(AX), R10
+	VMASKMOVPS  (R10)(DX*1), Y15, Y11
 	VADDPS      Y11, Y0, Y0
 	VADDPS      Y11, Y1, Y1
 	VADDPS      Y11, Y2, Y2
@@ -1516,50 +1903,63 @@ part_tap:
 	VADDPS      Y11, Y9, Y9
 
 part_clamp:
-	VBROADCASTSS 80(AX), Y10
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Y11
+	VMAXPS       Y0, Y11, Y0
+	VMAXPS       Y1, Y11, Y1
+	VMAXPS       Y2, Y11, Y2
+	VMAXPS       Y3, Y11, Y3
+	VMAXPS       Y4, Y11, Y4
+	VMAXPS       Y5, Y11, Y5
+	VMAXPS       Y6, Y11, Y6
+	VMAXPS       Y7, Y11, Y7
+	VMAXPS       Y8, Y11, Y8
+	VMAXPS       Y9, Y11, Y9
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Y11
-	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
-	VMAXPS       Y1, Y10, Y1
 	VMINPS       Y1, Y11, Y1
-	VMAXPS       Y2, Y10, Y2
 	VMINPS       Y2, Y11, Y2
-	VMAXPS       Y3, Y10, Y3
 	VMINPS       Y3, Y11, Y3
-	VMAXPS       Y4, Y10, Y4
 	VMINPS       Y4, Y11, Y4
-	VMAXPS       Y5, Y10, Y5
 	VMINPS       Y5, Y11, Y5
-	VMAXPS       Y6, Y10, Y6
 	VMINPS       Y6, Y11, Y6
-	VMAXPS       Y7, Y10, Y7
 	VMINPS       Y7, Y11, Y7
-	VMAXPS       Y8, Y10, Y8
 	VMINPS       Y8, Y11, Y8
-	VMAXPS       Y9, Y10, Y9
 	VMINPS       Y9, Y11, Y9
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMASKMOVPS   Y0, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y1, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y2, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y3, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y4, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y5, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y6, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y7, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y8, Y15, (CX)
-	ADDQ         AX, CX
-	VMASKMOVPS   Y9, Y15, (CX)
+
+part_clamped:
+	MOVQ       128(AX), R10
+	MOVQ       72(AX), R11
+	ADDQ       DX, R10
+	VMASKMOVPS Y0, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y1, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y2, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y3, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y4, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y5, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y6, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y7, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y8, Y15, (R10)
+	ADDQ       R11, R10
+	VMASKMOVPS Y9, Y15, (R10)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R10
+	ADDQ       R10, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1569,14 +1969,21 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
-	MOVQ 40(AX), DX
+	MOVQ 8(AX), CX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), BX
+	MOVQ 104(AX), SI
+	MOVQ BX, 128(AX)
+	MOVQ SI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), BX
 	MOVQ    (BX), SI
 	ADDQ    $0x08, BX
@@ -1595,21 +2002,33 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), BX
+	MOVQ    128(AX), BX
 	MOVQ    72(AX), SI
 	ADDQ    DX, BX
 	VMOVUPS Y0, (BX)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), BX
-	MOVQ       96(AX), BX
-	VMOVUPS    (BX), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), BX
+	MOVQ    104(AX), SI
+	MOVQ    BX, 128(AX)
+	MOVQ    SI, 136(AX)
+
+part_row:
 	MOVQ       16(AX), BX
 	MOVQ       (BX), SI
 	ADDQ       $0x08, BX
@@ -1628,10 +2047,15 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
+	MOVQ       128(AX), BX
+	MOVQ       72(AX), SI
+	ADDQ       DX, BX
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), BX
+	ADDQ       BX, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1641,14 +2065,21 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -1670,23 +2101,35 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Y0, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Y1, (SI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), SI
-	MOVQ       96(AX), SI
-	VMOVUPS    (SI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+
+part_row:
 	MOVQ       16(AX), SI
 	MOVQ       (SI), DI
 	ADDQ       $0x08, SI
@@ -1708,12 +2151,17 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
+	MOVQ       128(AX), SI
+	MOVQ       72(AX), DI
+	ADDQ       DX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y1, Y15, (SI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), SI
+	ADDQ       SI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1723,14 +2171,21 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -1755,7 +2210,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Y0, (SI)
@@ -1763,17 +2218,29 @@ full_folded:
 	VMOVUPS Y1, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Y2, (SI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), SI
-	MOVQ       96(AX), SI
-	VMOVUPS    (SI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+
+part_row:
 	MOVQ       16(AX), SI
 	MOVQ       (SI), DI
 	ADDQ       $0x08, SI
@@ -1798,14 +2265,19 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
+	MOVQ       128(AX), SI
+	MOVQ       72(AX), DI
+	ADDQ       DX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y1, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y2, Y15, (SI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), SI
+	ADDQ       SI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1815,15 +2287,22 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -1851,7 +2330,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Y0, (DI)
@@ -1861,17 +2340,29 @@ full_folded:
 	VMOVUPS Y2, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Y3, (DI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), DI
-	MOVQ       96(AX), DI
-	VMOVUPS    (DI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+
+part_row:
 	MOVQ       16(AX), DI
 	MOVQ       (DI), R8
 	ADDQ       $0x08, DI
@@ -1899,16 +2390,21 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
+	MOVQ       128(AX), DI
+	MOVQ       72(AX), R8
+	ADDQ       DX, DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y1, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y2, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y3, Y15, (DI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), DI
+	ADDQ       DI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -1918,15 +2414,22 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -1957,7 +2460,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Y0, (DI)
@@ -1969,17 +2472,29 @@ full_folded:
 	VMOVUPS Y3, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Y4, (DI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), DI
-	MOVQ       96(AX), DI
-	VMOVUPS    (DI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+
+part_row:
 	MOVQ       16(AX), DI
 	MOVQ       (DI), R8
 	ADDQ       $0x08, DI
@@ -2010,18 +2525,23 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
+	MOVQ       128(AX), DI
+	MOVQ       72(AX), R8
+	ADDQ       DX, DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y1, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y2, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y3, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y4, Y15, (DI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), DI
+	ADDQ       DI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2031,16 +2551,23 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -2074,7 +2601,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Y0, (R8)
@@ -2088,17 +2615,29 @@ full_folded:
 	VMOVUPS Y4, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Y5, (R8)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), R8
-	MOVQ       96(AX), R8
-	VMOVUPS    (R8), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+
+part_row:
 	MOVQ       16(AX), R8
 	MOVQ       (R8), R9
 	ADDQ       $0x08, R8
@@ -2132,20 +2671,25 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
+	MOVQ       128(AX), R8
+	MOVQ       72(AX), R9
+	ADDQ       DX, R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y3, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y4, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y5, Y15, (R8)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R8
+	ADDQ       R8, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2155,16 +2699,23 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -2201,7 +2752,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Y0, (R8)
@@ -2217,17 +2768,29 @@ full_folded:
 	VMOVUPS Y5, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Y6, (R8)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), R8
-	MOVQ       96(AX), R8
-	VMOVUPS    (R8), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+
+part_row:
 	MOVQ       16(AX), R8
 	MOVQ       (R8), R9
 	ADDQ       $0x08, R8
@@ -2264,22 +2827,27 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
+	MOVQ       128(AX), R8
+	MOVQ       72(AX), R9
+	ADDQ       DX, R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y3, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y4, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y5, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y6, Y15, (R8)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R8
+	ADDQ       R8, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2289,17 +2857,24 @@ end:
 // Requires: AVX
 TEXT ·maxRowsF32AVX2P8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R9
 	MOVQ    (R9), R10
 	ADDQ    $0x08, R9
@@ -2339,7 +2914,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R9
+	MOVQ    128(AX), R9
 	MOVQ    72(AX), R10
 	ADDQ    DX, R9
 	VMOVUPS Y0, (R9)
@@ -2357,17 +2932,29 @@ full_folded:
 	VMOVUPS Y6, (R9)
 	ADDQ    R10, R9
 	VMOVUPS Y7, (R9)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), R9
-	MOVQ       96(AX), R9
-	VMOVUPS    (R9), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R9
+	MOVQ    104(AX), R10
+	MOVQ    R9, 128(AX)
+	MOVQ    R10, 136(AX)
+
+part_row:
 	MOVQ       16(AX), R9
 	MOVQ       (R9), R10
 	ADDQ       $0x08, R9
@@ -2407,24 +2994,29 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y7, Y15, (CX)
+	MOVQ       128(AX), R9
+	MOVQ       72(AX), R10
+	ADDQ       DX, R9
+	VMASKMOVPS Y0, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y1, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y4, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y5, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y6, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y7, Y15, (R9)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R9
+	ADDQ       R9, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2434,14 +3026,21 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
-	MOVQ 40(AX), DX
+	MOVQ 8(AX), CX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), BX
+	MOVQ 104(AX), SI
+	MOVQ BX, 128(AX)
+	MOVQ SI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), BX
 	MOVQ    (BX), SI
 	ADDQ    $0x08, BX
@@ -2460,21 +3059,33 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), BX
+	MOVQ    128(AX), BX
 	MOVQ    72(AX), SI
 	ADDQ    DX, BX
 	VMOVUPS Y0, (BX)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), BX
-	MOVQ       96(AX), BX
-	VMOVUPS    (BX), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), BX
+	MOVQ    104(AX), SI
+	MOVQ    BX, 128(AX)
+	MOVQ    SI, 136(AX)
+
+part_row:
 	MOVQ       16(AX), BX
 	MOVQ       (BX), SI
 	ADDQ       $0x08, BX
@@ -2493,10 +3104,15 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
+	MOVQ       128(AX), BX
+	MOVQ       72(AX), SI
+	ADDQ       DX, BX
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), BX
+	ADDQ       BX, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2506,14 +3122,21 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -2535,23 +3158,35 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Y0, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Y1, (SI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), SI
-	MOVQ       96(AX), SI
-	VMOVUPS    (SI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+
+part_row:
 	MOVQ       16(AX), SI
 	MOVQ       (SI), DI
 	ADDQ       $0x08, SI
@@ -2573,12 +3208,17 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
+	MOVQ       128(AX), SI
+	MOVQ       72(AX), DI
+	ADDQ       DX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y1, Y15, (SI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), SI
+	ADDQ       SI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2588,14 +3228,21 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -2620,7 +3267,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Y0, (SI)
@@ -2628,17 +3275,29 @@ full_folded:
 	VMOVUPS Y1, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Y2, (SI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), SI
-	MOVQ       96(AX), SI
-	VMOVUPS    (SI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+
+part_row:
 	MOVQ       16(AX), SI
 	MOVQ       (SI), DI
 	ADDQ       $0x08, SI
@@ -2663,14 +3322,19 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
+	MOVQ       128(AX), SI
+	MOVQ       72(AX), DI
+	ADDQ       DX, SI
+	VMASKMOVPS Y0, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y1, Y15, (SI)
+	ADDQ       DI, SI
+	VMASKMOVPS Y2, Y15, (SI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), SI
+	ADDQ       SI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2680,15 +3344,22 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -2716,7 +3387,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Y0, (DI)
@@ -2726,17 +3397,29 @@ full_folded:
 	VMOVUPS Y2, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Y3, (DI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), DI
-	MOVQ       96(AX), DI
-	VMOVUPS    (DI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+
+part_row:
 	MOVQ       16(AX), DI
 	MOVQ       (DI), R8
 	ADDQ       $0x08, DI
@@ -2764,16 +3447,21 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
+	MOVQ       128(AX), DI
+	MOVQ       72(AX), R8
+	ADDQ       DX, DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y1, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y2, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y3, Y15, (DI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), DI
+	ADDQ       DI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2783,15 +3471,22 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -2822,7 +3517,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Y0, (DI)
@@ -2834,17 +3529,29 @@ full_folded:
 	VMOVUPS Y3, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Y4, (DI)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), DI
-	MOVQ       96(AX), DI
-	VMOVUPS    (DI), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+
+part_row:
 	MOVQ       16(AX), DI
 	MOVQ       (DI), R8
 	ADDQ       $0x08, DI
@@ -2875,18 +3582,23 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
+	MOVQ       128(AX), DI
+	MOVQ       72(AX), R8
+	ADDQ       DX, DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y1, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y2, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y3, Y15, (DI)
+	ADDQ       R8, DI
+	VMASKMOVPS Y4, Y15, (DI)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), DI
+	ADDQ       DI, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -2896,16 +3608,23 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -2939,7 +3658,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Y0, (R8)
@@ -2953,17 +3672,29 @@ full_folded:
 	VMOVUPS Y4, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Y5, (R8)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), R8
-	MOVQ       96(AX), R8
-	VMOVUPS    (R8), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+
+part_row:
 	MOVQ       16(AX), R8
 	MOVQ       (R8), R9
 	ADDQ       $0x08, R8
@@ -2997,20 +3728,25 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
+	MOVQ       128(AX), R8
+	MOVQ       72(AX), R9
+	ADDQ       DX, R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y3, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y4, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y5, Y15, (R8)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R8
+	ADDQ       R8, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -3020,16 +3756,23 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -3066,7 +3809,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Y0, (R8)
@@ -3082,17 +3825,29 @@ full_folded:
 	VMOVUPS Y5, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Y6, (R8)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), R8
-	MOVQ       96(AX), R8
-	VMOVUPS    (R8), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+
+part_row:
 	MOVQ       16(AX), R8
 	MOVQ       (R8), R9
 	ADDQ       $0x08, R8
@@ -3129,22 +3884,27 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
+	MOVQ       128(AX), R8
+	MOVQ       72(AX), R9
+	ADDQ       DX, R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y3, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y4, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y5, Y15, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y6, Y15, (R8)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R8
+	ADDQ       R8, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -3154,17 +3914,24 @@ end:
 // Requires: AVX
 TEXT ·sumRowsF32AVX2P8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x08, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R9
 	MOVQ    (R9), R10
 	ADDQ    $0x08, R9
@@ -3204,7 +3971,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R9
+	MOVQ    128(AX), R9
 	MOVQ    72(AX), R10
 	ADDQ    DX, R9
 	VMOVUPS Y0, (R9)
@@ -3222,17 +3989,29 @@ full_folded:
 	VMOVUPS Y6, (R9)
 	ADDQ    R10, R9
 	VMOVUPS Y7, (R9)
-	ADDQ    $0x20, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ       $0x08, 48(AX)
-	JEQ        end
-	MOVQ       88(AX), R9
-	MOVQ       96(AX), R9
-	VMOVUPS    (R9), Y15
+	ADDQ    $0x08, 48(AX)
+	JEQ     end
+	MOVQ    88(AX), CX
+	MOVQ    96(AX), CX
+	VMOVUPS (CX), Y15
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R9
+	MOVQ    104(AX), R10
+	MOVQ    R9, 128(AX)
+	MOVQ    R10, 136(AX)
+
+part_row:
 	MOVQ       16(AX), R9
 	MOVQ       (R9), R10
 	ADDQ       $0x08, R9
@@ -3272,24 +4051,29 @@ part_tap:
 	JLT        part_tap
 
 part_folded:
-	MOVQ       64(AX), CX
-	MOVQ       72(AX), AX
-	ADDQ       DX, CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y7, Y15, (CX)
+	MOVQ       128(AX), R9
+	MOVQ       72(AX), R10
+	ADDQ       DX, R9
+	VMASKMOVPS Y0, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y1, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y4, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y5, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y6, Y15, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y7, Y15, (R9)
+	ADDQ       112(AX), CX
+	MOVQ       120(AX), R9
+	ADDQ       R9, 128(AX)
+	DECQ       136(AX)
+	JNE        part_row
 
 end:
 	VZEROUPPER
@@ -3299,14 +4083,21 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
+	MOVQ 8(AX), CX
 	MOVQ 40(AX), DI
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), BX
+	MOVQ 104(AX), SI
+	MOVQ BX, 128(AX)
+	MOVQ SI, 136(AX)
+
+full_row:
 	MOVQ   16(AX), BX
 	VXORPS Z0, Z0, Z0
 	MOVQ   32(AX), SI
@@ -3328,24 +4119,44 @@ full_tap:
 	VADDPS      Z2, Z0, Z0
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z1
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z2
-	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
-	MOVQ         64(AX), BX
-	MOVQ         72(AX), SI
-	ADDQ         DX, BX
-	VMOVUPS      Z0, (BX)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Z0, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), BX
-	KMOVW  BX, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), BX
+	MOVQ  104(AX), SI
+	MOVQ  BX, 128(AX)
+	MOVQ  SI, 136(AX)
+
+part_row:
 	MOVQ   16(AX), BX
 	VXORPS Z0, Z0, Z0
 	MOVQ   32(AX), SI
@@ -3363,19 +4174,32 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z2
+	MOVQ        56(AX), BX
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
 	VADDPS      Z2, Z0, Z0
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z1
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z2
-	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -3385,7 +4209,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	MOVQ 40(AX), R8
 	XORQ DX, DX
@@ -3393,6 +4216,14 @@ TEXT ·depthwiseF32AVX512P2(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ   16(AX), SI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3417,28 +4248,48 @@ full_tap:
 	VADDPS      Z3, Z1, Z1
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z2
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z3, Z1
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z3
-	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
-	MOVQ         64(AX), SI
-	MOVQ         72(AX), DI
-	ADDQ         DX, SI
-	VMOVUPS      Z0, (SI)
-	ADDQ         DI, SI
-	VMOVUPS      Z1, (SI)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), SI
-	KMOVW  SI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), SI
+	MOVQ  104(AX), DI
+	MOVQ  SI, 128(AX)
+	MOVQ  DI, 136(AX)
+
+part_row:
 	MOVQ   16(AX), SI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3459,24 +4310,37 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z3
+	MOVQ        56(AX), SI
+	VMOVUPS.Z   (SI)(DX*1), K1, Z3
 	VADDPS      Z3, Z0, Z0
 	VADDPS      Z3, Z1, Z1
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z2
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z3, Z1
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z3
-	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
-	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -3486,7 +4350,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	MOVQ 40(AX), R8
 	XORQ DX, DX
@@ -3494,6 +4357,14 @@ TEXT ·depthwiseF32AVX512P3(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ   16(AX), SI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3521,32 +4392,52 @@ full_tap:
 	VADDPS      Z4, Z2, Z2
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z3
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z4
-	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
-	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
-	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
-	MOVQ         64(AX), SI
-	MOVQ         72(AX), DI
-	ADDQ         DX, SI
-	VMOVUPS      Z0, (SI)
-	ADDQ         DI, SI
-	VMOVUPS      Z1, (SI)
-	ADDQ         DI, SI
-	VMOVUPS      Z2, (SI)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z2, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), SI
-	KMOVW  SI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), SI
+	MOVQ  104(AX), DI
+	MOVQ  SI, 128(AX)
+	MOVQ  DI, 136(AX)
+
+part_row:
 	MOVQ   16(AX), SI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3570,29 +4461,42 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z4
+	MOVQ        56(AX), SI
+	VMOVUPS.Z   (SI)(DX*1), K1, Z4
 	VADDPS      Z4, Z0, Z0
 	VADDPS      Z4, Z1, Z1
 	VADDPS      Z4, Z2, Z2
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z3
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z4
-	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
-	VMAXPS       Z1, Z3, Z1
 	VMINPS       Z1, Z4, Z1
-	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z2, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -3602,7 +4506,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 40(AX), R9
@@ -3611,6 +4514,14 @@ TEXT ·depthwiseF32AVX512P4(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ   16(AX), DI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3641,36 +4552,56 @@ full_tap:
 	VADDPS      Z5, Z3, Z3
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z4
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z5
+	VMAXPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z5, Z3
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z5
-	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
-	VMAXPS       Z1, Z4, Z1
 	VMINPS       Z1, Z5, Z1
-	VMAXPS       Z2, Z4, Z2
 	VMINPS       Z2, Z5, Z2
-	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
-	MOVQ         64(AX), DI
-	MOVQ         72(AX), R8
-	ADDQ         DX, DI
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z3, (DI)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), DI
-	KMOVW  DI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), DI
+	MOVQ  104(AX), R8
+	MOVQ  DI, 128(AX)
+	MOVQ  R8, 136(AX)
+
+part_row:
 	MOVQ   16(AX), DI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3697,34 +4628,47 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z5
+	MOVQ        56(AX), DI
+	VMOVUPS.Z   (DI)(DX*1), K1, Z5
 	VADDPS      Z5, Z0, Z0
 	VADDPS      Z5, Z1, Z1
 	VADDPS      Z5, Z2, Z2
 	VADDPS      Z5, Z3, Z3
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z4
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z5
+	VMAXPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z5, Z3
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z5
-	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
-	VMAXPS       Z1, Z4, Z1
 	VMINPS       Z1, Z5, Z1
-	VMAXPS       Z2, Z4, Z2
 	VMINPS       Z2, Z5, Z2
-	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -3734,7 +4678,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	MOVQ 40(AX), R9
@@ -3743,6 +4686,14 @@ TEXT ·depthwiseF32AVX512P5(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ   16(AX), DI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3776,40 +4727,60 @@ full_tap:
 	VADDPS      Z6, Z4, Z4
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z5
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z6
-	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
-	VMAXPS       Z1, Z5, Z1
 	VMINPS       Z1, Z6, Z1
-	VMAXPS       Z2, Z5, Z2
 	VMINPS       Z2, Z6, Z2
-	VMAXPS       Z3, Z5, Z3
 	VMINPS       Z3, Z6, Z3
-	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
-	MOVQ         64(AX), DI
-	MOVQ         72(AX), R8
-	ADDQ         DX, DI
-	VMOVUPS      Z0, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z1, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z2, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z3, (DI)
-	ADDQ         R8, DI
-	VMOVUPS      Z4, (DI)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z4, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), DI
-	KMOVW  DI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), DI
+	MOVQ  104(AX), R8
+	MOVQ  DI, 128(AX)
+	MOVQ  R8, 136(AX)
+
+part_row:
 	MOVQ   16(AX), DI
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3839,8 +4810,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z6
+	MOVQ        56(AX), DI
+	VMOVUPS.Z   (DI)(DX*1), K1, Z6
 	VADDPS      Z6, Z0, Z0
 	VADDPS      Z6, Z1, Z1
 	VADDPS      Z6, Z2, Z2
@@ -3848,30 +4819,43 @@ part_tap:
 	VADDPS      Z6, Z4, Z4
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z5
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z6
-	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
-	VMAXPS       Z1, Z5, Z1
 	VMINPS       Z1, Z6, Z1
-	VMAXPS       Z2, Z5, Z2
 	VMINPS       Z2, Z6, Z2
-	VMAXPS       Z3, Z5, Z3
 	VMINPS       Z3, Z6, Z3
-	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z4, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -3881,7 +4865,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -3891,6 +4874,14 @@ TEXT ·depthwiseF32AVX512P6(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3927,44 +4918,64 @@ full_tap:
 	VADDPS      Z7, Z5, Z5
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z6
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z7
+	VMAXPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z7, Z5
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z7
-	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z6, Z1
 	VMINPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z6, Z2
 	VMINPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z6, Z3
 	VMINPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z6, Z4
 	VMINPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
-	MOVQ         64(AX), R8
-	MOVQ         72(AX), R9
-	ADDQ         DX, R8
-	VMOVUPS      Z0, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z1, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z2, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z3, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z4, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z5, (R8)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R8
-	KMOVW  R8, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R8
+	MOVQ  104(AX), R9
+	MOVQ  R8, 128(AX)
+	MOVQ  R9, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3997,8 +5008,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z7
+	MOVQ        56(AX), R8
+	VMOVUPS.Z   (R8)(DX*1), K1, Z7
 	VADDPS      Z7, Z0, Z0
 	VADDPS      Z7, Z1, Z1
 	VADDPS      Z7, Z2, Z2
@@ -4007,34 +5018,47 @@ part_tap:
 	VADDPS      Z7, Z5, Z5
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z6
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z7
+	VMAXPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z7, Z5
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z7
-	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
-	VMAXPS       Z1, Z6, Z1
 	VMINPS       Z1, Z7, Z1
-	VMAXPS       Z2, Z6, Z2
 	VMINPS       Z2, Z7, Z2
-	VMAXPS       Z3, Z6, Z3
 	VMINPS       Z3, Z7, Z3
-	VMAXPS       Z4, Z6, Z4
 	VMINPS       Z4, Z7, Z4
-	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -4044,7 +5068,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -4054,6 +5077,14 @@ TEXT ·depthwiseF32AVX512P7(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4093,48 +5124,68 @@ full_tap:
 	VADDPS      Z8, Z6, Z6
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z7
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z8
-	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
-	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
-	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
-	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
-	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
-	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
-	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
-	MOVQ         64(AX), R8
-	MOVQ         72(AX), R9
-	ADDQ         DX, R8
-	VMOVUPS      Z0, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z1, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z2, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z3, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z4, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z5, (R8)
-	ADDQ         R9, R8
-	VMOVUPS      Z6, (R8)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R8
-	KMOVW  R8, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R8
+	MOVQ  104(AX), R9
+	MOVQ  R8, 128(AX)
+	MOVQ  R9, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4170,8 +5221,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z8
+	MOVQ        56(AX), R8
+	VMOVUPS.Z   (R8)(DX*1), K1, Z8
 	VADDPS      Z8, Z0, Z0
 	VADDPS      Z8, Z1, Z1
 	VADDPS      Z8, Z2, Z2
@@ -4181,38 +5232,51 @@ part_tap:
 	VADDPS      Z8, Z6, Z6
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z7
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z8
-	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
-	VMAXPS       Z1, Z7, Z1
 	VMINPS       Z1, Z8, Z1
-	VMAXPS       Z2, Z7, Z2
 	VMINPS       Z2, Z8, Z2
-	VMAXPS       Z3, Z7, Z3
 	VMINPS       Z3, Z8, Z3
-	VMAXPS       Z4, Z7, Z4
 	VMINPS       Z4, Z8, Z4
-	VMAXPS       Z5, Z7, Z5
 	VMINPS       Z5, Z8, Z5
-	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -4222,7 +5286,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -4233,6 +5296,14 @@ TEXT ·depthwiseF32AVX512P8(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4275,52 +5346,72 @@ full_tap:
 	VADDPS      Z9, Z7, Z7
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z8
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z9
+	VMAXPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z9, Z7
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z9
-	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
-	VMAXPS       Z1, Z8, Z1
 	VMINPS       Z1, Z9, Z1
-	VMAXPS       Z2, Z8, Z2
 	VMINPS       Z2, Z9, Z2
-	VMAXPS       Z3, Z8, Z3
 	VMINPS       Z3, Z9, Z3
-	VMAXPS       Z4, Z8, Z4
 	VMINPS       Z4, Z9, Z4
-	VMAXPS       Z5, Z8, Z5
 	VMINPS       Z5, Z9, Z5
-	VMAXPS       Z6, Z8, Z6
 	VMINPS       Z6, Z9, Z6
-	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
-	MOVQ         64(AX), R9
-	MOVQ         72(AX), R10
-	ADDQ         DX, R9
-	VMOVUPS      Z0, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z1, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z2, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z3, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z4, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z5, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z6, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z7, (R9)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R9
-	KMOVW  R9, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R9
+	MOVQ  104(AX), R10
+	MOVQ  R9, 128(AX)
+	MOVQ  R10, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4359,8 +5450,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z9
+	MOVQ        56(AX), R9
+	VMOVUPS.Z   (R9)(DX*1), K1, Z9
 	VADDPS      Z9, Z0, Z0
 	VADDPS      Z9, Z1, Z1
 	VADDPS      Z9, Z2, Z2
@@ -4371,42 +5462,55 @@ part_tap:
 	VADDPS      Z9, Z7, Z7
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z8
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z9
+	VMAXPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z9, Z7
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z9
-	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
-	VMAXPS       Z1, Z8, Z1
 	VMINPS       Z1, Z9, Z1
-	VMAXPS       Z2, Z8, Z2
 	VMINPS       Z2, Z9, Z2
-	VMAXPS       Z3, Z8, Z3
 	VMINPS       Z3, Z9, Z3
-	VMAXPS       Z4, Z8, Z4
 	VMINPS       Z4, Z9, Z4
-	VMAXPS       Z5, Z8, Z5
 	VMINPS       Z5, Z9, Z5
-	VMAXPS       Z6, Z8, Z6
 	VMINPS       Z6, Z9, Z6
-	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -4416,7 +5520,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P9(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -4427,6 +5530,14 @@ TEXT ·depthwiseF32AVX512P9(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4472,56 +5583,76 @@ full_tap:
 	VADDPS      Z10, Z8, Z8
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z9
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z10
+	VMAXPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z10, Z8
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z10
-	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
 	VMINPS       Z1, Z10, Z1
-	VMAXPS       Z2, Z9, Z2
 	VMINPS       Z2, Z10, Z2
-	VMAXPS       Z3, Z9, Z3
 	VMINPS       Z3, Z10, Z3
-	VMAXPS       Z4, Z9, Z4
 	VMINPS       Z4, Z10, Z4
-	VMAXPS       Z5, Z9, Z5
 	VMINPS       Z5, Z10, Z5
-	VMAXPS       Z6, Z9, Z6
 	VMINPS       Z6, Z10, Z6
-	VMAXPS       Z7, Z9, Z7
 	VMINPS       Z7, Z10, Z7
-	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
-	MOVQ         64(AX), R9
-	MOVQ         72(AX), R10
-	ADDQ         DX, R9
-	VMOVUPS      Z0, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z1, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z2, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z3, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z4, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z5, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z6, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z7, (R9)
-	ADDQ         R10, R9
-	VMOVUPS      Z8, (R9)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R9
-	KMOVW  R9, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R9
+	MOVQ  104(AX), R10
+	MOVQ  R9, 128(AX)
+	MOVQ  R10, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4563,8 +5694,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z10
+	MOVQ        56(AX), R9
+	VMOVUPS.Z   (R9)(DX*1), K1, Z10
 	VADDPS      Z10, Z0, Z0
 	VADDPS      Z10, Z1, Z1
 	VADDPS      Z10, Z2, Z2
@@ -4576,46 +5707,59 @@ part_tap:
 	VADDPS      Z10, Z8, Z8
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z9
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z10
+	VMAXPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z10, Z8
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z10
-	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
-	VMAXPS       Z1, Z9, Z1
 	VMINPS       Z1, Z10, Z1
-	VMAXPS       Z2, Z9, Z2
 	VMINPS       Z2, Z10, Z2
-	VMAXPS       Z3, Z9, Z3
 	VMINPS       Z3, Z10, Z3
-	VMAXPS       Z4, Z9, Z4
 	VMINPS       Z4, Z10, Z4
-	VMAXPS       Z5, Z9, Z5
 	VMINPS       Z5, Z10, Z5
-	VMAXPS       Z6, Z9, Z6
 	VMINPS       Z6, Z10, Z6
-	VMAXPS       Z7, Z9, Z7
 	VMINPS       Z7, Z10, Z7
-	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z8, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -4625,7 +5769,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P10(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -4637,6 +5780,14 @@ TEXT ·depthwiseF32AVX512P10(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R10
+	MOVQ 104(AX), R11
+	MOVQ R10, 128(AX)
+	MOVQ R11, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R10
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4685,60 +5836,80 @@ full_tap:
 	VADDPS      Z11, Z9, Z9
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z10
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z11
+	VMAXPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z11, Z9
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z11
-	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
-	VMAXPS       Z1, Z10, Z1
 	VMINPS       Z1, Z11, Z1
-	VMAXPS       Z2, Z10, Z2
 	VMINPS       Z2, Z11, Z2
-	VMAXPS       Z3, Z10, Z3
 	VMINPS       Z3, Z11, Z3
-	VMAXPS       Z4, Z10, Z4
 	VMINPS       Z4, Z11, Z4
-	VMAXPS       Z5, Z10, Z5
 	VMINPS       Z5, Z11, Z5
-	VMAXPS       Z6, Z10, Z6
 	VMINPS       Z6, Z11, Z6
-	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
-	VMAXPS       Z8, Z10, Z8
 	VMINPS       Z8, Z11, Z8
-	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
-	MOVQ         64(AX), R10
-	MOVQ         72(AX), R11
-	ADDQ         DX, R10
-	VMOVUPS      Z0, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z1, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z2, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z3, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z4, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z5, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z6, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z7, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z8, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z9, (R10)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R10
-	KMOVW  R10, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R10
+	MOVQ  104(AX), R11
+	MOVQ  R10, 128(AX)
+	MOVQ  R11, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R10
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4783,8 +5954,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z11
+	MOVQ        56(AX), R10
+	VMOVUPS.Z   (R10)(DX*1), K1, Z11
 	VADDPS      Z11, Z0, Z0
 	VADDPS      Z11, Z1, Z1
 	VADDPS      Z11, Z2, Z2
@@ -4797,50 +5968,63 @@ part_tap:
 	VADDPS      Z11, Z9, Z9
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z10
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z11
+	VMAXPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z11, Z9
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z11
-	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
-	VMAXPS       Z1, Z10, Z1
 	VMINPS       Z1, Z11, Z1
-	VMAXPS       Z2, Z10, Z2
 	VMINPS       Z2, Z11, Z2
-	VMAXPS       Z3, Z10, Z3
 	VMINPS       Z3, Z11, Z3
-	VMAXPS       Z4, Z10, Z4
 	VMINPS       Z4, Z11, Z4
-	VMAXPS       Z5, Z10, Z5
 	VMINPS       Z5, Z11, Z5
-	VMAXPS       Z6, Z10, Z6
 	VMINPS       Z6, Z11, Z6
-	VMAXPS       Z7, Z10, Z7
 	VMINPS       Z7, Z11, Z7
-	VMAXPS       Z8, Z10, Z8
 	VMINPS       Z8, Z11, Z8
-	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z9, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, K1, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -4850,7 +6034,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P11(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -4862,6 +6045,14 @@ TEXT ·depthwiseF32AVX512P11(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R10
+	MOVQ 104(AX), R11
+	MOVQ R10, 128(AX)
+	MOVQ R11, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R10
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4913,64 +6104,84 @@ full_tap:
 	VADDPS      Z12, Z10, Z10
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z11
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z12, Z10
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z12
-	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
-	VMAXPS       Z1, Z11, Z1
 	VMINPS       Z1, Z12, Z1
-	VMAXPS       Z2, Z11, Z2
 	VMINPS       Z2, Z12, Z2
-	VMAXPS       Z3, Z11, Z3
 	VMINPS       Z3, Z12, Z3
-	VMAXPS       Z4, Z11, Z4
 	VMINPS       Z4, Z12, Z4
-	VMAXPS       Z5, Z11, Z5
 	VMINPS       Z5, Z12, Z5
-	VMAXPS       Z6, Z11, Z6
 	VMINPS       Z6, Z12, Z6
-	VMAXPS       Z7, Z11, Z7
 	VMINPS       Z7, Z12, Z7
-	VMAXPS       Z8, Z11, Z8
 	VMINPS       Z8, Z12, Z8
-	VMAXPS       Z9, Z11, Z9
 	VMINPS       Z9, Z12, Z9
-	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
-	MOVQ         64(AX), R10
-	MOVQ         72(AX), R11
-	ADDQ         DX, R10
-	VMOVUPS      Z0, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z1, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z2, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z3, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z4, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z5, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z6, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z7, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z8, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z9, (R10)
-	ADDQ         R11, R10
-	VMOVUPS      Z10, (R10)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z10, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R10
-	KMOVW  R10, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R10
+	MOVQ  104(AX), R11
+	MOVQ  R10, 128(AX)
+	MOVQ  R11, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R10
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5018,8 +6229,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z12
+	MOVQ        56(AX), R10
+	VMOVUPS.Z   (R10)(DX*1), K1, Z12
 	VADDPS      Z12, Z0, Z0
 	VADDPS      Z12, Z1, Z1
 	VADDPS      Z12, Z2, Z2
@@ -5033,54 +6244,67 @@ part_tap:
 	VADDPS      Z12, Z10, Z10
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z11
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z12, Z10
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z12
-	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
-	VMAXPS       Z1, Z11, Z1
 	VMINPS       Z1, Z12, Z1
-	VMAXPS       Z2, Z11, Z2
 	VMINPS       Z2, Z12, Z2
-	VMAXPS       Z3, Z11, Z3
 	VMINPS       Z3, Z12, Z3
-	VMAXPS       Z4, Z11, Z4
 	VMINPS       Z4, Z12, Z4
-	VMAXPS       Z5, Z11, Z5
 	VMINPS       Z5, Z12, Z5
-	VMAXPS       Z6, Z11, Z6
 	VMINPS       Z6, Z12, Z6
-	VMAXPS       Z7, Z11, Z7
 	VMINPS       Z7, Z12, Z7
-	VMAXPS       Z8, Z11, Z8
 	VMINPS       Z8, Z12, Z8
-	VMAXPS       Z9, Z11, Z9
 	VMINPS       Z9, Z12, Z9
-	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z10, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z10, K1, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -5090,7 +6314,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P12(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -5103,6 +6326,14 @@ TEXT ·depthwiseF32AVX512P12(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R11
+	MOVQ 104(AX), R12
+	MOVQ R11, 128(AX)
+	MOVQ R12, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R11
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5157,68 +6388,88 @@ full_tap:
 	VADDPS      Z13, Z11, Z11
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z12
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z13
+	VMAXPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z13, Z11
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z13
-	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
-	VMAXPS       Z1, Z12, Z1
 	VMINPS       Z1, Z13, Z1
-	VMAXPS       Z2, Z12, Z2
 	VMINPS       Z2, Z13, Z2
-	VMAXPS       Z3, Z12, Z3
 	VMINPS       Z3, Z13, Z3
-	VMAXPS       Z4, Z12, Z4
 	VMINPS       Z4, Z13, Z4
-	VMAXPS       Z5, Z12, Z5
 	VMINPS       Z5, Z13, Z5
-	VMAXPS       Z6, Z12, Z6
 	VMINPS       Z6, Z13, Z6
-	VMAXPS       Z7, Z12, Z7
 	VMINPS       Z7, Z13, Z7
-	VMAXPS       Z8, Z12, Z8
 	VMINPS       Z8, Z13, Z8
-	VMAXPS       Z9, Z12, Z9
 	VMINPS       Z9, Z13, Z9
-	VMAXPS       Z10, Z12, Z10
 	VMINPS       Z10, Z13, Z10
-	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
-	MOVQ         64(AX), R11
-	MOVQ         72(AX), R12
-	ADDQ         DX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z2, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z6, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z7, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z8, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z9, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z10, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z11, (R11)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R11
-	KMOVW  R11, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R11
+	MOVQ  104(AX), R12
+	MOVQ  R11, 128(AX)
+	MOVQ  R12, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R11
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5269,8 +6520,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z13
+	MOVQ        56(AX), R11
+	VMOVUPS.Z   (R11)(DX*1), K1, Z13
 	VADDPS      Z13, Z0, Z0
 	VADDPS      Z13, Z1, Z1
 	VADDPS      Z13, Z2, Z2
@@ -5285,58 +6536,71 @@ part_tap:
 	VADDPS      Z13, Z11, Z11
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z12
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z13
+	VMAXPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z13, Z11
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z13
-	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
-	VMAXPS       Z1, Z12, Z1
 	VMINPS       Z1, Z13, Z1
-	VMAXPS       Z2, Z12, Z2
 	VMINPS       Z2, Z13, Z2
-	VMAXPS       Z3, Z12, Z3
 	VMINPS       Z3, Z13, Z3
-	VMAXPS       Z4, Z12, Z4
 	VMINPS       Z4, Z13, Z4
-	VMAXPS       Z5, Z12, Z5
 	VMINPS       Z5, Z13, Z5
-	VMAXPS       Z6, Z12, Z6
 	VMINPS       Z6, Z13, Z6
-	VMAXPS       Z7, Z12, Z7
 	VMINPS       Z7, Z13, Z7
-	VMAXPS       Z8, Z12, Z8
 	VMINPS       Z8, Z13, Z8
-	VMAXPS       Z9, Z12, Z9
 	VMINPS       Z9, Z13, Z9
-	VMAXPS       Z10, Z12, Z10
 	VMINPS       Z10, Z13, Z10
-	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z11, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, K1, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -5346,7 +6610,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P13(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -5359,6 +6622,14 @@ TEXT ·depthwiseF32AVX512P13(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R11
+	MOVQ 104(AX), R12
+	MOVQ R11, 128(AX)
+	MOVQ R12, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R11
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5416,72 +6687,92 @@ full_tap:
 	VADDPS      Z14, Z12, Z12
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z13
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z14
+	VMAXPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z14, Z12
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z14
-	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
-	VMAXPS       Z1, Z13, Z1
 	VMINPS       Z1, Z14, Z1
-	VMAXPS       Z2, Z13, Z2
 	VMINPS       Z2, Z14, Z2
-	VMAXPS       Z3, Z13, Z3
 	VMINPS       Z3, Z14, Z3
-	VMAXPS       Z4, Z13, Z4
 	VMINPS       Z4, Z14, Z4
-	VMAXPS       Z5, Z13, Z5
 	VMINPS       Z5, Z14, Z5
-	VMAXPS       Z6, Z13, Z6
 	VMINPS       Z6, Z14, Z6
-	VMAXPS       Z7, Z13, Z7
 	VMINPS       Z7, Z14, Z7
-	VMAXPS       Z8, Z13, Z8
 	VMINPS       Z8, Z14, Z8
-	VMAXPS       Z9, Z13, Z9
 	VMINPS       Z9, Z14, Z9
-	VMAXPS       Z10, Z13, Z10
 	VMINPS       Z10, Z14, Z10
-	VMAXPS       Z11, Z13, Z11
 	VMINPS       Z11, Z14, Z11
-	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
-	MOVQ         64(AX), R11
-	MOVQ         72(AX), R12
-	ADDQ         DX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z2, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z6, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z7, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z8, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z9, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z10, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z11, (R11)
-	ADDQ         R12, R11
-	VMOVUPS      Z12, (R11)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R11
-	KMOVW  R11, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R11
+	MOVQ  104(AX), R12
+	MOVQ  R11, 128(AX)
+	MOVQ  R12, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R11
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5535,8 +6826,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z14
+	MOVQ        56(AX), R11
+	VMOVUPS.Z   (R11)(DX*1), K1, Z14
 	VADDPS      Z14, Z0, Z0
 	VADDPS      Z14, Z1, Z1
 	VADDPS      Z14, Z2, Z2
@@ -5552,62 +6843,75 @@ part_tap:
 	VADDPS      Z14, Z12, Z12
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z13
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z14
+	VMAXPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z14, Z12
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z14
-	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
-	VMAXPS       Z1, Z13, Z1
 	VMINPS       Z1, Z14, Z1
-	VMAXPS       Z2, Z13, Z2
 	VMINPS       Z2, Z14, Z2
-	VMAXPS       Z3, Z13, Z3
 	VMINPS       Z3, Z14, Z3
-	VMAXPS       Z4, Z13, Z4
 	VMINPS       Z4, Z14, Z4
-	VMAXPS       Z5, Z13, Z5
 	VMINPS       Z5, Z14, Z5
-	VMAXPS       Z6, Z13, Z6
 	VMINPS       Z6, Z14, Z6
-	VMAXPS       Z7, Z13, Z7
 	VMINPS       Z7, Z14, Z7
-	VMAXPS       Z8, Z13, Z8
 	VMINPS       Z8, Z14, Z8
-	VMAXPS       Z9, Z13, Z9
 	VMINPS       Z9, Z14, Z9
-	VMAXPS       Z10, Z13, Z10
 	VMINPS       Z10, Z14, Z10
-	VMAXPS       Z11, Z13, Z11
 	VMINPS       Z11, Z14, Z11
-	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z11, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z12, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z12, K1, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -5617,7 +6921,6 @@ end:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·depthwiseF32AVX512P14(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
@@ -5631,6 +6934,14 @@ TEXT ·depthwiseF32AVX512P14(SB), NOSPLIT, $0-8
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R12
+	MOVQ 104(AX), R13
+	MOVQ R12, 128(AX)
+	MOVQ R13, 136(AX)
+
+full_row:
 	MOVQ   16(AX), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5691,76 +7002,96 @@ full_tap:
 	VADDPS      Z15, Z13, Z13
 
 full_clamp:
-	VBROADCASTSS 80(AX), Z14
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z15
+	VMAXPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z15, Z13
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
 	VBROADCASTSS 84(AX), Z15
-	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
-	VMAXPS       Z1, Z14, Z1
 	VMINPS       Z1, Z15, Z1
-	VMAXPS       Z2, Z14, Z2
 	VMINPS       Z2, Z15, Z2
-	VMAXPS       Z3, Z14, Z3
 	VMINPS       Z3, Z15, Z3
-	VMAXPS       Z4, Z14, Z4
 	VMINPS       Z4, Z15, Z4
-	VMAXPS       Z5, Z14, Z5
 	VMINPS       Z5, Z15, Z5
-	VMAXPS       Z6, Z14, Z6
 	VMINPS       Z6, Z15, Z6
-	VMAXPS       Z7, Z14, Z7
 	VMINPS       Z7, Z15, Z7
-	VMAXPS       Z8, Z14, Z8
 	VMINPS       Z8, Z15, Z8
-	VMAXPS       Z9, Z14, Z9
 	VMINPS       Z9, Z15, Z9
-	VMAXPS       Z10, Z14, Z10
 	VMINPS       Z10, Z15, Z10
-	VMAXPS       Z11, Z14, Z11
 	VMINPS       Z11, Z15, Z11
-	VMAXPS       Z12, Z14, Z12
 	VMINPS       Z12, Z15, Z12
-	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
-	MOVQ         64(AX), R12
-	MOVQ         72(AX), R13
-	ADDQ         DX, R12
-	VMOVUPS      Z0, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z1, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z2, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z3, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z4, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z5, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z6, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z7, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z8, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z9, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z10, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z11, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z12, (R12)
-	ADDQ         R13, R12
-	VMOVUPS      Z13, (R12)
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, 48(AX)
-	JGE          full
+
+full_clamped:
+	MOVQ    128(AX), R12
+	MOVQ    72(AX), R13
+	ADDQ    DX, R12
+	VMOVUPS Z0, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z2, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z3, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z4, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z5, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z6, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z7, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z8, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z9, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z10, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z11, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z12, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z13, (R12)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R12
+	ADDQ    R12, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
 
 rest:
-	ADDQ   $0x10, 48(AX)
-	JEQ    end
-	MOVQ   88(AX), R12
-	KMOVW  R12, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R12
+	MOVQ  104(AX), R13
+	MOVQ  R12, 128(AX)
+	MOVQ  R13, 136(AX)
+
+part_row:
 	MOVQ   16(AX), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5817,8 +7148,8 @@ part_tap:
 	JLT         part_tap
 	CMPQ        56(AX), $0x00
 	JEQ         part_clamp
-	MOVQ        56(AX), CX
-	VMOVUPS.Z   (CX)(DX*1), K1, Z15
+	MOVQ        56(AX), R12
+	VMOVUPS.Z   (R12)(DX*1), K1, Z15
 	VADDPS      Z15, Z0, Z0
 	VADDPS      Z15, Z1, Z1
 	VADDPS      Z15, Z2, Z2
@@ -5835,66 +7166,6828 @@ part_tap:
 	VADDPS      Z15, Z13, Z13
 
 part_clamp:
-	VBROADCASTSS 80(AX), Z14
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z15
+	VMAXPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z15, Z13
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
 	VBROADCASTSS 84(AX), Z15
-	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
-	VMAXPS       Z1, Z14, Z1
 	VMINPS       Z1, Z15, Z1
-	VMAXPS       Z2, Z14, Z2
 	VMINPS       Z2, Z15, Z2
-	VMAXPS       Z3, Z14, Z3
 	VMINPS       Z3, Z15, Z3
-	VMAXPS       Z4, Z14, Z4
 	VMINPS       Z4, Z15, Z4
-	VMAXPS       Z5, Z14, Z5
 	VMINPS       Z5, Z15, Z5
-	VMAXPS       Z6, Z14, Z6
 	VMINPS       Z6, Z15, Z6
-	VMAXPS       Z7, Z14, Z7
 	VMINPS       Z7, Z15, Z7
-	VMAXPS       Z8, Z14, Z8
 	VMINPS       Z8, Z15, Z8
-	VMAXPS       Z9, Z14, Z9
 	VMINPS       Z9, Z15, Z9
-	VMAXPS       Z10, Z14, Z10
 	VMINPS       Z10, Z15, Z10
-	VMAXPS       Z11, Z14, Z11
 	VMINPS       Z11, Z15, Z11
-	VMAXPS       Z12, Z14, Z12
 	VMINPS       Z12, Z15, Z12
-	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), AX
-	ADDQ         DX, CX
-	VMOVUPS      Z0, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z1, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z3, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z4, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z5, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z6, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z7, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z8, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z9, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z10, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z11, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z12, K1, (CX)
-	ADDQ         AX, CX
-	VMOVUPS      Z13, K1, (CX)
+
+part_clamped:
+	MOVQ    128(AX), R12
+	MOVQ    72(AX), R13
+	ADDQ    DX, R12
+	VMOVUPS Z0, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z1, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z2, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z3, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z4, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z5, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z6, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z7, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z8, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z9, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z10, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z11, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z12, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z13, K1, (R12)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R12
+	ADDQ    R12, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P1(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P1(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ 40(AX), DI
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), BX
+	MOVQ    104(AX), SI
+	MOVQ    BX, 128(AX)
+	MOVQ    SI, 136(AX)
+	MOVQ    32(AX), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z3
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z4
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z5
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z6
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z7
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z8
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z9
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z10
+	ADDQ    DI, BX
+	VMOVUPS (BX), Z11
+	ADDQ    DI, BX
+
+full_row:
+	MOVQ        16(AX), BX
+	VXORPS      Z0, Z0, Z0
+	MOVQ        32(AX), SI
+	ADDQ        DX, SI
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z3, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z4, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z5, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z6, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z7, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z8, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z9, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z10, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VFMADD231PS (SI), Z11, Z0
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), BX
+	VMOVUPS     (BX)(DX*1), Z2
+	VADDPS      Z2, Z0, Z0
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z2
+	VMINPS       Z0, Z2, Z0
+
+full_clamped:
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Z0, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), BX
+	MOVQ      104(AX), SI
+	MOVQ      BX, 128(AX)
+	MOVQ      SI, 136(AX)
+	MOVQ      32(AX), BX
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z3
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z5
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z6
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z7
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z8
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z9
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z10
+	ADDQ      DI, BX
+	VMOVUPS.Z (BX), K1, Z11
+	ADDQ      DI, BX
+
+part_row:
+	MOVQ        16(AX), BX
+	VXORPS      Z0, Z0, Z0
+	MOVQ        32(AX), SI
+	ADDQ        DX, SI
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z3, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z4, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z5, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z6, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z7, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z8, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z9, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z10, Z0
+	MOVQ        (BX), SI
+	ADDQ        $0x08, BX
+	LEAQ        (CX)(SI*4), SI
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z11, Z0
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), BX
+	VMOVUPS.Z   (BX)(DX*1), K1, Z2
+	VADDPS      Z2, Z0, Z0
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z2
+	VMINPS       Z0, Z2, Z0
+
+part_clamped:
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P2(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	MOVQ 40(AX), R8
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+	MOVQ    32(AX), SI
+	ADDQ    DX, SI
+	VMOVUPS (SI), Z4
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z5
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z6
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z7
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z8
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z9
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z10
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z11
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z12
+	ADDQ    R8, SI
+
+full_row:
+	MOVQ        16(AX), SI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	MOVQ        32(AX), DI
+	ADDQ        DX, DI
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(BX*1), Z4, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z5, Z0
+	VFMADD231PS (DI)(BX*1), Z5, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z6, Z0
+	VFMADD231PS (DI)(BX*1), Z6, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z7, Z0
+	VFMADD231PS (DI)(BX*1), Z7, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z8, Z0
+	VFMADD231PS (DI)(BX*1), Z8, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z9, Z0
+	VFMADD231PS (DI)(BX*1), Z9, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z10, Z0
+	VFMADD231PS (DI)(BX*1), Z10, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z11, Z0
+	VFMADD231PS (DI)(BX*1), Z11, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z12, Z0
+	VFMADD231PS (DI)(BX*1), Z12, Z1
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), SI
+	VMOVUPS     (SI)(DX*1), Z3
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z3, Z1, Z1
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z3, Z1
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z3
+	VMINPS       Z0, Z3, Z0
+	VMINPS       Z1, Z3, Z1
+
+full_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), SI
+	MOVQ      104(AX), DI
+	MOVQ      SI, 128(AX)
+	MOVQ      DI, 136(AX)
+	MOVQ      32(AX), SI
+	ADDQ      DX, SI
+	VMOVUPS.Z (SI), K1, Z4
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z5
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z6
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z7
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z8
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z9
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z10
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z11
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z12
+	ADDQ      R8, SI
+
+part_row:
+	MOVQ        16(AX), SI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	MOVQ        32(AX), DI
+	ADDQ        DX, DI
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z4, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z4, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z5, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z5, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z6, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z6, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z7, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z7, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z8, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z8, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z9, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z9, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z10, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z10, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z11, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z11, Z1
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z3
+	VFMADD231PS Z3, Z12, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z3
+	VFMADD231PS Z3, Z12, Z1
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), SI
+	VMOVUPS.Z   (SI)(DX*1), K1, Z3
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z3, Z1, Z1
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z3, Z1
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z3
+	VMINPS       Z0, Z3, Z0
+	VMINPS       Z1, Z3, Z1
+
+part_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P3(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P3(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	MOVQ 40(AX), R8
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    SI, 128(AX)
+	MOVQ    DI, 136(AX)
+	MOVQ    32(AX), SI
+	ADDQ    DX, SI
+	VMOVUPS (SI), Z5
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z6
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z7
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z8
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z9
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z10
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z11
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z12
+	ADDQ    R8, SI
+	VMOVUPS (SI), Z13
+	ADDQ    R8, SI
+
+full_row:
+	MOVQ        16(AX), SI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	MOVQ        32(AX), DI
+	ADDQ        DX, DI
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z5, Z0
+	VFMADD231PS (DI)(BX*1), Z5, Z1
+	VFMADD231PS (DI)(BX*2), Z5, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z6, Z0
+	VFMADD231PS (DI)(BX*1), Z6, Z1
+	VFMADD231PS (DI)(BX*2), Z6, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z7, Z0
+	VFMADD231PS (DI)(BX*1), Z7, Z1
+	VFMADD231PS (DI)(BX*2), Z7, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z8, Z0
+	VFMADD231PS (DI)(BX*1), Z8, Z1
+	VFMADD231PS (DI)(BX*2), Z8, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z9, Z0
+	VFMADD231PS (DI)(BX*1), Z9, Z1
+	VFMADD231PS (DI)(BX*2), Z9, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z10, Z0
+	VFMADD231PS (DI)(BX*1), Z10, Z1
+	VFMADD231PS (DI)(BX*2), Z10, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z11, Z0
+	VFMADD231PS (DI)(BX*1), Z11, Z1
+	VFMADD231PS (DI)(BX*2), Z11, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z12, Z0
+	VFMADD231PS (DI)(BX*1), Z12, Z1
+	VFMADD231PS (DI)(BX*2), Z12, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VFMADD231PS (DI), Z13, Z0
+	VFMADD231PS (DI)(BX*1), Z13, Z1
+	VFMADD231PS (DI)(BX*2), Z13, Z2
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), SI
+	VMOVUPS     (SI)(DX*1), Z4
+	VADDPS      Z4, Z0, Z0
+	VADDPS      Z4, Z1, Z1
+	VADDPS      Z4, Z2, Z2
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+
+full_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z2, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), SI
+	MOVQ      104(AX), DI
+	MOVQ      SI, 128(AX)
+	MOVQ      DI, 136(AX)
+	MOVQ      32(AX), SI
+	ADDQ      DX, SI
+	VMOVUPS.Z (SI), K1, Z5
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z6
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z7
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z8
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z9
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z10
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z11
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z12
+	ADDQ      R8, SI
+	VMOVUPS.Z (SI), K1, Z13
+	ADDQ      R8, SI
+
+part_row:
+	MOVQ        16(AX), SI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	MOVQ        32(AX), DI
+	ADDQ        DX, DI
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z5, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z6, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z6, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z6, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z7, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z7, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z7, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z8, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z8, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z9, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z9, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z9, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z10, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z10, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z10, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z11, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z11, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z11, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z12, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z12, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z12, Z2
+	MOVQ        (SI), DI
+	ADDQ        $0x08, SI
+	LEAQ        (CX)(DI*4), DI
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z13, Z0
+	VMOVUPS.Z   (DI)(BX*1), K1, Z4
+	VFMADD231PS Z4, Z13, Z1
+	VMOVUPS.Z   (DI)(BX*2), K1, Z4
+	VFMADD231PS Z4, Z13, Z2
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), SI
+	VMOVUPS.Z   (SI)(DX*1), K1, Z4
+	VADDPS      Z4, Z0, Z0
+	VADDPS      Z4, Z1, Z1
+	VADDPS      Z4, Z2, Z2
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+
+part_clamped:
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z2, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P4(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P4(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 40(AX), R9
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+	MOVQ    32(AX), DI
+	ADDQ    DX, DI
+	VMOVUPS (DI), Z6
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z7
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z8
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z9
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z10
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z11
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z12
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z13
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z14
+	ADDQ    R9, DI
+
+full_row:
+	MOVQ        16(AX), DI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	MOVQ        32(AX), R8
+	ADDQ        DX, R8
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z6, Z0
+	VFMADD231PS (R8)(BX*1), Z6, Z1
+	VFMADD231PS (R8)(BX*2), Z6, Z2
+	VFMADD231PS (R8)(SI*1), Z6, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z7, Z0
+	VFMADD231PS (R8)(BX*1), Z7, Z1
+	VFMADD231PS (R8)(BX*2), Z7, Z2
+	VFMADD231PS (R8)(SI*1), Z7, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z8, Z0
+	VFMADD231PS (R8)(BX*1), Z8, Z1
+	VFMADD231PS (R8)(BX*2), Z8, Z2
+	VFMADD231PS (R8)(SI*1), Z8, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z9, Z0
+	VFMADD231PS (R8)(BX*1), Z9, Z1
+	VFMADD231PS (R8)(BX*2), Z9, Z2
+	VFMADD231PS (R8)(SI*1), Z9, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z10, Z0
+	VFMADD231PS (R8)(BX*1), Z10, Z1
+	VFMADD231PS (R8)(BX*2), Z10, Z2
+	VFMADD231PS (R8)(SI*1), Z10, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z11, Z0
+	VFMADD231PS (R8)(BX*1), Z11, Z1
+	VFMADD231PS (R8)(BX*2), Z11, Z2
+	VFMADD231PS (R8)(SI*1), Z11, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z12, Z0
+	VFMADD231PS (R8)(BX*1), Z12, Z1
+	VFMADD231PS (R8)(BX*2), Z12, Z2
+	VFMADD231PS (R8)(SI*1), Z12, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z13, Z0
+	VFMADD231PS (R8)(BX*1), Z13, Z1
+	VFMADD231PS (R8)(BX*2), Z13, Z2
+	VFMADD231PS (R8)(SI*1), Z13, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z14, Z0
+	VFMADD231PS (R8)(BX*1), Z14, Z1
+	VFMADD231PS (R8)(BX*2), Z14, Z2
+	VFMADD231PS (R8)(SI*1), Z14, Z3
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), DI
+	VMOVUPS     (DI)(DX*1), Z5
+	VADDPS      Z5, Z0, Z0
+	VADDPS      Z5, Z1, Z1
+	VADDPS      Z5, Z2, Z2
+	VADDPS      Z5, Z3, Z3
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z5
+	VMAXPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z5, Z3
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z5
+	VMINPS       Z0, Z5, Z0
+	VMINPS       Z1, Z5, Z1
+	VMINPS       Z2, Z5, Z2
+	VMINPS       Z3, Z5, Z3
+
+full_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), DI
+	MOVQ      104(AX), R8
+	MOVQ      DI, 128(AX)
+	MOVQ      R8, 136(AX)
+	MOVQ      32(AX), DI
+	ADDQ      DX, DI
+	VMOVUPS.Z (DI), K1, Z6
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z7
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z8
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z9
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z10
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z11
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z12
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z13
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z14
+	ADDQ      R9, DI
+
+part_row:
+	MOVQ        16(AX), DI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	MOVQ        32(AX), R8
+	ADDQ        DX, R8
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z6, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z6, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z6, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z6, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z7, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z7, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z7, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z7, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z8, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z8, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z8, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z8, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z9, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z9, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z9, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z9, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z10, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z10, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z10, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z10, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z11, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z11, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z11, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z11, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z12, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z12, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z12, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z12, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z13, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z13, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z13, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z13, Z3
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z5, Z14, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z5
+	VFMADD231PS Z5, Z14, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z5
+	VFMADD231PS Z5, Z14, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z5
+	VFMADD231PS Z5, Z14, Z3
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), DI
+	VMOVUPS.Z   (DI)(DX*1), K1, Z5
+	VADDPS      Z5, Z0, Z0
+	VADDPS      Z5, Z1, Z1
+	VADDPS      Z5, Z2, Z2
+	VADDPS      Z5, Z3, Z3
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z5
+	VMAXPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z5, Z3
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z5
+	VMINPS       Z0, Z5, Z0
+	VMINPS       Z1, Z5, Z1
+	VMINPS       Z2, Z5, Z2
+	VMINPS       Z3, Z5, Z3
+
+part_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P5(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P5(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ 40(AX), R9
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), DI
+	MOVQ    104(AX), R8
+	MOVQ    DI, 128(AX)
+	MOVQ    R8, 136(AX)
+	MOVQ    32(AX), DI
+	ADDQ    DX, DI
+	VMOVUPS (DI), Z7
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z8
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z9
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z10
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z11
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z12
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z13
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z14
+	ADDQ    R9, DI
+	VMOVUPS (DI), Z15
+	ADDQ    R9, DI
+
+full_row:
+	MOVQ        16(AX), DI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	MOVQ        32(AX), R8
+	ADDQ        DX, R8
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z7, Z0
+	VFMADD231PS (R8)(BX*1), Z7, Z1
+	VFMADD231PS (R8)(BX*2), Z7, Z2
+	VFMADD231PS (R8)(SI*1), Z7, Z3
+	VFMADD231PS (R8)(BX*4), Z7, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z8, Z0
+	VFMADD231PS (R8)(BX*1), Z8, Z1
+	VFMADD231PS (R8)(BX*2), Z8, Z2
+	VFMADD231PS (R8)(SI*1), Z8, Z3
+	VFMADD231PS (R8)(BX*4), Z8, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z9, Z0
+	VFMADD231PS (R8)(BX*1), Z9, Z1
+	VFMADD231PS (R8)(BX*2), Z9, Z2
+	VFMADD231PS (R8)(SI*1), Z9, Z3
+	VFMADD231PS (R8)(BX*4), Z9, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z10, Z0
+	VFMADD231PS (R8)(BX*1), Z10, Z1
+	VFMADD231PS (R8)(BX*2), Z10, Z2
+	VFMADD231PS (R8)(SI*1), Z10, Z3
+	VFMADD231PS (R8)(BX*4), Z10, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z11, Z0
+	VFMADD231PS (R8)(BX*1), Z11, Z1
+	VFMADD231PS (R8)(BX*2), Z11, Z2
+	VFMADD231PS (R8)(SI*1), Z11, Z3
+	VFMADD231PS (R8)(BX*4), Z11, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z12, Z0
+	VFMADD231PS (R8)(BX*1), Z12, Z1
+	VFMADD231PS (R8)(BX*2), Z12, Z2
+	VFMADD231PS (R8)(SI*1), Z12, Z3
+	VFMADD231PS (R8)(BX*4), Z12, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z13, Z0
+	VFMADD231PS (R8)(BX*1), Z13, Z1
+	VFMADD231PS (R8)(BX*2), Z13, Z2
+	VFMADD231PS (R8)(SI*1), Z13, Z3
+	VFMADD231PS (R8)(BX*4), Z13, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z14, Z0
+	VFMADD231PS (R8)(BX*1), Z14, Z1
+	VFMADD231PS (R8)(BX*2), Z14, Z2
+	VFMADD231PS (R8)(SI*1), Z14, Z3
+	VFMADD231PS (R8)(BX*4), Z14, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VFMADD231PS (R8), Z15, Z0
+	VFMADD231PS (R8)(BX*1), Z15, Z1
+	VFMADD231PS (R8)(BX*2), Z15, Z2
+	VFMADD231PS (R8)(SI*1), Z15, Z3
+	VFMADD231PS (R8)(BX*4), Z15, Z4
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), DI
+	VMOVUPS     (DI)(DX*1), Z6
+	VADDPS      Z6, Z0, Z0
+	VADDPS      Z6, Z1, Z1
+	VADDPS      Z6, Z2, Z2
+	VADDPS      Z6, Z3, Z3
+	VADDPS      Z6, Z4, Z4
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z6
+	VMINPS       Z0, Z6, Z0
+	VMINPS       Z1, Z6, Z1
+	VMINPS       Z2, Z6, Z2
+	VMINPS       Z3, Z6, Z3
+	VMINPS       Z4, Z6, Z4
+
+full_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z4, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), DI
+	MOVQ      104(AX), R8
+	MOVQ      DI, 128(AX)
+	MOVQ      R8, 136(AX)
+	MOVQ      32(AX), DI
+	ADDQ      DX, DI
+	VMOVUPS.Z (DI), K1, Z7
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z8
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z9
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z10
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z11
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z12
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z13
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z14
+	ADDQ      R9, DI
+	VMOVUPS.Z (DI), K1, Z15
+	ADDQ      R9, DI
+
+part_row:
+	MOVQ        16(AX), DI
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	MOVQ        32(AX), R8
+	ADDQ        DX, R8
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z7, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z7, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z7, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z7, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z7, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z8, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z8, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z8, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z8, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z8, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z9, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z9, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z9, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z9, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z9, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z10, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z10, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z10, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z10, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z10, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z11, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z11, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z11, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z11, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z11, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z12, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z12, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z12, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z12, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z12, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z13, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z13, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z13, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z13, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z13, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z14, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z14, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z14, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z14, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z14, Z4
+	MOVQ        (DI), R8
+	ADDQ        $0x08, DI
+	LEAQ        (CX)(R8*4), R8
+	VMOVUPS.Z   (R8), K1, Z6
+	VFMADD231PS Z6, Z15, Z0
+	VMOVUPS.Z   (R8)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z15, Z1
+	VMOVUPS.Z   (R8)(BX*2), K1, Z6
+	VFMADD231PS Z6, Z15, Z2
+	VMOVUPS.Z   (R8)(SI*1), K1, Z6
+	VFMADD231PS Z6, Z15, Z3
+	VMOVUPS.Z   (R8)(BX*4), K1, Z6
+	VFMADD231PS Z6, Z15, Z4
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), DI
+	VMOVUPS.Z   (DI)(DX*1), K1, Z6
+	VADDPS      Z6, Z0, Z0
+	VADDPS      Z6, Z1, Z1
+	VADDPS      Z6, Z2, Z2
+	VADDPS      Z6, Z3, Z3
+	VADDPS      Z6, Z4, Z4
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z6
+	VMINPS       Z0, Z6, Z0
+	VMINPS       Z1, Z6, Z1
+	VMINPS       Z2, Z6, Z2
+	VMINPS       Z3, Z6, Z3
+	VMINPS       Z4, Z6, Z4
+
+part_clamped:
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z4, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P6(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P6(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 40(AX), R10
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+	MOVQ    32(AX), R8
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z8
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z9
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z10
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z11
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z12
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z13
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z14
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z15
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z16
+	ADDQ    R10, R8
+
+full_row:
+	MOVQ        16(AX), R8
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	MOVQ        32(AX), R9
+	ADDQ        DX, R9
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z8, Z0
+	VFMADD231PS (R9)(BX*1), Z8, Z1
+	VFMADD231PS (R9)(BX*2), Z8, Z2
+	VFMADD231PS (R9)(SI*1), Z8, Z3
+	VFMADD231PS (R9)(BX*4), Z8, Z4
+	VFMADD231PS (R9)(DI*1), Z8, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z9, Z0
+	VFMADD231PS (R9)(BX*1), Z9, Z1
+	VFMADD231PS (R9)(BX*2), Z9, Z2
+	VFMADD231PS (R9)(SI*1), Z9, Z3
+	VFMADD231PS (R9)(BX*4), Z9, Z4
+	VFMADD231PS (R9)(DI*1), Z9, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z10, Z0
+	VFMADD231PS (R9)(BX*1), Z10, Z1
+	VFMADD231PS (R9)(BX*2), Z10, Z2
+	VFMADD231PS (R9)(SI*1), Z10, Z3
+	VFMADD231PS (R9)(BX*4), Z10, Z4
+	VFMADD231PS (R9)(DI*1), Z10, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z11, Z0
+	VFMADD231PS (R9)(BX*1), Z11, Z1
+	VFMADD231PS (R9)(BX*2), Z11, Z2
+	VFMADD231PS (R9)(SI*1), Z11, Z3
+	VFMADD231PS (R9)(BX*4), Z11, Z4
+	VFMADD231PS (R9)(DI*1), Z11, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z12, Z0
+	VFMADD231PS (R9)(BX*1), Z12, Z1
+	VFMADD231PS (R9)(BX*2), Z12, Z2
+	VFMADD231PS (R9)(SI*1), Z12, Z3
+	VFMADD231PS (R9)(BX*4), Z12, Z4
+	VFMADD231PS (R9)(DI*1), Z12, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z13, Z0
+	VFMADD231PS (R9)(BX*1), Z13, Z1
+	VFMADD231PS (R9)(BX*2), Z13, Z2
+	VFMADD231PS (R9)(SI*1), Z13, Z3
+	VFMADD231PS (R9)(BX*4), Z13, Z4
+	VFMADD231PS (R9)(DI*1), Z13, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z14, Z0
+	VFMADD231PS (R9)(BX*1), Z14, Z1
+	VFMADD231PS (R9)(BX*2), Z14, Z2
+	VFMADD231PS (R9)(SI*1), Z14, Z3
+	VFMADD231PS (R9)(BX*4), Z14, Z4
+	VFMADD231PS (R9)(DI*1), Z14, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z15, Z0
+	VFMADD231PS (R9)(BX*1), Z15, Z1
+	VFMADD231PS (R9)(BX*2), Z15, Z2
+	VFMADD231PS (R9)(SI*1), Z15, Z3
+	VFMADD231PS (R9)(BX*4), Z15, Z4
+	VFMADD231PS (R9)(DI*1), Z15, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z16, Z0
+	VFMADD231PS (R9)(BX*1), Z16, Z1
+	VFMADD231PS (R9)(BX*2), Z16, Z2
+	VFMADD231PS (R9)(SI*1), Z16, Z3
+	VFMADD231PS (R9)(BX*4), Z16, Z4
+	VFMADD231PS (R9)(DI*1), Z16, Z5
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R8
+	VMOVUPS     (R8)(DX*1), Z7
+	VADDPS      Z7, Z0, Z0
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z7, Z2, Z2
+	VADDPS      Z7, Z3, Z3
+	VADDPS      Z7, Z4, Z4
+	VADDPS      Z7, Z5, Z5
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z7
+	VMAXPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z7, Z5
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z7
+	VMINPS       Z0, Z7, Z0
+	VMINPS       Z1, Z7, Z1
+	VMINPS       Z2, Z7, Z2
+	VMINPS       Z3, Z7, Z3
+	VMINPS       Z4, Z7, Z4
+	VMINPS       Z5, Z7, Z5
+
+full_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R8
+	MOVQ      104(AX), R9
+	MOVQ      R8, 128(AX)
+	MOVQ      R9, 136(AX)
+	MOVQ      32(AX), R8
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z8
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z9
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z10
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z11
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z12
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z13
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z14
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z15
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z16
+	ADDQ      R10, R8
+
+part_row:
+	MOVQ        16(AX), R8
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	MOVQ        32(AX), R9
+	ADDQ        DX, R9
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z8, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z8, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z8, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z8, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z8, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z8, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z9, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z9, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z9, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z9, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z9, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z9, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z10, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z10, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z10, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z10, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z10, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z10, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z11, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z11, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z11, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z11, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z11, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z11, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z12, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z12, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z12, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z12, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z12, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z12, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z13, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z13, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z13, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z13, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z13, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z13, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z14, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z14, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z14, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z14, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z14, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z14, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z15, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z15, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z15, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z15, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z15, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z15, Z5
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z7
+	VFMADD231PS Z7, Z16, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z7
+	VFMADD231PS Z7, Z16, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z7
+	VFMADD231PS Z7, Z16, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z7
+	VFMADD231PS Z7, Z16, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z7
+	VFMADD231PS Z7, Z16, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z7
+	VFMADD231PS Z7, Z16, Z5
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R8
+	VMOVUPS.Z   (R8)(DX*1), K1, Z7
+	VADDPS      Z7, Z0, Z0
+	VADDPS      Z7, Z1, Z1
+	VADDPS      Z7, Z2, Z2
+	VADDPS      Z7, Z3, Z3
+	VADDPS      Z7, Z4, Z4
+	VADDPS      Z7, Z5, Z5
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z7
+	VMAXPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z7, Z5
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z7
+	VMINPS       Z0, Z7, Z0
+	VMINPS       Z1, Z7, Z1
+	VMINPS       Z2, Z7, Z2
+	VMINPS       Z3, Z7, Z3
+	VMINPS       Z4, Z7, Z4
+	VMINPS       Z5, Z7, Z5
+
+part_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P7(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P7(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	MOVQ 40(AX), R10
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R8
+	MOVQ    104(AX), R9
+	MOVQ    R8, 128(AX)
+	MOVQ    R9, 136(AX)
+	MOVQ    32(AX), R8
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z9
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z10
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z11
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z12
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z13
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z14
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z15
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z16
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z17
+	ADDQ    R10, R8
+
+full_row:
+	MOVQ        16(AX), R8
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	MOVQ        32(AX), R9
+	ADDQ        DX, R9
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z9, Z0
+	VFMADD231PS (R9)(BX*1), Z9, Z1
+	VFMADD231PS (R9)(BX*2), Z9, Z2
+	VFMADD231PS (R9)(SI*1), Z9, Z3
+	VFMADD231PS (R9)(BX*4), Z9, Z4
+	VFMADD231PS (R9)(DI*1), Z9, Z5
+	VFMADD231PS (R9)(SI*2), Z9, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z10, Z0
+	VFMADD231PS (R9)(BX*1), Z10, Z1
+	VFMADD231PS (R9)(BX*2), Z10, Z2
+	VFMADD231PS (R9)(SI*1), Z10, Z3
+	VFMADD231PS (R9)(BX*4), Z10, Z4
+	VFMADD231PS (R9)(DI*1), Z10, Z5
+	VFMADD231PS (R9)(SI*2), Z10, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z11, Z0
+	VFMADD231PS (R9)(BX*1), Z11, Z1
+	VFMADD231PS (R9)(BX*2), Z11, Z2
+	VFMADD231PS (R9)(SI*1), Z11, Z3
+	VFMADD231PS (R9)(BX*4), Z11, Z4
+	VFMADD231PS (R9)(DI*1), Z11, Z5
+	VFMADD231PS (R9)(SI*2), Z11, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z12, Z0
+	VFMADD231PS (R9)(BX*1), Z12, Z1
+	VFMADD231PS (R9)(BX*2), Z12, Z2
+	VFMADD231PS (R9)(SI*1), Z12, Z3
+	VFMADD231PS (R9)(BX*4), Z12, Z4
+	VFMADD231PS (R9)(DI*1), Z12, Z5
+	VFMADD231PS (R9)(SI*2), Z12, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z13, Z0
+	VFMADD231PS (R9)(BX*1), Z13, Z1
+	VFMADD231PS (R9)(BX*2), Z13, Z2
+	VFMADD231PS (R9)(SI*1), Z13, Z3
+	VFMADD231PS (R9)(BX*4), Z13, Z4
+	VFMADD231PS (R9)(DI*1), Z13, Z5
+	VFMADD231PS (R9)(SI*2), Z13, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z14, Z0
+	VFMADD231PS (R9)(BX*1), Z14, Z1
+	VFMADD231PS (R9)(BX*2), Z14, Z2
+	VFMADD231PS (R9)(SI*1), Z14, Z3
+	VFMADD231PS (R9)(BX*4), Z14, Z4
+	VFMADD231PS (R9)(DI*1), Z14, Z5
+	VFMADD231PS (R9)(SI*2), Z14, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z15, Z0
+	VFMADD231PS (R9)(BX*1), Z15, Z1
+	VFMADD231PS (R9)(BX*2), Z15, Z2
+	VFMADD231PS (R9)(SI*1), Z15, Z3
+	VFMADD231PS (R9)(BX*4), Z15, Z4
+	VFMADD231PS (R9)(DI*1), Z15, Z5
+	VFMADD231PS (R9)(SI*2), Z15, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z16, Z0
+	VFMADD231PS (R9)(BX*1), Z16, Z1
+	VFMADD231PS (R9)(BX*2), Z16, Z2
+	VFMADD231PS (R9)(SI*1), Z16, Z3
+	VFMADD231PS (R9)(BX*4), Z16, Z4
+	VFMADD231PS (R9)(DI*1), Z16, Z5
+	VFMADD231PS (R9)(SI*2), Z16, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VFMADD231PS (R9), Z17, Z0
+	VFMADD231PS (R9)(BX*1), Z17, Z1
+	VFMADD231PS (R9)(BX*2), Z17, Z2
+	VFMADD231PS (R9)(SI*1), Z17, Z3
+	VFMADD231PS (R9)(BX*4), Z17, Z4
+	VFMADD231PS (R9)(DI*1), Z17, Z5
+	VFMADD231PS (R9)(SI*2), Z17, Z6
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R8
+	VMOVUPS     (R8)(DX*1), Z8
+	VADDPS      Z8, Z0, Z0
+	VADDPS      Z8, Z1, Z1
+	VADDPS      Z8, Z2, Z2
+	VADDPS      Z8, Z3, Z3
+	VADDPS      Z8, Z4, Z4
+	VADDPS      Z8, Z5, Z5
+	VADDPS      Z8, Z6, Z6
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z8
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
+	VMINPS       Z6, Z8, Z6
+
+full_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R8
+	MOVQ      104(AX), R9
+	MOVQ      R8, 128(AX)
+	MOVQ      R9, 136(AX)
+	MOVQ      32(AX), R8
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z9
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z10
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z11
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z12
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z13
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z14
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z15
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z16
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z17
+	ADDQ      R10, R8
+
+part_row:
+	MOVQ        16(AX), R8
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	MOVQ        32(AX), R9
+	ADDQ        DX, R9
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z9, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z9, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z9, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z9, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z9, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z10, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z10, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z10, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z10, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z10, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z10, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z10, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z11, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z11, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z11, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z11, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z11, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z11, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z11, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z12, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z12, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z12, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z12, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z12, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z12, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z12, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z13, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z13, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z13, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z13, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z13, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z13, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z13, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z14, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z14, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z14, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z14, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z14, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z14, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z14, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z15, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z15, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z15, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z15, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z15, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z15, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z15, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z16, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z16, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z16, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z16, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z16, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z16, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z16, Z6
+	MOVQ        (R8), R9
+	ADDQ        $0x08, R8
+	LEAQ        (CX)(R9*4), R9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z17, Z0
+	VMOVUPS.Z   (R9)(BX*1), K1, Z8
+	VFMADD231PS Z8, Z17, Z1
+	VMOVUPS.Z   (R9)(BX*2), K1, Z8
+	VFMADD231PS Z8, Z17, Z2
+	VMOVUPS.Z   (R9)(SI*1), K1, Z8
+	VFMADD231PS Z8, Z17, Z3
+	VMOVUPS.Z   (R9)(BX*4), K1, Z8
+	VFMADD231PS Z8, Z17, Z4
+	VMOVUPS.Z   (R9)(DI*1), K1, Z8
+	VFMADD231PS Z8, Z17, Z5
+	VMOVUPS.Z   (R9)(SI*2), K1, Z8
+	VFMADD231PS Z8, Z17, Z6
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R8
+	VMOVUPS.Z   (R8)(DX*1), K1, Z8
+	VADDPS      Z8, Z0, Z0
+	VADDPS      Z8, Z1, Z1
+	VADDPS      Z8, Z2, Z2
+	VADDPS      Z8, Z3, Z3
+	VADDPS      Z8, Z4, Z4
+	VADDPS      Z8, Z5, Z5
+	VADDPS      Z8, Z6, Z6
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z8
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
+	VMINPS       Z6, Z8, Z6
+
+part_clamped:
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P8(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P8(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	MOVQ 40(AX), R11
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R9
+	MOVQ    104(AX), R10
+	MOVQ    R9, 128(AX)
+	MOVQ    R10, 136(AX)
+	MOVQ    32(AX), R9
+	ADDQ    DX, R9
+	VMOVUPS (R9), Z10
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z11
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z12
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z13
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z14
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z15
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z16
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z17
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z18
+	ADDQ    R11, R9
+
+full_row:
+	MOVQ        16(AX), R9
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	MOVQ        32(AX), R10
+	ADDQ        DX, R10
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z10, Z0
+	VFMADD231PS (R10)(BX*1), Z10, Z1
+	VFMADD231PS (R10)(BX*2), Z10, Z2
+	VFMADD231PS (R10)(SI*1), Z10, Z3
+	VFMADD231PS (R10)(BX*4), Z10, Z4
+	VFMADD231PS (R10)(DI*1), Z10, Z5
+	VFMADD231PS (R10)(SI*2), Z10, Z6
+	VFMADD231PS (R10)(R8*1), Z10, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z11, Z0
+	VFMADD231PS (R10)(BX*1), Z11, Z1
+	VFMADD231PS (R10)(BX*2), Z11, Z2
+	VFMADD231PS (R10)(SI*1), Z11, Z3
+	VFMADD231PS (R10)(BX*4), Z11, Z4
+	VFMADD231PS (R10)(DI*1), Z11, Z5
+	VFMADD231PS (R10)(SI*2), Z11, Z6
+	VFMADD231PS (R10)(R8*1), Z11, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z12, Z0
+	VFMADD231PS (R10)(BX*1), Z12, Z1
+	VFMADD231PS (R10)(BX*2), Z12, Z2
+	VFMADD231PS (R10)(SI*1), Z12, Z3
+	VFMADD231PS (R10)(BX*4), Z12, Z4
+	VFMADD231PS (R10)(DI*1), Z12, Z5
+	VFMADD231PS (R10)(SI*2), Z12, Z6
+	VFMADD231PS (R10)(R8*1), Z12, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z13, Z0
+	VFMADD231PS (R10)(BX*1), Z13, Z1
+	VFMADD231PS (R10)(BX*2), Z13, Z2
+	VFMADD231PS (R10)(SI*1), Z13, Z3
+	VFMADD231PS (R10)(BX*4), Z13, Z4
+	VFMADD231PS (R10)(DI*1), Z13, Z5
+	VFMADD231PS (R10)(SI*2), Z13, Z6
+	VFMADD231PS (R10)(R8*1), Z13, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z14, Z0
+	VFMADD231PS (R10)(BX*1), Z14, Z1
+	VFMADD231PS (R10)(BX*2), Z14, Z2
+	VFMADD231PS (R10)(SI*1), Z14, Z3
+	VFMADD231PS (R10)(BX*4), Z14, Z4
+	VFMADD231PS (R10)(DI*1), Z14, Z5
+	VFMADD231PS (R10)(SI*2), Z14, Z6
+	VFMADD231PS (R10)(R8*1), Z14, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z15, Z0
+	VFMADD231PS (R10)(BX*1), Z15, Z1
+	VFMADD231PS (R10)(BX*2), Z15, Z2
+	VFMADD231PS (R10)(SI*1), Z15, Z3
+	VFMADD231PS (R10)(BX*4), Z15, Z4
+	VFMADD231PS (R10)(DI*1), Z15, Z5
+	VFMADD231PS (R10)(SI*2), Z15, Z6
+	VFMADD231PS (R10)(R8*1), Z15, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z16, Z0
+	VFMADD231PS (R10)(BX*1), Z16, Z1
+	VFMADD231PS (R10)(BX*2), Z16, Z2
+	VFMADD231PS (R10)(SI*1), Z16, Z3
+	VFMADD231PS (R10)(BX*4), Z16, Z4
+	VFMADD231PS (R10)(DI*1), Z16, Z5
+	VFMADD231PS (R10)(SI*2), Z16, Z6
+	VFMADD231PS (R10)(R8*1), Z16, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z17, Z0
+	VFMADD231PS (R10)(BX*1), Z17, Z1
+	VFMADD231PS (R10)(BX*2), Z17, Z2
+	VFMADD231PS (R10)(SI*1), Z17, Z3
+	VFMADD231PS (R10)(BX*4), Z17, Z4
+	VFMADD231PS (R10)(DI*1), Z17, Z5
+	VFMADD231PS (R10)(SI*2), Z17, Z6
+	VFMADD231PS (R10)(R8*1), Z17, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z18, Z0
+	VFMADD231PS (R10)(BX*1), Z18, Z1
+	VFMADD231PS (R10)(BX*2), Z18, Z2
+	VFMADD231PS (R10)(SI*1), Z18, Z3
+	VFMADD231PS (R10)(BX*4), Z18, Z4
+	VFMADD231PS (R10)(DI*1), Z18, Z5
+	VFMADD231PS (R10)(SI*2), Z18, Z6
+	VFMADD231PS (R10)(R8*1), Z18, Z7
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R9
+	VMOVUPS     (R9)(DX*1), Z9
+	VADDPS      Z9, Z0, Z0
+	VADDPS      Z9, Z1, Z1
+	VADDPS      Z9, Z2, Z2
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z9, Z4, Z4
+	VADDPS      Z9, Z5, Z5
+	VADDPS      Z9, Z6, Z6
+	VADDPS      Z9, Z7, Z7
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z9
+	VMAXPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z9, Z7
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z9
+	VMINPS       Z0, Z9, Z0
+	VMINPS       Z1, Z9, Z1
+	VMINPS       Z2, Z9, Z2
+	VMINPS       Z3, Z9, Z3
+	VMINPS       Z4, Z9, Z4
+	VMINPS       Z5, Z9, Z5
+	VMINPS       Z6, Z9, Z6
+	VMINPS       Z7, Z9, Z7
+
+full_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R9
+	MOVQ      104(AX), R10
+	MOVQ      R9, 128(AX)
+	MOVQ      R10, 136(AX)
+	MOVQ      32(AX), R9
+	ADDQ      DX, R9
+	VMOVUPS.Z (R9), K1, Z10
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z11
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z12
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z13
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z14
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z15
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z16
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z17
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z18
+	ADDQ      R11, R9
+
+part_row:
+	MOVQ        16(AX), R9
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	MOVQ        32(AX), R10
+	ADDQ        DX, R10
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z10, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z10, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z10, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z10, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z10, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z10, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z10, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z10, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z11, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z11, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z11, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z11, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z11, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z11, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z11, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z11, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z12, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z12, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z12, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z12, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z12, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z12, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z12, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z12, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z13, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z13, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z13, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z13, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z13, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z13, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z13, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z13, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z14, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z14, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z14, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z14, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z14, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z14, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z14, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z14, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z15, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z15, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z15, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z15, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z15, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z15, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z15, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z15, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z16, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z16, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z16, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z16, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z16, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z16, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z16, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z16, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z17, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z17, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z17, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z17, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z17, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z17, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z17, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z17, Z7
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z9
+	VFMADD231PS Z9, Z18, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z9
+	VFMADD231PS Z9, Z18, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z9
+	VFMADD231PS Z9, Z18, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z9
+	VFMADD231PS Z9, Z18, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z9
+	VFMADD231PS Z9, Z18, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VFMADD231PS Z9, Z18, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z9
+	VFMADD231PS Z9, Z18, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z18, Z7
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R9
+	VMOVUPS.Z   (R9)(DX*1), K1, Z9
+	VADDPS      Z9, Z0, Z0
+	VADDPS      Z9, Z1, Z1
+	VADDPS      Z9, Z2, Z2
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z9, Z4, Z4
+	VADDPS      Z9, Z5, Z5
+	VADDPS      Z9, Z6, Z6
+	VADDPS      Z9, Z7, Z7
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z9
+	VMAXPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z9, Z7
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z9
+	VMINPS       Z0, Z9, Z0
+	VMINPS       Z1, Z9, Z1
+	VMINPS       Z2, Z9, Z2
+	VMINPS       Z3, Z9, Z3
+	VMINPS       Z4, Z9, Z4
+	VMINPS       Z5, Z9, Z5
+	VMINPS       Z6, Z9, Z6
+	VMINPS       Z7, Z9, Z7
+
+part_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P9(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P9(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	MOVQ 40(AX), R11
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R9
+	MOVQ    104(AX), R10
+	MOVQ    R9, 128(AX)
+	MOVQ    R10, 136(AX)
+	MOVQ    32(AX), R9
+	ADDQ    DX, R9
+	VMOVUPS (R9), Z11
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z12
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z13
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z14
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z15
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z16
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z17
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z18
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z19
+	ADDQ    R11, R9
+
+full_row:
+	MOVQ        16(AX), R9
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	MOVQ        32(AX), R10
+	ADDQ        DX, R10
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z11, Z0
+	VFMADD231PS (R10)(BX*1), Z11, Z1
+	VFMADD231PS (R10)(BX*2), Z11, Z2
+	VFMADD231PS (R10)(SI*1), Z11, Z3
+	VFMADD231PS (R10)(BX*4), Z11, Z4
+	VFMADD231PS (R10)(DI*1), Z11, Z5
+	VFMADD231PS (R10)(SI*2), Z11, Z6
+	VFMADD231PS (R10)(R8*1), Z11, Z7
+	VFMADD231PS (R10)(BX*8), Z11, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z12, Z0
+	VFMADD231PS (R10)(BX*1), Z12, Z1
+	VFMADD231PS (R10)(BX*2), Z12, Z2
+	VFMADD231PS (R10)(SI*1), Z12, Z3
+	VFMADD231PS (R10)(BX*4), Z12, Z4
+	VFMADD231PS (R10)(DI*1), Z12, Z5
+	VFMADD231PS (R10)(SI*2), Z12, Z6
+	VFMADD231PS (R10)(R8*1), Z12, Z7
+	VFMADD231PS (R10)(BX*8), Z12, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z13, Z0
+	VFMADD231PS (R10)(BX*1), Z13, Z1
+	VFMADD231PS (R10)(BX*2), Z13, Z2
+	VFMADD231PS (R10)(SI*1), Z13, Z3
+	VFMADD231PS (R10)(BX*4), Z13, Z4
+	VFMADD231PS (R10)(DI*1), Z13, Z5
+	VFMADD231PS (R10)(SI*2), Z13, Z6
+	VFMADD231PS (R10)(R8*1), Z13, Z7
+	VFMADD231PS (R10)(BX*8), Z13, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z14, Z0
+	VFMADD231PS (R10)(BX*1), Z14, Z1
+	VFMADD231PS (R10)(BX*2), Z14, Z2
+	VFMADD231PS (R10)(SI*1), Z14, Z3
+	VFMADD231PS (R10)(BX*4), Z14, Z4
+	VFMADD231PS (R10)(DI*1), Z14, Z5
+	VFMADD231PS (R10)(SI*2), Z14, Z6
+	VFMADD231PS (R10)(R8*1), Z14, Z7
+	VFMADD231PS (R10)(BX*8), Z14, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z15, Z0
+	VFMADD231PS (R10)(BX*1), Z15, Z1
+	VFMADD231PS (R10)(BX*2), Z15, Z2
+	VFMADD231PS (R10)(SI*1), Z15, Z3
+	VFMADD231PS (R10)(BX*4), Z15, Z4
+	VFMADD231PS (R10)(DI*1), Z15, Z5
+	VFMADD231PS (R10)(SI*2), Z15, Z6
+	VFMADD231PS (R10)(R8*1), Z15, Z7
+	VFMADD231PS (R10)(BX*8), Z15, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z16, Z0
+	VFMADD231PS (R10)(BX*1), Z16, Z1
+	VFMADD231PS (R10)(BX*2), Z16, Z2
+	VFMADD231PS (R10)(SI*1), Z16, Z3
+	VFMADD231PS (R10)(BX*4), Z16, Z4
+	VFMADD231PS (R10)(DI*1), Z16, Z5
+	VFMADD231PS (R10)(SI*2), Z16, Z6
+	VFMADD231PS (R10)(R8*1), Z16, Z7
+	VFMADD231PS (R10)(BX*8), Z16, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z17, Z0
+	VFMADD231PS (R10)(BX*1), Z17, Z1
+	VFMADD231PS (R10)(BX*2), Z17, Z2
+	VFMADD231PS (R10)(SI*1), Z17, Z3
+	VFMADD231PS (R10)(BX*4), Z17, Z4
+	VFMADD231PS (R10)(DI*1), Z17, Z5
+	VFMADD231PS (R10)(SI*2), Z17, Z6
+	VFMADD231PS (R10)(R8*1), Z17, Z7
+	VFMADD231PS (R10)(BX*8), Z17, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z18, Z0
+	VFMADD231PS (R10)(BX*1), Z18, Z1
+	VFMADD231PS (R10)(BX*2), Z18, Z2
+	VFMADD231PS (R10)(SI*1), Z18, Z3
+	VFMADD231PS (R10)(BX*4), Z18, Z4
+	VFMADD231PS (R10)(DI*1), Z18, Z5
+	VFMADD231PS (R10)(SI*2), Z18, Z6
+	VFMADD231PS (R10)(R8*1), Z18, Z7
+	VFMADD231PS (R10)(BX*8), Z18, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VFMADD231PS (R10), Z19, Z0
+	VFMADD231PS (R10)(BX*1), Z19, Z1
+	VFMADD231PS (R10)(BX*2), Z19, Z2
+	VFMADD231PS (R10)(SI*1), Z19, Z3
+	VFMADD231PS (R10)(BX*4), Z19, Z4
+	VFMADD231PS (R10)(DI*1), Z19, Z5
+	VFMADD231PS (R10)(SI*2), Z19, Z6
+	VFMADD231PS (R10)(R8*1), Z19, Z7
+	VFMADD231PS (R10)(BX*8), Z19, Z8
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R9
+	VMOVUPS     (R9)(DX*1), Z10
+	VADDPS      Z10, Z0, Z0
+	VADDPS      Z10, Z1, Z1
+	VADDPS      Z10, Z2, Z2
+	VADDPS      Z10, Z3, Z3
+	VADDPS      Z10, Z4, Z4
+	VADDPS      Z10, Z5, Z5
+	VADDPS      Z10, Z6, Z6
+	VADDPS      Z10, Z7, Z7
+	VADDPS      Z10, Z8, Z8
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z10
+	VMAXPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z10, Z8
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z10
+	VMINPS       Z0, Z10, Z0
+	VMINPS       Z1, Z10, Z1
+	VMINPS       Z2, Z10, Z2
+	VMINPS       Z3, Z10, Z3
+	VMINPS       Z4, Z10, Z4
+	VMINPS       Z5, Z10, Z5
+	VMINPS       Z6, Z10, Z6
+	VMINPS       Z7, Z10, Z7
+	VMINPS       Z8, Z10, Z8
+
+full_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R9
+	MOVQ      104(AX), R10
+	MOVQ      R9, 128(AX)
+	MOVQ      R10, 136(AX)
+	MOVQ      32(AX), R9
+	ADDQ      DX, R9
+	VMOVUPS.Z (R9), K1, Z11
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z12
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z13
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z14
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z15
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z16
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z17
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z18
+	ADDQ      R11, R9
+	VMOVUPS.Z (R9), K1, Z19
+	ADDQ      R11, R9
+
+part_row:
+	MOVQ        16(AX), R9
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	MOVQ        32(AX), R10
+	ADDQ        DX, R10
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z11, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z11, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z11, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z11, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z11, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z12, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z12, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z12, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z12, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z12, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z12, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z12, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z12, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z12, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z13, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z13, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z13, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z13, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z13, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z13, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z13, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z13, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z13, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z14, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z14, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z14, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z14, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z14, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z14, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z14, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z14, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z14, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z15, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z15, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z15, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z15, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z15, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z15, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z15, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z15, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z15, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z16, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z16, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z16, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z16, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z16, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z16, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z16, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z16, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z16, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z17, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z17, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z17, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z17, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z17, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z17, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z17, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z17, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z17, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z18, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z18, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z18, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z18, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z18, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z18, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z18, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z18, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z18, Z8
+	MOVQ        (R9), R10
+	ADDQ        $0x08, R9
+	LEAQ        (CX)(R10*4), R10
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z19, Z0
+	VMOVUPS.Z   (R10)(BX*1), K1, Z10
+	VFMADD231PS Z10, Z19, Z1
+	VMOVUPS.Z   (R10)(BX*2), K1, Z10
+	VFMADD231PS Z10, Z19, Z2
+	VMOVUPS.Z   (R10)(SI*1), K1, Z10
+	VFMADD231PS Z10, Z19, Z3
+	VMOVUPS.Z   (R10)(BX*4), K1, Z10
+	VFMADD231PS Z10, Z19, Z4
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
+	VFMADD231PS Z10, Z19, Z5
+	VMOVUPS.Z   (R10)(SI*2), K1, Z10
+	VFMADD231PS Z10, Z19, Z6
+	VMOVUPS.Z   (R10)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z19, Z7
+	VMOVUPS.Z   (R10)(BX*8), K1, Z10
+	VFMADD231PS Z10, Z19, Z8
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R9
+	VMOVUPS.Z   (R9)(DX*1), K1, Z10
+	VADDPS      Z10, Z0, Z0
+	VADDPS      Z10, Z1, Z1
+	VADDPS      Z10, Z2, Z2
+	VADDPS      Z10, Z3, Z3
+	VADDPS      Z10, Z4, Z4
+	VADDPS      Z10, Z5, Z5
+	VADDPS      Z10, Z6, Z6
+	VADDPS      Z10, Z7, Z7
+	VADDPS      Z10, Z8, Z8
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z10
+	VMAXPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z10, Z8
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z10
+	VMINPS       Z0, Z10, Z0
+	VMINPS       Z1, Z10, Z1
+	VMINPS       Z2, Z10, Z2
+	VMINPS       Z3, Z10, Z3
+	VMINPS       Z4, Z10, Z4
+	VMINPS       Z5, Z10, Z5
+	VMINPS       Z6, Z10, Z6
+	VMINPS       Z7, Z10, Z7
+	VMINPS       Z8, Z10, Z8
+
+part_clamped:
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P10(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P10(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	MOVQ 40(AX), R12
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    R10, 128(AX)
+	MOVQ    R11, 136(AX)
+	MOVQ    32(AX), R10
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z12
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z13
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z14
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z15
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z16
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z17
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z18
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z19
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z20
+	ADDQ    R12, R10
+
+full_row:
+	MOVQ        16(AX), R10
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	MOVQ        32(AX), R11
+	ADDQ        DX, R11
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z12, Z0
+	VFMADD231PS (R11)(BX*1), Z12, Z1
+	VFMADD231PS (R11)(BX*2), Z12, Z2
+	VFMADD231PS (R11)(SI*1), Z12, Z3
+	VFMADD231PS (R11)(BX*4), Z12, Z4
+	VFMADD231PS (R11)(DI*1), Z12, Z5
+	VFMADD231PS (R11)(SI*2), Z12, Z6
+	VFMADD231PS (R11)(R8*1), Z12, Z7
+	VFMADD231PS (R11)(BX*8), Z12, Z8
+	VFMADD231PS (R11)(R9*1), Z12, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z13, Z0
+	VFMADD231PS (R11)(BX*1), Z13, Z1
+	VFMADD231PS (R11)(BX*2), Z13, Z2
+	VFMADD231PS (R11)(SI*1), Z13, Z3
+	VFMADD231PS (R11)(BX*4), Z13, Z4
+	VFMADD231PS (R11)(DI*1), Z13, Z5
+	VFMADD231PS (R11)(SI*2), Z13, Z6
+	VFMADD231PS (R11)(R8*1), Z13, Z7
+	VFMADD231PS (R11)(BX*8), Z13, Z8
+	VFMADD231PS (R11)(R9*1), Z13, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z14, Z0
+	VFMADD231PS (R11)(BX*1), Z14, Z1
+	VFMADD231PS (R11)(BX*2), Z14, Z2
+	VFMADD231PS (R11)(SI*1), Z14, Z3
+	VFMADD231PS (R11)(BX*4), Z14, Z4
+	VFMADD231PS (R11)(DI*1), Z14, Z5
+	VFMADD231PS (R11)(SI*2), Z14, Z6
+	VFMADD231PS (R11)(R8*1), Z14, Z7
+	VFMADD231PS (R11)(BX*8), Z14, Z8
+	VFMADD231PS (R11)(R9*1), Z14, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z15, Z0
+	VFMADD231PS (R11)(BX*1), Z15, Z1
+	VFMADD231PS (R11)(BX*2), Z15, Z2
+	VFMADD231PS (R11)(SI*1), Z15, Z3
+	VFMADD231PS (R11)(BX*4), Z15, Z4
+	VFMADD231PS (R11)(DI*1), Z15, Z5
+	VFMADD231PS (R11)(SI*2), Z15, Z6
+	VFMADD231PS (R11)(R8*1), Z15, Z7
+	VFMADD231PS (R11)(BX*8), Z15, Z8
+	VFMADD231PS (R11)(R9*1), Z15, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z16, Z0
+	VFMADD231PS (R11)(BX*1), Z16, Z1
+	VFMADD231PS (R11)(BX*2), Z16, Z2
+	VFMADD231PS (R11)(SI*1), Z16, Z3
+	VFMADD231PS (R11)(BX*4), Z16, Z4
+	VFMADD231PS (R11)(DI*1), Z16, Z5
+	VFMADD231PS (R11)(SI*2), Z16, Z6
+	VFMADD231PS (R11)(R8*1), Z16, Z7
+	VFMADD231PS (R11)(BX*8), Z16, Z8
+	VFMADD231PS (R11)(R9*1), Z16, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z17, Z0
+	VFMADD231PS (R11)(BX*1), Z17, Z1
+	VFMADD231PS (R11)(BX*2), Z17, Z2
+	VFMADD231PS (R11)(SI*1), Z17, Z3
+	VFMADD231PS (R11)(BX*4), Z17, Z4
+	VFMADD231PS (R11)(DI*1), Z17, Z5
+	VFMADD231PS (R11)(SI*2), Z17, Z6
+	VFMADD231PS (R11)(R8*1), Z17, Z7
+	VFMADD231PS (R11)(BX*8), Z17, Z8
+	VFMADD231PS (R11)(R9*1), Z17, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z18, Z0
+	VFMADD231PS (R11)(BX*1), Z18, Z1
+	VFMADD231PS (R11)(BX*2), Z18, Z2
+	VFMADD231PS (R11)(SI*1), Z18, Z3
+	VFMADD231PS (R11)(BX*4), Z18, Z4
+	VFMADD231PS (R11)(DI*1), Z18, Z5
+	VFMADD231PS (R11)(SI*2), Z18, Z6
+	VFMADD231PS (R11)(R8*1), Z18, Z7
+	VFMADD231PS (R11)(BX*8), Z18, Z8
+	VFMADD231PS (R11)(R9*1), Z18, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z19, Z0
+	VFMADD231PS (R11)(BX*1), Z19, Z1
+	VFMADD231PS (R11)(BX*2), Z19, Z2
+	VFMADD231PS (R11)(SI*1), Z19, Z3
+	VFMADD231PS (R11)(BX*4), Z19, Z4
+	VFMADD231PS (R11)(DI*1), Z19, Z5
+	VFMADD231PS (R11)(SI*2), Z19, Z6
+	VFMADD231PS (R11)(R8*1), Z19, Z7
+	VFMADD231PS (R11)(BX*8), Z19, Z8
+	VFMADD231PS (R11)(R9*1), Z19, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z20, Z0
+	VFMADD231PS (R11)(BX*1), Z20, Z1
+	VFMADD231PS (R11)(BX*2), Z20, Z2
+	VFMADD231PS (R11)(SI*1), Z20, Z3
+	VFMADD231PS (R11)(BX*4), Z20, Z4
+	VFMADD231PS (R11)(DI*1), Z20, Z5
+	VFMADD231PS (R11)(SI*2), Z20, Z6
+	VFMADD231PS (R11)(R8*1), Z20, Z7
+	VFMADD231PS (R11)(BX*8), Z20, Z8
+	VFMADD231PS (R11)(R9*1), Z20, Z9
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R10
+	VMOVUPS     (R10)(DX*1), Z11
+	VADDPS      Z11, Z0, Z0
+	VADDPS      Z11, Z1, Z1
+	VADDPS      Z11, Z2, Z2
+	VADDPS      Z11, Z3, Z3
+	VADDPS      Z11, Z4, Z4
+	VADDPS      Z11, Z5, Z5
+	VADDPS      Z11, Z6, Z6
+	VADDPS      Z11, Z7, Z7
+	VADDPS      Z11, Z8, Z8
+	VADDPS      Z11, Z9, Z9
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z11
+	VMAXPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z11, Z9
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z11
+	VMINPS       Z0, Z11, Z0
+	VMINPS       Z1, Z11, Z1
+	VMINPS       Z2, Z11, Z2
+	VMINPS       Z3, Z11, Z3
+	VMINPS       Z4, Z11, Z4
+	VMINPS       Z5, Z11, Z5
+	VMINPS       Z6, Z11, Z6
+	VMINPS       Z7, Z11, Z7
+	VMINPS       Z8, Z11, Z8
+	VMINPS       Z9, Z11, Z9
+
+full_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R10
+	MOVQ      104(AX), R11
+	MOVQ      R10, 128(AX)
+	MOVQ      R11, 136(AX)
+	MOVQ      32(AX), R10
+	ADDQ      DX, R10
+	VMOVUPS.Z (R10), K1, Z12
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z13
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z14
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z15
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z16
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z17
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z18
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z19
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z20
+	ADDQ      R12, R10
+
+part_row:
+	MOVQ        16(AX), R10
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	MOVQ        32(AX), R11
+	ADDQ        DX, R11
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z12, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z12, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z12, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z12, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z12, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z12, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z12, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z13, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z13, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z13, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z13, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z13, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z13, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z13, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z13, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z13, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z13, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z14, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z14, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z14, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z14, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z14, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z14, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z14, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z14, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z14, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z14, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z15, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z15, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z15, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z15, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z15, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z15, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z15, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z15, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z15, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z15, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z16, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z16, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z16, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z16, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z16, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z16, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z16, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z16, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z16, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z16, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z17, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z17, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z17, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z17, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z17, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z17, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z17, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z17, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z17, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z17, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z18, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z18, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z18, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z18, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z18, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z18, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z18, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z18, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z18, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z18, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z19, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z19, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z19, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z19, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z19, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z19, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z19, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z19, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z19, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z19, Z9
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z11
+	VFMADD231PS Z11, Z20, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z11
+	VFMADD231PS Z11, Z20, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z11
+	VFMADD231PS Z11, Z20, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z11
+	VFMADD231PS Z11, Z20, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z11
+	VFMADD231PS Z11, Z20, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z11
+	VFMADD231PS Z11, Z20, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z11
+	VFMADD231PS Z11, Z20, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z20, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z11
+	VFMADD231PS Z11, Z20, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z11
+	VFMADD231PS Z11, Z20, Z9
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R10
+	VMOVUPS.Z   (R10)(DX*1), K1, Z11
+	VADDPS      Z11, Z0, Z0
+	VADDPS      Z11, Z1, Z1
+	VADDPS      Z11, Z2, Z2
+	VADDPS      Z11, Z3, Z3
+	VADDPS      Z11, Z4, Z4
+	VADDPS      Z11, Z5, Z5
+	VADDPS      Z11, Z6, Z6
+	VADDPS      Z11, Z7, Z7
+	VADDPS      Z11, Z8, Z8
+	VADDPS      Z11, Z9, Z9
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z11
+	VMAXPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z11, Z9
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z11
+	VMINPS       Z0, Z11, Z0
+	VMINPS       Z1, Z11, Z1
+	VMINPS       Z2, Z11, Z2
+	VMINPS       Z3, Z11, Z3
+	VMINPS       Z4, Z11, Z4
+	VMINPS       Z5, Z11, Z5
+	VMINPS       Z6, Z11, Z6
+	VMINPS       Z7, Z11, Z7
+	VMINPS       Z8, Z11, Z8
+	VMINPS       Z9, Z11, Z9
+
+part_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, K1, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P11(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P11(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	MOVQ 40(AX), R12
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    R10, 128(AX)
+	MOVQ    R11, 136(AX)
+	MOVQ    32(AX), R10
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z13
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z14
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z15
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z16
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z17
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z18
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z19
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z20
+	ADDQ    R12, R10
+	VMOVUPS (R10), Z21
+	ADDQ    R12, R10
+
+full_row:
+	MOVQ        16(AX), R10
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	MOVQ        32(AX), R11
+	ADDQ        DX, R11
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z13, Z0
+	VFMADD231PS (R11)(BX*1), Z13, Z1
+	VFMADD231PS (R11)(BX*2), Z13, Z2
+	VFMADD231PS (R11)(SI*1), Z13, Z3
+	VFMADD231PS (R11)(BX*4), Z13, Z4
+	VFMADD231PS (R11)(DI*1), Z13, Z5
+	VFMADD231PS (R11)(SI*2), Z13, Z6
+	VFMADD231PS (R11)(R8*1), Z13, Z7
+	VFMADD231PS (R11)(BX*8), Z13, Z8
+	VFMADD231PS (R11)(R9*1), Z13, Z9
+	VFMADD231PS (R11)(DI*2), Z13, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z14, Z0
+	VFMADD231PS (R11)(BX*1), Z14, Z1
+	VFMADD231PS (R11)(BX*2), Z14, Z2
+	VFMADD231PS (R11)(SI*1), Z14, Z3
+	VFMADD231PS (R11)(BX*4), Z14, Z4
+	VFMADD231PS (R11)(DI*1), Z14, Z5
+	VFMADD231PS (R11)(SI*2), Z14, Z6
+	VFMADD231PS (R11)(R8*1), Z14, Z7
+	VFMADD231PS (R11)(BX*8), Z14, Z8
+	VFMADD231PS (R11)(R9*1), Z14, Z9
+	VFMADD231PS (R11)(DI*2), Z14, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z15, Z0
+	VFMADD231PS (R11)(BX*1), Z15, Z1
+	VFMADD231PS (R11)(BX*2), Z15, Z2
+	VFMADD231PS (R11)(SI*1), Z15, Z3
+	VFMADD231PS (R11)(BX*4), Z15, Z4
+	VFMADD231PS (R11)(DI*1), Z15, Z5
+	VFMADD231PS (R11)(SI*2), Z15, Z6
+	VFMADD231PS (R11)(R8*1), Z15, Z7
+	VFMADD231PS (R11)(BX*8), Z15, Z8
+	VFMADD231PS (R11)(R9*1), Z15, Z9
+	VFMADD231PS (R11)(DI*2), Z15, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z16, Z0
+	VFMADD231PS (R11)(BX*1), Z16, Z1
+	VFMADD231PS (R11)(BX*2), Z16, Z2
+	VFMADD231PS (R11)(SI*1), Z16, Z3
+	VFMADD231PS (R11)(BX*4), Z16, Z4
+	VFMADD231PS (R11)(DI*1), Z16, Z5
+	VFMADD231PS (R11)(SI*2), Z16, Z6
+	VFMADD231PS (R11)(R8*1), Z16, Z7
+	VFMADD231PS (R11)(BX*8), Z16, Z8
+	VFMADD231PS (R11)(R9*1), Z16, Z9
+	VFMADD231PS (R11)(DI*2), Z16, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z17, Z0
+	VFMADD231PS (R11)(BX*1), Z17, Z1
+	VFMADD231PS (R11)(BX*2), Z17, Z2
+	VFMADD231PS (R11)(SI*1), Z17, Z3
+	VFMADD231PS (R11)(BX*4), Z17, Z4
+	VFMADD231PS (R11)(DI*1), Z17, Z5
+	VFMADD231PS (R11)(SI*2), Z17, Z6
+	VFMADD231PS (R11)(R8*1), Z17, Z7
+	VFMADD231PS (R11)(BX*8), Z17, Z8
+	VFMADD231PS (R11)(R9*1), Z17, Z9
+	VFMADD231PS (R11)(DI*2), Z17, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z18, Z0
+	VFMADD231PS (R11)(BX*1), Z18, Z1
+	VFMADD231PS (R11)(BX*2), Z18, Z2
+	VFMADD231PS (R11)(SI*1), Z18, Z3
+	VFMADD231PS (R11)(BX*4), Z18, Z4
+	VFMADD231PS (R11)(DI*1), Z18, Z5
+	VFMADD231PS (R11)(SI*2), Z18, Z6
+	VFMADD231PS (R11)(R8*1), Z18, Z7
+	VFMADD231PS (R11)(BX*8), Z18, Z8
+	VFMADD231PS (R11)(R9*1), Z18, Z9
+	VFMADD231PS (R11)(DI*2), Z18, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z19, Z0
+	VFMADD231PS (R11)(BX*1), Z19, Z1
+	VFMADD231PS (R11)(BX*2), Z19, Z2
+	VFMADD231PS (R11)(SI*1), Z19, Z3
+	VFMADD231PS (R11)(BX*4), Z19, Z4
+	VFMADD231PS (R11)(DI*1), Z19, Z5
+	VFMADD231PS (R11)(SI*2), Z19, Z6
+	VFMADD231PS (R11)(R8*1), Z19, Z7
+	VFMADD231PS (R11)(BX*8), Z19, Z8
+	VFMADD231PS (R11)(R9*1), Z19, Z9
+	VFMADD231PS (R11)(DI*2), Z19, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z20, Z0
+	VFMADD231PS (R11)(BX*1), Z20, Z1
+	VFMADD231PS (R11)(BX*2), Z20, Z2
+	VFMADD231PS (R11)(SI*1), Z20, Z3
+	VFMADD231PS (R11)(BX*4), Z20, Z4
+	VFMADD231PS (R11)(DI*1), Z20, Z5
+	VFMADD231PS (R11)(SI*2), Z20, Z6
+	VFMADD231PS (R11)(R8*1), Z20, Z7
+	VFMADD231PS (R11)(BX*8), Z20, Z8
+	VFMADD231PS (R11)(R9*1), Z20, Z9
+	VFMADD231PS (R11)(DI*2), Z20, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VFMADD231PS (R11), Z21, Z0
+	VFMADD231PS (R11)(BX*1), Z21, Z1
+	VFMADD231PS (R11)(BX*2), Z21, Z2
+	VFMADD231PS (R11)(SI*1), Z21, Z3
+	VFMADD231PS (R11)(BX*4), Z21, Z4
+	VFMADD231PS (R11)(DI*1), Z21, Z5
+	VFMADD231PS (R11)(SI*2), Z21, Z6
+	VFMADD231PS (R11)(R8*1), Z21, Z7
+	VFMADD231PS (R11)(BX*8), Z21, Z8
+	VFMADD231PS (R11)(R9*1), Z21, Z9
+	VFMADD231PS (R11)(DI*2), Z21, Z10
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R10
+	VMOVUPS     (R10)(DX*1), Z12
+	VADDPS      Z12, Z0, Z0
+	VADDPS      Z12, Z1, Z1
+	VADDPS      Z12, Z2, Z2
+	VADDPS      Z12, Z3, Z3
+	VADDPS      Z12, Z4, Z4
+	VADDPS      Z12, Z5, Z5
+	VADDPS      Z12, Z6, Z6
+	VADDPS      Z12, Z7, Z7
+	VADDPS      Z12, Z8, Z8
+	VADDPS      Z12, Z9, Z9
+	VADDPS      Z12, Z10, Z10
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z12, Z10
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z12
+	VMINPS       Z0, Z12, Z0
+	VMINPS       Z1, Z12, Z1
+	VMINPS       Z2, Z12, Z2
+	VMINPS       Z3, Z12, Z3
+	VMINPS       Z4, Z12, Z4
+	VMINPS       Z5, Z12, Z5
+	VMINPS       Z6, Z12, Z6
+	VMINPS       Z7, Z12, Z7
+	VMINPS       Z8, Z12, Z8
+	VMINPS       Z9, Z12, Z9
+	VMINPS       Z10, Z12, Z10
+
+full_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z10, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R10
+	MOVQ      104(AX), R11
+	MOVQ      R10, 128(AX)
+	MOVQ      R11, 136(AX)
+	MOVQ      32(AX), R10
+	ADDQ      DX, R10
+	VMOVUPS.Z (R10), K1, Z13
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z14
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z15
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z16
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z17
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z18
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z19
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z20
+	ADDQ      R12, R10
+	VMOVUPS.Z (R10), K1, Z21
+	ADDQ      R12, R10
+
+part_row:
+	MOVQ        16(AX), R10
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	MOVQ        32(AX), R11
+	ADDQ        DX, R11
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z13, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z13, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z13, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z14, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z14, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z14, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z14, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z14, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z14, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z14, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z14, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z14, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z14, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z14, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z15, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z15, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z15, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z15, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z15, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z15, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z15, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z15, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z15, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z15, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z15, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z16, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z16, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z16, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z16, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z16, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z16, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z16, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z16, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z16, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z16, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z16, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z17, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z17, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z17, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z17, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z17, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z17, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z17, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z17, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z17, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z17, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z17, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z18, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z18, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z18, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z18, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z18, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z18, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z18, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z18, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z18, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z18, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z18, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z19, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z19, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z19, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z19, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z19, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z19, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z19, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z19, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z19, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z19, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z19, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z20, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z20, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z20, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z20, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z20, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z20, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z20, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z20, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z20, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z20, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z20, Z10
+	MOVQ        (R10), R11
+	ADDQ        $0x08, R10
+	LEAQ        (CX)(R11*4), R11
+	VMOVUPS.Z   (R11), K1, Z12
+	VFMADD231PS Z12, Z21, Z0
+	VMOVUPS.Z   (R11)(BX*1), K1, Z12
+	VFMADD231PS Z12, Z21, Z1
+	VMOVUPS.Z   (R11)(BX*2), K1, Z12
+	VFMADD231PS Z12, Z21, Z2
+	VMOVUPS.Z   (R11)(SI*1), K1, Z12
+	VFMADD231PS Z12, Z21, Z3
+	VMOVUPS.Z   (R11)(BX*4), K1, Z12
+	VFMADD231PS Z12, Z21, Z4
+	VMOVUPS.Z   (R11)(DI*1), K1, Z12
+	VFMADD231PS Z12, Z21, Z5
+	VMOVUPS.Z   (R11)(SI*2), K1, Z12
+	VFMADD231PS Z12, Z21, Z6
+	VMOVUPS.Z   (R11)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z21, Z7
+	VMOVUPS.Z   (R11)(BX*8), K1, Z12
+	VFMADD231PS Z12, Z21, Z8
+	VMOVUPS.Z   (R11)(R9*1), K1, Z12
+	VFMADD231PS Z12, Z21, Z9
+	VMOVUPS.Z   (R11)(DI*2), K1, Z12
+	VFMADD231PS Z12, Z21, Z10
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R10
+	VMOVUPS.Z   (R10)(DX*1), K1, Z12
+	VADDPS      Z12, Z0, Z0
+	VADDPS      Z12, Z1, Z1
+	VADDPS      Z12, Z2, Z2
+	VADDPS      Z12, Z3, Z3
+	VADDPS      Z12, Z4, Z4
+	VADDPS      Z12, Z5, Z5
+	VADDPS      Z12, Z6, Z6
+	VADDPS      Z12, Z7, Z7
+	VADDPS      Z12, Z8, Z8
+	VADDPS      Z12, Z9, Z9
+	VADDPS      Z12, Z10, Z10
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z12, Z10
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z12
+	VMINPS       Z0, Z12, Z0
+	VMINPS       Z1, Z12, Z1
+	VMINPS       Z2, Z12, Z2
+	VMINPS       Z3, Z12, Z3
+	VMINPS       Z4, Z12, Z4
+	VMINPS       Z5, Z12, Z5
+	VMINPS       Z6, Z12, Z6
+	VMINPS       Z7, Z12, Z7
+	VMINPS       Z8, Z12, Z8
+	VMINPS       Z9, Z12, Z9
+	VMINPS       Z10, Z12, Z10
+
+part_clamped:
+	MOVQ    128(AX), R10
+	MOVQ    72(AX), R11
+	ADDQ    DX, R10
+	VMOVUPS Z0, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z1, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z2, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z3, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z4, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z5, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z6, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z7, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z8, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z9, K1, (R10)
+	ADDQ    R11, R10
+	VMOVUPS Z10, K1, (R10)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R10
+	ADDQ    R10, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P12(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P12(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	LEAQ (R9)(BX*2), R10
+	MOVQ 40(AX), R13
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R11
+	MOVQ    104(AX), R12
+	MOVQ    R11, 128(AX)
+	MOVQ    R12, 136(AX)
+	MOVQ    32(AX), R11
+	ADDQ    DX, R11
+	VMOVUPS (R11), Z14
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z15
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z16
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z17
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z18
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z19
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z20
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z21
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z22
+	ADDQ    R13, R11
+
+full_row:
+	MOVQ        16(AX), R11
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	MOVQ        32(AX), R12
+	ADDQ        DX, R12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z14, Z0
+	VFMADD231PS (R12)(BX*1), Z14, Z1
+	VFMADD231PS (R12)(BX*2), Z14, Z2
+	VFMADD231PS (R12)(SI*1), Z14, Z3
+	VFMADD231PS (R12)(BX*4), Z14, Z4
+	VFMADD231PS (R12)(DI*1), Z14, Z5
+	VFMADD231PS (R12)(SI*2), Z14, Z6
+	VFMADD231PS (R12)(R8*1), Z14, Z7
+	VFMADD231PS (R12)(BX*8), Z14, Z8
+	VFMADD231PS (R12)(R9*1), Z14, Z9
+	VFMADD231PS (R12)(DI*2), Z14, Z10
+	VFMADD231PS (R12)(R10*1), Z14, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z15, Z0
+	VFMADD231PS (R12)(BX*1), Z15, Z1
+	VFMADD231PS (R12)(BX*2), Z15, Z2
+	VFMADD231PS (R12)(SI*1), Z15, Z3
+	VFMADD231PS (R12)(BX*4), Z15, Z4
+	VFMADD231PS (R12)(DI*1), Z15, Z5
+	VFMADD231PS (R12)(SI*2), Z15, Z6
+	VFMADD231PS (R12)(R8*1), Z15, Z7
+	VFMADD231PS (R12)(BX*8), Z15, Z8
+	VFMADD231PS (R12)(R9*1), Z15, Z9
+	VFMADD231PS (R12)(DI*2), Z15, Z10
+	VFMADD231PS (R12)(R10*1), Z15, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z16, Z0
+	VFMADD231PS (R12)(BX*1), Z16, Z1
+	VFMADD231PS (R12)(BX*2), Z16, Z2
+	VFMADD231PS (R12)(SI*1), Z16, Z3
+	VFMADD231PS (R12)(BX*4), Z16, Z4
+	VFMADD231PS (R12)(DI*1), Z16, Z5
+	VFMADD231PS (R12)(SI*2), Z16, Z6
+	VFMADD231PS (R12)(R8*1), Z16, Z7
+	VFMADD231PS (R12)(BX*8), Z16, Z8
+	VFMADD231PS (R12)(R9*1), Z16, Z9
+	VFMADD231PS (R12)(DI*2), Z16, Z10
+	VFMADD231PS (R12)(R10*1), Z16, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z17, Z0
+	VFMADD231PS (R12)(BX*1), Z17, Z1
+	VFMADD231PS (R12)(BX*2), Z17, Z2
+	VFMADD231PS (R12)(SI*1), Z17, Z3
+	VFMADD231PS (R12)(BX*4), Z17, Z4
+	VFMADD231PS (R12)(DI*1), Z17, Z5
+	VFMADD231PS (R12)(SI*2), Z17, Z6
+	VFMADD231PS (R12)(R8*1), Z17, Z7
+	VFMADD231PS (R12)(BX*8), Z17, Z8
+	VFMADD231PS (R12)(R9*1), Z17, Z9
+	VFMADD231PS (R12)(DI*2), Z17, Z10
+	VFMADD231PS (R12)(R10*1), Z17, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z18, Z0
+	VFMADD231PS (R12)(BX*1), Z18, Z1
+	VFMADD231PS (R12)(BX*2), Z18, Z2
+	VFMADD231PS (R12)(SI*1), Z18, Z3
+	VFMADD231PS (R12)(BX*4), Z18, Z4
+	VFMADD231PS (R12)(DI*1), Z18, Z5
+	VFMADD231PS (R12)(SI*2), Z18, Z6
+	VFMADD231PS (R12)(R8*1), Z18, Z7
+	VFMADD231PS (R12)(BX*8), Z18, Z8
+	VFMADD231PS (R12)(R9*1), Z18, Z9
+	VFMADD231PS (R12)(DI*2), Z18, Z10
+	VFMADD231PS (R12)(R10*1), Z18, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z19, Z0
+	VFMADD231PS (R12)(BX*1), Z19, Z1
+	VFMADD231PS (R12)(BX*2), Z19, Z2
+	VFMADD231PS (R12)(SI*1), Z19, Z3
+	VFMADD231PS (R12)(BX*4), Z19, Z4
+	VFMADD231PS (R12)(DI*1), Z19, Z5
+	VFMADD231PS (R12)(SI*2), Z19, Z6
+	VFMADD231PS (R12)(R8*1), Z19, Z7
+	VFMADD231PS (R12)(BX*8), Z19, Z8
+	VFMADD231PS (R12)(R9*1), Z19, Z9
+	VFMADD231PS (R12)(DI*2), Z19, Z10
+	VFMADD231PS (R12)(R10*1), Z19, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z20, Z0
+	VFMADD231PS (R12)(BX*1), Z20, Z1
+	VFMADD231PS (R12)(BX*2), Z20, Z2
+	VFMADD231PS (R12)(SI*1), Z20, Z3
+	VFMADD231PS (R12)(BX*4), Z20, Z4
+	VFMADD231PS (R12)(DI*1), Z20, Z5
+	VFMADD231PS (R12)(SI*2), Z20, Z6
+	VFMADD231PS (R12)(R8*1), Z20, Z7
+	VFMADD231PS (R12)(BX*8), Z20, Z8
+	VFMADD231PS (R12)(R9*1), Z20, Z9
+	VFMADD231PS (R12)(DI*2), Z20, Z10
+	VFMADD231PS (R12)(R10*1), Z20, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z21, Z0
+	VFMADD231PS (R12)(BX*1), Z21, Z1
+	VFMADD231PS (R12)(BX*2), Z21, Z2
+	VFMADD231PS (R12)(SI*1), Z21, Z3
+	VFMADD231PS (R12)(BX*4), Z21, Z4
+	VFMADD231PS (R12)(DI*1), Z21, Z5
+	VFMADD231PS (R12)(SI*2), Z21, Z6
+	VFMADD231PS (R12)(R8*1), Z21, Z7
+	VFMADD231PS (R12)(BX*8), Z21, Z8
+	VFMADD231PS (R12)(R9*1), Z21, Z9
+	VFMADD231PS (R12)(DI*2), Z21, Z10
+	VFMADD231PS (R12)(R10*1), Z21, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z22, Z0
+	VFMADD231PS (R12)(BX*1), Z22, Z1
+	VFMADD231PS (R12)(BX*2), Z22, Z2
+	VFMADD231PS (R12)(SI*1), Z22, Z3
+	VFMADD231PS (R12)(BX*4), Z22, Z4
+	VFMADD231PS (R12)(DI*1), Z22, Z5
+	VFMADD231PS (R12)(SI*2), Z22, Z6
+	VFMADD231PS (R12)(R8*1), Z22, Z7
+	VFMADD231PS (R12)(BX*8), Z22, Z8
+	VFMADD231PS (R12)(R9*1), Z22, Z9
+	VFMADD231PS (R12)(DI*2), Z22, Z10
+	VFMADD231PS (R12)(R10*1), Z22, Z11
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R11
+	VMOVUPS     (R11)(DX*1), Z13
+	VADDPS      Z13, Z0, Z0
+	VADDPS      Z13, Z1, Z1
+	VADDPS      Z13, Z2, Z2
+	VADDPS      Z13, Z3, Z3
+	VADDPS      Z13, Z4, Z4
+	VADDPS      Z13, Z5, Z5
+	VADDPS      Z13, Z6, Z6
+	VADDPS      Z13, Z7, Z7
+	VADDPS      Z13, Z8, Z8
+	VADDPS      Z13, Z9, Z9
+	VADDPS      Z13, Z10, Z10
+	VADDPS      Z13, Z11, Z11
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z13
+	VMAXPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z13, Z11
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z13
+	VMINPS       Z0, Z13, Z0
+	VMINPS       Z1, Z13, Z1
+	VMINPS       Z2, Z13, Z2
+	VMINPS       Z3, Z13, Z3
+	VMINPS       Z4, Z13, Z4
+	VMINPS       Z5, Z13, Z5
+	VMINPS       Z6, Z13, Z6
+	VMINPS       Z7, Z13, Z7
+	VMINPS       Z8, Z13, Z8
+	VMINPS       Z9, Z13, Z9
+	VMINPS       Z10, Z13, Z10
+	VMINPS       Z11, Z13, Z11
+
+full_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R11
+	MOVQ      104(AX), R12
+	MOVQ      R11, 128(AX)
+	MOVQ      R12, 136(AX)
+	MOVQ      32(AX), R11
+	ADDQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z14
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z15
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z16
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z17
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z18
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z19
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z20
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z21
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z22
+	ADDQ      R13, R11
+
+part_row:
+	MOVQ        16(AX), R11
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	MOVQ        32(AX), R12
+	ADDQ        DX, R12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z14, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z14, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z14, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z14, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z14, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z14, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z14, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z14, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z14, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z14, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z14, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z14, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z15, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z15, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z15, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z15, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z15, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z15, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z15, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z15, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z15, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z15, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z15, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z15, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z16, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z16, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z16, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z16, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z16, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z16, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z16, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z16, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z16, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z16, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z16, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z16, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z17, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z17, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z17, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z17, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z17, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z17, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z17, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z17, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z17, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z17, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z17, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z17, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z18, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z18, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z18, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z18, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z18, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z18, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z18, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z18, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z18, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z18, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z18, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z18, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z19, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z19, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z19, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z19, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z19, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z19, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z19, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z19, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z19, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z19, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z19, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z19, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z20, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z20, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z20, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z20, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z20, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z20, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z20, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z20, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z20, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z20, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z20, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z20, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z21, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z21, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z21, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z21, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z21, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z21, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z21, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z21, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z21, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z21, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z21, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z21, Z11
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z13
+	VFMADD231PS Z13, Z22, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z13
+	VFMADD231PS Z13, Z22, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z13
+	VFMADD231PS Z13, Z22, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z13
+	VFMADD231PS Z13, Z22, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z13
+	VFMADD231PS Z13, Z22, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VFMADD231PS Z13, Z22, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z13
+	VFMADD231PS Z13, Z22, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z22, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z13
+	VFMADD231PS Z13, Z22, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z13
+	VFMADD231PS Z13, Z22, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VFMADD231PS Z13, Z22, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z22, Z11
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R11
+	VMOVUPS.Z   (R11)(DX*1), K1, Z13
+	VADDPS      Z13, Z0, Z0
+	VADDPS      Z13, Z1, Z1
+	VADDPS      Z13, Z2, Z2
+	VADDPS      Z13, Z3, Z3
+	VADDPS      Z13, Z4, Z4
+	VADDPS      Z13, Z5, Z5
+	VADDPS      Z13, Z6, Z6
+	VADDPS      Z13, Z7, Z7
+	VADDPS      Z13, Z8, Z8
+	VADDPS      Z13, Z9, Z9
+	VADDPS      Z13, Z10, Z10
+	VADDPS      Z13, Z11, Z11
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z13
+	VMAXPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z13, Z11
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z13
+	VMINPS       Z0, Z13, Z0
+	VMINPS       Z1, Z13, Z1
+	VMINPS       Z2, Z13, Z2
+	VMINPS       Z3, Z13, Z3
+	VMINPS       Z4, Z13, Z4
+	VMINPS       Z5, Z13, Z5
+	VMINPS       Z6, Z13, Z6
+	VMINPS       Z7, Z13, Z7
+	VMINPS       Z8, Z13, Z8
+	VMINPS       Z9, Z13, Z9
+	VMINPS       Z10, Z13, Z10
+	VMINPS       Z11, Z13, Z11
+
+part_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, K1, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P13(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P13(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	LEAQ (R9)(BX*2), R10
+	MOVQ 40(AX), R13
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R11
+	MOVQ    104(AX), R12
+	MOVQ    R11, 128(AX)
+	MOVQ    R12, 136(AX)
+	MOVQ    32(AX), R11
+	ADDQ    DX, R11
+	VMOVUPS (R11), Z15
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z16
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z17
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z18
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z19
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z20
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z21
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z22
+	ADDQ    R13, R11
+	VMOVUPS (R11), Z23
+	ADDQ    R13, R11
+
+full_row:
+	MOVQ        16(AX), R11
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	MOVQ        32(AX), R12
+	ADDQ        DX, R12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z15, Z0
+	VFMADD231PS (R12)(BX*1), Z15, Z1
+	VFMADD231PS (R12)(BX*2), Z15, Z2
+	VFMADD231PS (R12)(SI*1), Z15, Z3
+	VFMADD231PS (R12)(BX*4), Z15, Z4
+	VFMADD231PS (R12)(DI*1), Z15, Z5
+	VFMADD231PS (R12)(SI*2), Z15, Z6
+	VFMADD231PS (R12)(R8*1), Z15, Z7
+	VFMADD231PS (R12)(BX*8), Z15, Z8
+	VFMADD231PS (R12)(R9*1), Z15, Z9
+	VFMADD231PS (R12)(DI*2), Z15, Z10
+	VFMADD231PS (R12)(R10*1), Z15, Z11
+	VFMADD231PS (R12)(SI*4), Z15, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z16, Z0
+	VFMADD231PS (R12)(BX*1), Z16, Z1
+	VFMADD231PS (R12)(BX*2), Z16, Z2
+	VFMADD231PS (R12)(SI*1), Z16, Z3
+	VFMADD231PS (R12)(BX*4), Z16, Z4
+	VFMADD231PS (R12)(DI*1), Z16, Z5
+	VFMADD231PS (R12)(SI*2), Z16, Z6
+	VFMADD231PS (R12)(R8*1), Z16, Z7
+	VFMADD231PS (R12)(BX*8), Z16, Z8
+	VFMADD231PS (R12)(R9*1), Z16, Z9
+	VFMADD231PS (R12)(DI*2), Z16, Z10
+	VFMADD231PS (R12)(R10*1), Z16, Z11
+	VFMADD231PS (R12)(SI*4), Z16, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z17, Z0
+	VFMADD231PS (R12)(BX*1), Z17, Z1
+	VFMADD231PS (R12)(BX*2), Z17, Z2
+	VFMADD231PS (R12)(SI*1), Z17, Z3
+	VFMADD231PS (R12)(BX*4), Z17, Z4
+	VFMADD231PS (R12)(DI*1), Z17, Z5
+	VFMADD231PS (R12)(SI*2), Z17, Z6
+	VFMADD231PS (R12)(R8*1), Z17, Z7
+	VFMADD231PS (R12)(BX*8), Z17, Z8
+	VFMADD231PS (R12)(R9*1), Z17, Z9
+	VFMADD231PS (R12)(DI*2), Z17, Z10
+	VFMADD231PS (R12)(R10*1), Z17, Z11
+	VFMADD231PS (R12)(SI*4), Z17, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z18, Z0
+	VFMADD231PS (R12)(BX*1), Z18, Z1
+	VFMADD231PS (R12)(BX*2), Z18, Z2
+	VFMADD231PS (R12)(SI*1), Z18, Z3
+	VFMADD231PS (R12)(BX*4), Z18, Z4
+	VFMADD231PS (R12)(DI*1), Z18, Z5
+	VFMADD231PS (R12)(SI*2), Z18, Z6
+	VFMADD231PS (R12)(R8*1), Z18, Z7
+	VFMADD231PS (R12)(BX*8), Z18, Z8
+	VFMADD231PS (R12)(R9*1), Z18, Z9
+	VFMADD231PS (R12)(DI*2), Z18, Z10
+	VFMADD231PS (R12)(R10*1), Z18, Z11
+	VFMADD231PS (R12)(SI*4), Z18, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z19, Z0
+	VFMADD231PS (R12)(BX*1), Z19, Z1
+	VFMADD231PS (R12)(BX*2), Z19, Z2
+	VFMADD231PS (R12)(SI*1), Z19, Z3
+	VFMADD231PS (R12)(BX*4), Z19, Z4
+	VFMADD231PS (R12)(DI*1), Z19, Z5
+	VFMADD231PS (R12)(SI*2), Z19, Z6
+	VFMADD231PS (R12)(R8*1), Z19, Z7
+	VFMADD231PS (R12)(BX*8), Z19, Z8
+	VFMADD231PS (R12)(R9*1), Z19, Z9
+	VFMADD231PS (R12)(DI*2), Z19, Z10
+	VFMADD231PS (R12)(R10*1), Z19, Z11
+	VFMADD231PS (R12)(SI*4), Z19, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z20, Z0
+	VFMADD231PS (R12)(BX*1), Z20, Z1
+	VFMADD231PS (R12)(BX*2), Z20, Z2
+	VFMADD231PS (R12)(SI*1), Z20, Z3
+	VFMADD231PS (R12)(BX*4), Z20, Z4
+	VFMADD231PS (R12)(DI*1), Z20, Z5
+	VFMADD231PS (R12)(SI*2), Z20, Z6
+	VFMADD231PS (R12)(R8*1), Z20, Z7
+	VFMADD231PS (R12)(BX*8), Z20, Z8
+	VFMADD231PS (R12)(R9*1), Z20, Z9
+	VFMADD231PS (R12)(DI*2), Z20, Z10
+	VFMADD231PS (R12)(R10*1), Z20, Z11
+	VFMADD231PS (R12)(SI*4), Z20, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z21, Z0
+	VFMADD231PS (R12)(BX*1), Z21, Z1
+	VFMADD231PS (R12)(BX*2), Z21, Z2
+	VFMADD231PS (R12)(SI*1), Z21, Z3
+	VFMADD231PS (R12)(BX*4), Z21, Z4
+	VFMADD231PS (R12)(DI*1), Z21, Z5
+	VFMADD231PS (R12)(SI*2), Z21, Z6
+	VFMADD231PS (R12)(R8*1), Z21, Z7
+	VFMADD231PS (R12)(BX*8), Z21, Z8
+	VFMADD231PS (R12)(R9*1), Z21, Z9
+	VFMADD231PS (R12)(DI*2), Z21, Z10
+	VFMADD231PS (R12)(R10*1), Z21, Z11
+	VFMADD231PS (R12)(SI*4), Z21, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z22, Z0
+	VFMADD231PS (R12)(BX*1), Z22, Z1
+	VFMADD231PS (R12)(BX*2), Z22, Z2
+	VFMADD231PS (R12)(SI*1), Z22, Z3
+	VFMADD231PS (R12)(BX*4), Z22, Z4
+	VFMADD231PS (R12)(DI*1), Z22, Z5
+	VFMADD231PS (R12)(SI*2), Z22, Z6
+	VFMADD231PS (R12)(R8*1), Z22, Z7
+	VFMADD231PS (R12)(BX*8), Z22, Z8
+	VFMADD231PS (R12)(R9*1), Z22, Z9
+	VFMADD231PS (R12)(DI*2), Z22, Z10
+	VFMADD231PS (R12)(R10*1), Z22, Z11
+	VFMADD231PS (R12)(SI*4), Z22, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VFMADD231PS (R12), Z23, Z0
+	VFMADD231PS (R12)(BX*1), Z23, Z1
+	VFMADD231PS (R12)(BX*2), Z23, Z2
+	VFMADD231PS (R12)(SI*1), Z23, Z3
+	VFMADD231PS (R12)(BX*4), Z23, Z4
+	VFMADD231PS (R12)(DI*1), Z23, Z5
+	VFMADD231PS (R12)(SI*2), Z23, Z6
+	VFMADD231PS (R12)(R8*1), Z23, Z7
+	VFMADD231PS (R12)(BX*8), Z23, Z8
+	VFMADD231PS (R12)(R9*1), Z23, Z9
+	VFMADD231PS (R12)(DI*2), Z23, Z10
+	VFMADD231PS (R12)(R10*1), Z23, Z11
+	VFMADD231PS (R12)(SI*4), Z23, Z12
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R11
+	VMOVUPS     (R11)(DX*1), Z14
+	VADDPS      Z14, Z0, Z0
+	VADDPS      Z14, Z1, Z1
+	VADDPS      Z14, Z2, Z2
+	VADDPS      Z14, Z3, Z3
+	VADDPS      Z14, Z4, Z4
+	VADDPS      Z14, Z5, Z5
+	VADDPS      Z14, Z6, Z6
+	VADDPS      Z14, Z7, Z7
+	VADDPS      Z14, Z8, Z8
+	VADDPS      Z14, Z9, Z9
+	VADDPS      Z14, Z10, Z10
+	VADDPS      Z14, Z11, Z11
+	VADDPS      Z14, Z12, Z12
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z14
+	VMAXPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z14, Z12
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z14
+	VMINPS       Z0, Z14, Z0
+	VMINPS       Z1, Z14, Z1
+	VMINPS       Z2, Z14, Z2
+	VMINPS       Z3, Z14, Z3
+	VMINPS       Z4, Z14, Z4
+	VMINPS       Z5, Z14, Z5
+	VMINPS       Z6, Z14, Z6
+	VMINPS       Z7, Z14, Z7
+	VMINPS       Z8, Z14, Z8
+	VMINPS       Z9, Z14, Z9
+	VMINPS       Z10, Z14, Z10
+	VMINPS       Z11, Z14, Z11
+	VMINPS       Z12, Z14, Z12
+
+full_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z12, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R11
+	MOVQ      104(AX), R12
+	MOVQ      R11, 128(AX)
+	MOVQ      R12, 136(AX)
+	MOVQ      32(AX), R11
+	ADDQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z15
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z16
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z17
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z18
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z19
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z20
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z21
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z22
+	ADDQ      R13, R11
+	VMOVUPS.Z (R11), K1, Z23
+	ADDQ      R13, R11
+
+part_row:
+	MOVQ        16(AX), R11
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	MOVQ        32(AX), R12
+	ADDQ        DX, R12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z15, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z15, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z15, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z15, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z15, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z16, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z16, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z16, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z16, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z16, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z16, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z16, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z16, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z16, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z16, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z16, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z16, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z16, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z17, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z17, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z17, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z17, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z17, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z17, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z17, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z17, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z17, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z17, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z17, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z17, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z17, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z18, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z18, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z18, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z18, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z18, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z18, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z18, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z18, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z18, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z18, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z18, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z18, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z18, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z19, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z19, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z19, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z19, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z19, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z19, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z19, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z19, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z19, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z19, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z19, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z19, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z19, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z20, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z20, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z20, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z20, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z20, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z20, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z20, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z20, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z20, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z20, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z20, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z20, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z20, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z21, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z21, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z21, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z21, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z21, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z21, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z21, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z21, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z21, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z21, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z21, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z21, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z21, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z22, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z22, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z22, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z22, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z22, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z22, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z22, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z22, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z22, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z22, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z22, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z22, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z22, Z12
+	MOVQ        (R11), R12
+	ADDQ        $0x08, R11
+	LEAQ        (CX)(R12*4), R12
+	VMOVUPS.Z   (R12), K1, Z14
+	VFMADD231PS Z14, Z23, Z0
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z23, Z1
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z23, Z2
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z23, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z23, Z4
+	VMOVUPS.Z   (R12)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z23, Z5
+	VMOVUPS.Z   (R12)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z23, Z6
+	VMOVUPS.Z   (R12)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z23, Z7
+	VMOVUPS.Z   (R12)(BX*8), K1, Z14
+	VFMADD231PS Z14, Z23, Z8
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VFMADD231PS Z14, Z23, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z23, Z10
+	VMOVUPS.Z   (R12)(R10*1), K1, Z14
+	VFMADD231PS Z14, Z23, Z11
+	VMOVUPS.Z   (R12)(SI*4), K1, Z14
+	VFMADD231PS Z14, Z23, Z12
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R11
+	VMOVUPS.Z   (R11)(DX*1), K1, Z14
+	VADDPS      Z14, Z0, Z0
+	VADDPS      Z14, Z1, Z1
+	VADDPS      Z14, Z2, Z2
+	VADDPS      Z14, Z3, Z3
+	VADDPS      Z14, Z4, Z4
+	VADDPS      Z14, Z5, Z5
+	VADDPS      Z14, Z6, Z6
+	VADDPS      Z14, Z7, Z7
+	VADDPS      Z14, Z8, Z8
+	VADDPS      Z14, Z9, Z9
+	VADDPS      Z14, Z10, Z10
+	VADDPS      Z14, Z11, Z11
+	VADDPS      Z14, Z12, Z12
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z14
+	VMAXPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z14, Z12
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z14
+	VMINPS       Z0, Z14, Z0
+	VMINPS       Z1, Z14, Z1
+	VMINPS       Z2, Z14, Z2
+	VMINPS       Z3, Z14, Z3
+	VMINPS       Z4, Z14, Z4
+	VMINPS       Z5, Z14, Z5
+	VMINPS       Z6, Z14, Z6
+	VMINPS       Z7, Z14, Z7
+	VMINPS       Z8, Z14, Z8
+	VMINPS       Z9, Z14, Z9
+	VMINPS       Z10, Z14, Z10
+	VMINPS       Z11, Z14, Z11
+	VMINPS       Z12, Z14, Z12
+
+part_clamped:
+	MOVQ    128(AX), R11
+	MOVQ    72(AX), R12
+	ADDQ    DX, R11
+	VMOVUPS Z0, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z1, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z2, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z3, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z4, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z5, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z6, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z7, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z8, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z9, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z10, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z11, K1, (R11)
+	ADDQ    R12, R11
+	VMOVUPS Z12, K1, (R11)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R11
+	ADDQ    R11, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
+
+end:
+	VZEROUPPER
+	RET
+
+// func depthwise9F32AVX512P14(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·depthwise9F32AVX512P14(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), BX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (SI)(BX*2), DI
+	LEAQ (DI)(BX*2), R8
+	LEAQ (R8)(BX*2), R9
+	LEAQ (R9)(BX*2), R10
+	LEAQ (R10)(BX*2), R11
+	MOVQ 40(AX), R14
+	XORQ DX, DX
+	SUBQ $0x10, 48(AX)
+	JLT  rest
+
+full:
+	MOVQ    (AX), CX
+	ADDQ    DX, CX
+	MOVQ    64(AX), R12
+	MOVQ    104(AX), R13
+	MOVQ    R12, 128(AX)
+	MOVQ    R13, 136(AX)
+	MOVQ    32(AX), R12
+	ADDQ    DX, R12
+	VMOVUPS (R12), Z16
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z17
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z18
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z19
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z20
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z21
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z22
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z23
+	ADDQ    R14, R12
+	VMOVUPS (R12), Z24
+	ADDQ    R14, R12
+
+full_row:
+	MOVQ        16(AX), R12
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	MOVQ        32(AX), R13
+	ADDQ        DX, R13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z16, Z0
+	VFMADD231PS (R13)(BX*1), Z16, Z1
+	VFMADD231PS (R13)(BX*2), Z16, Z2
+	VFMADD231PS (R13)(SI*1), Z16, Z3
+	VFMADD231PS (R13)(BX*4), Z16, Z4
+	VFMADD231PS (R13)(DI*1), Z16, Z5
+	VFMADD231PS (R13)(SI*2), Z16, Z6
+	VFMADD231PS (R13)(R8*1), Z16, Z7
+	VFMADD231PS (R13)(BX*8), Z16, Z8
+	VFMADD231PS (R13)(R9*1), Z16, Z9
+	VFMADD231PS (R13)(DI*2), Z16, Z10
+	VFMADD231PS (R13)(R10*1), Z16, Z11
+	VFMADD231PS (R13)(SI*4), Z16, Z12
+	VFMADD231PS (R13)(R11*1), Z16, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z17, Z0
+	VFMADD231PS (R13)(BX*1), Z17, Z1
+	VFMADD231PS (R13)(BX*2), Z17, Z2
+	VFMADD231PS (R13)(SI*1), Z17, Z3
+	VFMADD231PS (R13)(BX*4), Z17, Z4
+	VFMADD231PS (R13)(DI*1), Z17, Z5
+	VFMADD231PS (R13)(SI*2), Z17, Z6
+	VFMADD231PS (R13)(R8*1), Z17, Z7
+	VFMADD231PS (R13)(BX*8), Z17, Z8
+	VFMADD231PS (R13)(R9*1), Z17, Z9
+	VFMADD231PS (R13)(DI*2), Z17, Z10
+	VFMADD231PS (R13)(R10*1), Z17, Z11
+	VFMADD231PS (R13)(SI*4), Z17, Z12
+	VFMADD231PS (R13)(R11*1), Z17, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z18, Z0
+	VFMADD231PS (R13)(BX*1), Z18, Z1
+	VFMADD231PS (R13)(BX*2), Z18, Z2
+	VFMADD231PS (R13)(SI*1), Z18, Z3
+	VFMADD231PS (R13)(BX*4), Z18, Z4
+	VFMADD231PS (R13)(DI*1), Z18, Z5
+	VFMADD231PS (R13)(SI*2), Z18, Z6
+	VFMADD231PS (R13)(R8*1), Z18, Z7
+	VFMADD231PS (R13)(BX*8), Z18, Z8
+	VFMADD231PS (R13)(R9*1), Z18, Z9
+	VFMADD231PS (R13)(DI*2), Z18, Z10
+	VFMADD231PS (R13)(R10*1), Z18, Z11
+	VFMADD231PS (R13)(SI*4), Z18, Z12
+	VFMADD231PS (R13)(R11*1), Z18, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z19, Z0
+	VFMADD231PS (R13)(BX*1), Z19, Z1
+	VFMADD231PS (R13)(BX*2), Z19, Z2
+	VFMADD231PS (R13)(SI*1), Z19, Z3
+	VFMADD231PS (R13)(BX*4), Z19, Z4
+	VFMADD231PS (R13)(DI*1), Z19, Z5
+	VFMADD231PS (R13)(SI*2), Z19, Z6
+	VFMADD231PS (R13)(R8*1), Z19, Z7
+	VFMADD231PS (R13)(BX*8), Z19, Z8
+	VFMADD231PS (R13)(R9*1), Z19, Z9
+	VFMADD231PS (R13)(DI*2), Z19, Z10
+	VFMADD231PS (R13)(R10*1), Z19, Z11
+	VFMADD231PS (R13)(SI*4), Z19, Z12
+	VFMADD231PS (R13)(R11*1), Z19, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z20, Z0
+	VFMADD231PS (R13)(BX*1), Z20, Z1
+	VFMADD231PS (R13)(BX*2), Z20, Z2
+	VFMADD231PS (R13)(SI*1), Z20, Z3
+	VFMADD231PS (R13)(BX*4), Z20, Z4
+	VFMADD231PS (R13)(DI*1), Z20, Z5
+	VFMADD231PS (R13)(SI*2), Z20, Z6
+	VFMADD231PS (R13)(R8*1), Z20, Z7
+	VFMADD231PS (R13)(BX*8), Z20, Z8
+	VFMADD231PS (R13)(R9*1), Z20, Z9
+	VFMADD231PS (R13)(DI*2), Z20, Z10
+	VFMADD231PS (R13)(R10*1), Z20, Z11
+	VFMADD231PS (R13)(SI*4), Z20, Z12
+	VFMADD231PS (R13)(R11*1), Z20, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z21, Z0
+	VFMADD231PS (R13)(BX*1), Z21, Z1
+	VFMADD231PS (R13)(BX*2), Z21, Z2
+	VFMADD231PS (R13)(SI*1), Z21, Z3
+	VFMADD231PS (R13)(BX*4), Z21, Z4
+	VFMADD231PS (R13)(DI*1), Z21, Z5
+	VFMADD231PS (R13)(SI*2), Z21, Z6
+	VFMADD231PS (R13)(R8*1), Z21, Z7
+	VFMADD231PS (R13)(BX*8), Z21, Z8
+	VFMADD231PS (R13)(R9*1), Z21, Z9
+	VFMADD231PS (R13)(DI*2), Z21, Z10
+	VFMADD231PS (R13)(R10*1), Z21, Z11
+	VFMADD231PS (R13)(SI*4), Z21, Z12
+	VFMADD231PS (R13)(R11*1), Z21, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z22, Z0
+	VFMADD231PS (R13)(BX*1), Z22, Z1
+	VFMADD231PS (R13)(BX*2), Z22, Z2
+	VFMADD231PS (R13)(SI*1), Z22, Z3
+	VFMADD231PS (R13)(BX*4), Z22, Z4
+	VFMADD231PS (R13)(DI*1), Z22, Z5
+	VFMADD231PS (R13)(SI*2), Z22, Z6
+	VFMADD231PS (R13)(R8*1), Z22, Z7
+	VFMADD231PS (R13)(BX*8), Z22, Z8
+	VFMADD231PS (R13)(R9*1), Z22, Z9
+	VFMADD231PS (R13)(DI*2), Z22, Z10
+	VFMADD231PS (R13)(R10*1), Z22, Z11
+	VFMADD231PS (R13)(SI*4), Z22, Z12
+	VFMADD231PS (R13)(R11*1), Z22, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z23, Z0
+	VFMADD231PS (R13)(BX*1), Z23, Z1
+	VFMADD231PS (R13)(BX*2), Z23, Z2
+	VFMADD231PS (R13)(SI*1), Z23, Z3
+	VFMADD231PS (R13)(BX*4), Z23, Z4
+	VFMADD231PS (R13)(DI*1), Z23, Z5
+	VFMADD231PS (R13)(SI*2), Z23, Z6
+	VFMADD231PS (R13)(R8*1), Z23, Z7
+	VFMADD231PS (R13)(BX*8), Z23, Z8
+	VFMADD231PS (R13)(R9*1), Z23, Z9
+	VFMADD231PS (R13)(DI*2), Z23, Z10
+	VFMADD231PS (R13)(R10*1), Z23, Z11
+	VFMADD231PS (R13)(SI*4), Z23, Z12
+	VFMADD231PS (R13)(R11*1), Z23, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VFMADD231PS (R13), Z24, Z0
+	VFMADD231PS (R13)(BX*1), Z24, Z1
+	VFMADD231PS (R13)(BX*2), Z24, Z2
+	VFMADD231PS (R13)(SI*1), Z24, Z3
+	VFMADD231PS (R13)(BX*4), Z24, Z4
+	VFMADD231PS (R13)(DI*1), Z24, Z5
+	VFMADD231PS (R13)(SI*2), Z24, Z6
+	VFMADD231PS (R13)(R8*1), Z24, Z7
+	VFMADD231PS (R13)(BX*8), Z24, Z8
+	VFMADD231PS (R13)(R9*1), Z24, Z9
+	VFMADD231PS (R13)(DI*2), Z24, Z10
+	VFMADD231PS (R13)(R10*1), Z24, Z11
+	VFMADD231PS (R13)(SI*4), Z24, Z12
+	VFMADD231PS (R13)(R11*1), Z24, Z13
+	CMPQ        56(AX), $0x00
+	JEQ         full_clamp
+	MOVQ        56(AX), R12
+	VMOVUPS     (R12)(DX*1), Z15
+	VADDPS      Z15, Z0, Z0
+	VADDPS      Z15, Z1, Z1
+	VADDPS      Z15, Z2, Z2
+	VADDPS      Z15, Z3, Z3
+	VADDPS      Z15, Z4, Z4
+	VADDPS      Z15, Z5, Z5
+	VADDPS      Z15, Z6, Z6
+	VADDPS      Z15, Z7, Z7
+	VADDPS      Z15, Z8, Z8
+	VADDPS      Z15, Z9, Z9
+	VADDPS      Z15, Z10, Z10
+	VADDPS      Z15, Z11, Z11
+	VADDPS      Z15, Z12, Z12
+	VADDPS      Z15, Z13, Z13
+
+full_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          full_high
+	VBROADCASTSS 80(AX), Z15
+	VMAXPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z15, Z13
+
+full_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          full_clamped
+	VBROADCASTSS 84(AX), Z15
+	VMINPS       Z0, Z15, Z0
+	VMINPS       Z1, Z15, Z1
+	VMINPS       Z2, Z15, Z2
+	VMINPS       Z3, Z15, Z3
+	VMINPS       Z4, Z15, Z4
+	VMINPS       Z5, Z15, Z5
+	VMINPS       Z6, Z15, Z6
+	VMINPS       Z7, Z15, Z7
+	VMINPS       Z8, Z15, Z8
+	VMINPS       Z9, Z15, Z9
+	VMINPS       Z10, Z15, Z10
+	VMINPS       Z11, Z15, Z11
+	VMINPS       Z12, Z15, Z12
+	VMINPS       Z13, Z15, Z13
+
+full_clamped:
+	MOVQ    128(AX), R12
+	MOVQ    72(AX), R13
+	ADDQ    DX, R12
+	VMOVUPS Z0, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z2, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z3, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z4, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z5, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z6, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z7, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z8, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z9, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z10, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z11, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z12, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z13, (R12)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R12
+	ADDQ    R12, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, 48(AX)
+	JGE     full
+
+rest:
+	ADDQ      $0x10, 48(AX)
+	JEQ       end
+	MOVQ      88(AX), CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	ADDQ      DX, CX
+	MOVQ      64(AX), R12
+	MOVQ      104(AX), R13
+	MOVQ      R12, 128(AX)
+	MOVQ      R13, 136(AX)
+	MOVQ      32(AX), R12
+	ADDQ      DX, R12
+	VMOVUPS.Z (R12), K1, Z16
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z17
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z18
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z19
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z20
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z21
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z22
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z23
+	ADDQ      R14, R12
+	VMOVUPS.Z (R12), K1, Z24
+	ADDQ      R14, R12
+
+part_row:
+	MOVQ        16(AX), R12
+	VXORPS      Z0, Z0, Z0
+	VXORPS      Z1, Z1, Z1
+	VXORPS      Z2, Z2, Z2
+	VXORPS      Z3, Z3, Z3
+	VXORPS      Z4, Z4, Z4
+	VXORPS      Z5, Z5, Z5
+	VXORPS      Z6, Z6, Z6
+	VXORPS      Z7, Z7, Z7
+	VXORPS      Z8, Z8, Z8
+	VXORPS      Z9, Z9, Z9
+	VXORPS      Z10, Z10, Z10
+	VXORPS      Z11, Z11, Z11
+	VXORPS      Z12, Z12, Z12
+	VXORPS      Z13, Z13, Z13
+	MOVQ        32(AX), R13
+	ADDQ        DX, R13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z16, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z16, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z16, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z16, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z16, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z16, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z16, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z17, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z17, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z17, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z17, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z17, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z17, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z17, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z17, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z18, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z18, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z18, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z18, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z18, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z18, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z18, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z18, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z19, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z19, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z19, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z19, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z19, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z19, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z19, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z19, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z20, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z20, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z20, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z20, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z20, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z20, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z20, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z20, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z21, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z21, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z21, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z21, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z21, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z21, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z21, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z21, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z22, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z22, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z22, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z22, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z22, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z22, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z22, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z22, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z23, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z23, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z23, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z23, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z23, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z23, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z23, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z23, Z13
+	MOVQ        (R12), R13
+	ADDQ        $0x08, R12
+	LEAQ        (CX)(R13*4), R13
+	VMOVUPS.Z   (R13), K1, Z15
+	VFMADD231PS Z15, Z24, Z0
+	VMOVUPS.Z   (R13)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z1
+	VMOVUPS.Z   (R13)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z24, Z2
+	VMOVUPS.Z   (R13)(SI*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z3
+	VMOVUPS.Z   (R13)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z24, Z4
+	VMOVUPS.Z   (R13)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z5
+	VMOVUPS.Z   (R13)(SI*2), K1, Z15
+	VFMADD231PS Z15, Z24, Z6
+	VMOVUPS.Z   (R13)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z7
+	VMOVUPS.Z   (R13)(BX*8), K1, Z15
+	VFMADD231PS Z15, Z24, Z8
+	VMOVUPS.Z   (R13)(R9*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z9
+	VMOVUPS.Z   (R13)(DI*2), K1, Z15
+	VFMADD231PS Z15, Z24, Z10
+	VMOVUPS.Z   (R13)(R10*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z11
+	VMOVUPS.Z   (R13)(SI*4), K1, Z15
+	VFMADD231PS Z15, Z24, Z12
+	VMOVUPS.Z   (R13)(R11*1), K1, Z15
+	VFMADD231PS Z15, Z24, Z13
+	CMPQ        56(AX), $0x00
+	JEQ         part_clamp
+	MOVQ        56(AX), R12
+	VMOVUPS.Z   (R12)(DX*1), K1, Z15
+	VADDPS      Z15, Z0, Z0
+	VADDPS      Z15, Z1, Z1
+	VADDPS      Z15, Z2, Z2
+	VADDPS      Z15, Z3, Z3
+	VADDPS      Z15, Z4, Z4
+	VADDPS      Z15, Z5, Z5
+	VADDPS      Z15, Z6, Z6
+	VADDPS      Z15, Z7, Z7
+	VADDPS      Z15, Z8, Z8
+	VADDPS      Z15, Z9, Z9
+	VADDPS      Z15, Z10, Z10
+	VADDPS      Z15, Z11, Z11
+	VADDPS      Z15, Z12, Z12
+	VADDPS      Z15, Z13, Z13
+
+part_clamp:
+	CMPL         80(AX), $0xff800000
+	JEQ          part_high
+	VBROADCASTSS 80(AX), Z15
+	VMAXPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z15, Z13
+
+part_high:
+	CMPL         84(AX), $0x7f800000
+	JEQ          part_clamped
+	VBROADCASTSS 84(AX), Z15
+	VMINPS       Z0, Z15, Z0
+	VMINPS       Z1, Z15, Z1
+	VMINPS       Z2, Z15, Z2
+	VMINPS       Z3, Z15, Z3
+	VMINPS       Z4, Z15, Z4
+	VMINPS       Z5, Z15, Z5
+	VMINPS       Z6, Z15, Z6
+	VMINPS       Z7, Z15, Z7
+	VMINPS       Z8, Z15, Z8
+	VMINPS       Z9, Z15, Z9
+	VMINPS       Z10, Z15, Z10
+	VMINPS       Z11, Z15, Z11
+	VMINPS       Z12, Z15, Z12
+	VMINPS       Z13, Z15, Z13
+
+part_clamped:
+	MOVQ    128(AX), R12
+	MOVQ    72(AX), R13
+	ADDQ    DX, R12
+	VMOVUPS Z0, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z1, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z2, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z3, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z4, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z5, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z6, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z7, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z8, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z9, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z10, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z11, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z12, K1, (R12)
+	ADDQ    R13, R12
+	VMOVUPS Z13, K1, (R12)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R12
+	ADDQ    R12, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -5904,14 +13997,21 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
-	MOVQ 40(AX), DX
+	MOVQ 8(AX), CX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), BX
+	MOVQ 104(AX), SI
+	MOVQ BX, 128(AX)
+	MOVQ SI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), BX
 	MOVQ    (BX), SI
 	ADDQ    $0x08, BX
@@ -5930,20 +14030,32 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), BX
+	MOVQ    128(AX), BX
 	MOVQ    72(AX), SI
 	ADDQ    DX, BX
 	VMOVUPS Z0, (BX)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), BX
-	KMOVW     BX, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), BX
+	MOVQ  104(AX), SI
+	MOVQ  BX, 128(AX)
+	MOVQ  SI, 136(AX)
+
+part_row:
 	MOVQ      16(AX), BX
 	MOVQ      (BX), SI
 	ADDQ      $0x08, BX
@@ -5962,10 +14074,15 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -5975,14 +14092,21 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -6004,22 +14128,34 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Z0, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Z1, (SI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), SI
-	KMOVW     SI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), SI
+	MOVQ  104(AX), DI
+	MOVQ  SI, 128(AX)
+	MOVQ  DI, 136(AX)
+
+part_row:
 	MOVQ      16(AX), SI
 	MOVQ      (SI), DI
 	ADDQ      $0x08, SI
@@ -6041,12 +14177,17 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6056,14 +14197,21 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -6088,7 +14236,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Z0, (SI)
@@ -6096,16 +14244,28 @@ full_folded:
 	VMOVUPS Z1, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Z2, (SI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), SI
-	KMOVW     SI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), SI
+	MOVQ  104(AX), DI
+	MOVQ  SI, 128(AX)
+	MOVQ  DI, 136(AX)
+
+part_row:
 	MOVQ      16(AX), SI
 	MOVQ      (SI), DI
 	ADDQ      $0x08, SI
@@ -6130,14 +14290,19 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z2, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6147,15 +14312,22 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -6183,7 +14355,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Z0, (DI)
@@ -6193,16 +14365,28 @@ full_folded:
 	VMOVUPS Z2, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Z3, (DI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), DI
-	KMOVW     DI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), DI
+	MOVQ  104(AX), R8
+	MOVQ  DI, 128(AX)
+	MOVQ  R8, 136(AX)
+
+part_row:
 	MOVQ      16(AX), DI
 	MOVQ      (DI), R8
 	ADDQ      $0x08, DI
@@ -6230,16 +14414,21 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6249,15 +14438,22 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -6288,7 +14484,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Z0, (DI)
@@ -6300,16 +14496,28 @@ full_folded:
 	VMOVUPS Z3, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Z4, (DI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), DI
-	KMOVW     DI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), DI
+	MOVQ  104(AX), R8
+	MOVQ  DI, 128(AX)
+	MOVQ  R8, 136(AX)
+
+part_row:
 	MOVQ      16(AX), DI
 	MOVQ      (DI), R8
 	ADDQ      $0x08, DI
@@ -6340,18 +14548,23 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z4, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6361,16 +14574,23 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -6404,7 +14624,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Z0, (R8)
@@ -6418,16 +14638,28 @@ full_folded:
 	VMOVUPS Z4, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Z5, (R8)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), R8
-	KMOVW     R8, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R8
+	MOVQ  104(AX), R9
+	MOVQ  R8, 128(AX)
+	MOVQ  R9, 136(AX)
+
+part_row:
 	MOVQ      16(AX), R8
 	MOVQ      (R8), R9
 	ADDQ      $0x08, R8
@@ -6461,20 +14693,25 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6484,16 +14721,23 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -6530,7 +14774,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Z0, (R8)
@@ -6546,16 +14790,28 @@ full_folded:
 	VMOVUPS Z5, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Z6, (R8)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), R8
-	KMOVW     R8, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R8
+	MOVQ  104(AX), R9
+	MOVQ  R8, 128(AX)
+	MOVQ  R9, 136(AX)
+
+part_row:
 	MOVQ      16(AX), R8
 	MOVQ      (R8), R9
 	ADDQ      $0x08, R8
@@ -6592,22 +14848,27 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6617,17 +14878,24 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·maxRowsF32AVX512P8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R9
 	MOVQ    (R9), R10
 	ADDQ    $0x08, R9
@@ -6667,7 +14935,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R9
+	MOVQ    128(AX), R9
 	MOVQ    72(AX), R10
 	ADDQ    DX, R9
 	VMOVUPS Z0, (R9)
@@ -6685,16 +14953,28 @@ full_folded:
 	VMOVUPS Z6, (R9)
 	ADDQ    R10, R9
 	VMOVUPS Z7, (R9)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), R9
-	KMOVW     R9, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R9
+	MOVQ  104(AX), R10
+	MOVQ  R9, 128(AX)
+	MOVQ  R10, 136(AX)
+
+part_row:
 	MOVQ      16(AX), R9
 	MOVQ      (R9), R10
 	ADDQ      $0x08, R9
@@ -6734,24 +15014,29 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6761,14 +15046,21 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P1(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
-	MOVQ 40(AX), DX
+	MOVQ 8(AX), CX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), BX
+	MOVQ 104(AX), SI
+	MOVQ BX, 128(AX)
+	MOVQ SI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), BX
 	MOVQ    (BX), SI
 	ADDQ    $0x08, BX
@@ -6787,20 +15079,32 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), BX
+	MOVQ    128(AX), BX
 	MOVQ    72(AX), SI
 	ADDQ    DX, BX
 	VMOVUPS Z0, (BX)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), BX
-	KMOVW     BX, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), BX
+	MOVQ  104(AX), SI
+	MOVQ  BX, 128(AX)
+	MOVQ  SI, 136(AX)
+
+part_row:
 	MOVQ      16(AX), BX
 	MOVQ      (BX), SI
 	ADDQ      $0x08, BX
@@ -6819,10 +15123,15 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
+	MOVQ    128(AX), BX
+	MOVQ    72(AX), SI
+	ADDQ    DX, BX
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), BX
+	ADDQ    BX, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6832,14 +15141,21 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -6861,22 +15177,34 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Z0, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Z1, (SI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), SI
-	KMOVW     SI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), SI
+	MOVQ  104(AX), DI
+	MOVQ  SI, 128(AX)
+	MOVQ  DI, 136(AX)
+
+part_row:
 	MOVQ      16(AX), SI
 	MOVQ      (SI), DI
 	ADDQ      $0x08, SI
@@ -6898,12 +15226,17 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -6913,14 +15246,21 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P3(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), SI
+	MOVQ 104(AX), DI
+	MOVQ SI, 128(AX)
+	MOVQ DI, 136(AX)
+
+full_row:
 	MOVQ    16(AX), SI
 	MOVQ    (SI), DI
 	ADDQ    $0x08, SI
@@ -6945,7 +15285,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), SI
+	MOVQ    128(AX), SI
 	MOVQ    72(AX), DI
 	ADDQ    DX, SI
 	VMOVUPS Z0, (SI)
@@ -6953,16 +15293,28 @@ full_folded:
 	VMOVUPS Z1, (SI)
 	ADDQ    DI, SI
 	VMOVUPS Z2, (SI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), SI
-	KMOVW     SI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), SI
+	MOVQ  104(AX), DI
+	MOVQ  SI, 128(AX)
+	MOVQ  DI, 136(AX)
+
+part_row:
 	MOVQ      16(AX), SI
 	MOVQ      (SI), DI
 	ADDQ      $0x08, SI
@@ -6987,14 +15339,19 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	MOVQ    128(AX), SI
+	MOVQ    72(AX), DI
+	ADDQ    DX, SI
+	VMOVUPS Z0, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z1, K1, (SI)
+	ADDQ    DI, SI
+	VMOVUPS Z2, K1, (SI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), SI
+	ADDQ    SI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -7004,15 +15361,22 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P4(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -7040,7 +15404,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Z0, (DI)
@@ -7050,16 +15414,28 @@ full_folded:
 	VMOVUPS Z2, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Z3, (DI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), DI
-	KMOVW     DI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), DI
+	MOVQ  104(AX), R8
+	MOVQ  DI, 128(AX)
+	MOVQ  R8, 136(AX)
+
+part_row:
 	MOVQ      16(AX), DI
 	MOVQ      (DI), R8
 	ADDQ      $0x08, DI
@@ -7087,16 +15463,21 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -7106,15 +15487,22 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P5(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), DI
+	MOVQ 104(AX), R8
+	MOVQ DI, 128(AX)
+	MOVQ R8, 136(AX)
+
+full_row:
 	MOVQ    16(AX), DI
 	MOVQ    (DI), R8
 	ADDQ    $0x08, DI
@@ -7145,7 +15533,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), DI
+	MOVQ    128(AX), DI
 	MOVQ    72(AX), R8
 	ADDQ    DX, DI
 	VMOVUPS Z0, (DI)
@@ -7157,16 +15545,28 @@ full_folded:
 	VMOVUPS Z3, (DI)
 	ADDQ    R8, DI
 	VMOVUPS Z4, (DI)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), DI
-	KMOVW     DI, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), DI
+	MOVQ  104(AX), R8
+	MOVQ  DI, 128(AX)
+	MOVQ  R8, 136(AX)
+
+part_row:
 	MOVQ      16(AX), DI
 	MOVQ      (DI), R8
 	ADDQ      $0x08, DI
@@ -7197,18 +15597,23 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
+	MOVQ    128(AX), DI
+	MOVQ    72(AX), R8
+	ADDQ    DX, DI
+	VMOVUPS Z0, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z1, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z2, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    R8, DI
+	VMOVUPS Z4, K1, (DI)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), DI
+	ADDQ    DI, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -7218,16 +15623,23 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P6(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -7261,7 +15673,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Z0, (R8)
@@ -7275,16 +15687,28 @@ full_folded:
 	VMOVUPS Z4, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Z5, (R8)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), R8
-	KMOVW     R8, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R8
+	MOVQ  104(AX), R9
+	MOVQ  R8, 128(AX)
+	MOVQ  R9, 136(AX)
+
+part_row:
 	MOVQ      16(AX), R8
 	MOVQ      (R8), R9
 	ADDQ      $0x08, R8
@@ -7318,20 +15742,25 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -7341,16 +15770,23 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P7(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R8
+	MOVQ 104(AX), R9
+	MOVQ R8, 128(AX)
+	MOVQ R9, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R8
 	MOVQ    (R8), R9
 	ADDQ    $0x08, R8
@@ -7387,7 +15823,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R8
+	MOVQ    128(AX), R8
 	MOVQ    72(AX), R9
 	ADDQ    DX, R8
 	VMOVUPS Z0, (R8)
@@ -7403,16 +15839,28 @@ full_folded:
 	VMOVUPS Z5, (R8)
 	ADDQ    R9, R8
 	VMOVUPS Z6, (R8)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), R8
-	KMOVW     R8, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R8
+	MOVQ  104(AX), R9
+	MOVQ  R8, 128(AX)
+	MOVQ  R9, 136(AX)
+
+part_row:
 	MOVQ      16(AX), R8
 	MOVQ      (R8), R9
 	ADDQ      $0x08, R8
@@ -7449,22 +15897,27 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
+	MOVQ    128(AX), R8
+	MOVQ    72(AX), R9
+	ADDQ    DX, R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, K1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, K1, (R8)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R8
+	ADDQ    R8, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER
@@ -7474,17 +15927,24 @@ end:
 // Requires: AVX, AVX512F
 TEXT ·sumRowsF32AVX512P8(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
 	MOVQ 8(AX), BX
 	LEAQ (BX)(BX*2), SI
 	LEAQ (SI)(BX*2), DI
 	LEAQ (DI)(BX*2), R8
-	MOVQ 40(AX), DX
+	MOVQ 40(AX), CX
 	XORQ DX, DX
 	SUBQ $0x10, 48(AX)
 	JLT  rest
 
 full:
+	MOVQ (AX), CX
+	ADDQ DX, CX
+	MOVQ 64(AX), R9
+	MOVQ 104(AX), R10
+	MOVQ R9, 128(AX)
+	MOVQ R10, 136(AX)
+
+full_row:
 	MOVQ    16(AX), R9
 	MOVQ    (R9), R10
 	ADDQ    $0x08, R9
@@ -7524,7 +15984,7 @@ full_tap:
 	JLT     full_tap
 
 full_folded:
-	MOVQ    64(AX), R9
+	MOVQ    128(AX), R9
 	MOVQ    72(AX), R10
 	ADDQ    DX, R9
 	VMOVUPS Z0, (R9)
@@ -7542,16 +16002,28 @@ full_folded:
 	VMOVUPS Z6, (R9)
 	ADDQ    R10, R9
 	VMOVUPS Z7, (R9)
-	ADDQ    $0x40, CX
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     full_row
 	ADDQ    $0x40, DX
 	SUBQ    $0x10, 48(AX)
 	JGE     full
 
 rest:
-	ADDQ      $0x10, 48(AX)
-	JEQ       end
-	MOVQ      88(AX), R9
-	KMOVW     R9, K1
+	ADDQ  $0x10, 48(AX)
+	JEQ   end
+	MOVQ  88(AX), CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	ADDQ  DX, CX
+	MOVQ  64(AX), R9
+	MOVQ  104(AX), R10
+	MOVQ  R9, 128(AX)
+	MOVQ  R10, 136(AX)
+
+part_row:
 	MOVQ      16(AX), R9
 	MOVQ      (R9), R10
 	ADDQ      $0x08, R9
@@ -7591,24 +16063,29 @@ part_tap:
 	JLT       part_tap
 
 part_folded:
-	MOVQ    64(AX), CX
-	MOVQ    72(AX), AX
-	ADDQ    DX, CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
+	MOVQ    128(AX), R9
+	MOVQ    72(AX), R10
+	ADDQ    DX, R9
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    112(AX), CX
+	MOVQ    120(AX), R9
+	ADDQ    R9, 128(AX)
+	DECQ    136(AX)
+	JNE     part_row
 
 end:
 	VZEROUPPER

@@ -125,6 +125,48 @@ func depthwiseF32AVX512P13(t *rowTile)
 func depthwiseF32AVX512P14(t *rowTile)
 
 //go:noescape
+func depthwise9F32AVX512P1(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P2(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P3(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P4(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P5(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P6(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P7(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P8(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P9(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P10(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P11(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P12(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P13(t *rowTile)
+
+//go:noescape
+func depthwise9F32AVX512P14(t *rowTile)
+
+//go:noescape
 func maxRowsF32AVX512P1(t *rowTile)
 
 //go:noescape
@@ -183,6 +225,9 @@ var sumRowsF32AVX2 = []func(*rowTile){nil, sumRowsF32AVX2P1, sumRowsF32AVX2P2, s
 
 // depthwiseF32AVX512[p] folds the taps of p pixels.
 var depthwiseF32AVX512 = []func(*rowTile){nil, depthwiseF32AVX512P1, depthwiseF32AVX512P2, depthwiseF32AVX512P3, depthwiseF32AVX512P4, depthwiseF32AVX512P5, depthwiseF32AVX512P6, depthwiseF32AVX512P7, depthwiseF32AVX512P8, depthwiseF32AVX512P9, depthwiseF32AVX512P10, depthwiseF32AVX512P11, depthwiseF32AVX512P12, depthwiseF32AVX512P13, depthwiseF32AVX512P14}
+
+// depthwise9F32AVX512[p] folds the taps of p pixels.
+var depthwise9F32AVX512 = []func(*rowTile){nil, depthwise9F32AVX512P1, depthwise9F32AVX512P2, depthwise9F32AVX512P3, depthwise9F32AVX512P4, depthwise9F32AVX512P5, depthwise9F32AVX512P6, depthwise9F32AVX512P7, depthwise9F32AVX512P8, depthwise9F32AVX512P9, depthwise9F32AVX512P10, depthwise9F32AVX512P11, depthwise9F32AVX512P12, depthwise9F32AVX512P13, depthwise9F32AVX512P14}
 
 // maxRowsF32AVX512[p] folds the taps of p pixels.
 var maxRowsF32AVX512 = []func(*rowTile){nil, maxRowsF32AVX512P1, maxRowsF32AVX512P2, maxRowsF32AVX512P3, maxRowsF32AVX512P4, maxRowsF32AVX512P5, maxRowsF32AVX512P6, maxRowsF32AVX512P7, maxRowsF32AVX512P8}

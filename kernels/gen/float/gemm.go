@@ -10,10 +10,10 @@ import (
 
 // Offsets in the Go struct f32Tile.
 const (
-	tA, tLDA, tB, tLDB, tK        = 0, 8, 16, 24, 32
-	tC, tLDC, tBias, tRes, tLDR   = 40, 48, 56, 64, 72
-	tLo, tHi, tMask, tLoad, tLast = 80, 84, 88, 96, 104
-	tLanes                        = 112
+	tA, tLDA, tB, tLDB, tK      = 0, 8, 16, 24, 32
+	tC, tLDC, tBias, tRes, tLDR = 40, 48, 56, 64, 72
+	tLo, tMask, tLoad, tLast    = 80, 88, 96, 104
+	tLanes                      = 112
 )
 
 var zmm = []reg.VecPhysical{
@@ -149,4 +149,23 @@ func (f *frame) loopK(width int, body func(u int)) {
 func (f *frame) skipUnless(off int, label string) {
 	CMPQ(Mem{Base: f.t, Disp: off}, Imm(0))
 	JEQ(LabelRef(label))
+}
+
+// clampAll limits the accumulators to the two floats at lo, skipping an infinite one: minimum and maximum take the
+// ports of the FMAs. Operands are ordered so that a NaN stays.
+func clampAll(label string, lo Mem, scratch Op, acc []Op) {
+	CMPL(lo, U32(negInfBits))
+	JEQ(LabelRef(label + "_high"))
+	VBROADCASTSS(lo, scratch)
+	for _, a := range acc {
+		VMAXPS(a, scratch, a)
+	}
+	Label(label + "_high")
+	CMPL(lo.Offset(4), U32(infBits))
+	JEQ(LabelRef(label + "_clamped"))
+	VBROADCASTSS(lo.Offset(4), scratch)
+	for _, a := range acc {
+		VMINPS(a, scratch, a)
+	}
+	Label(label + "_clamped")
 }

@@ -75,12 +75,11 @@ func (y *yTile) finish() {
 		VADDPS(ymm[12], acc, acc)
 	})
 	Label("clamp")
-	VBROADCASTSS(Mem{Base: y.t, Disp: tLo}, ymm[12])
-	VBROADCASTSS(Mem{Base: y.t, Disp: tHi}, ymm[13])
-	for i := range 2 * y.m {
-		VMAXPS(ymm[i], ymm[12], ymm[i])
-		VMINPS(ymm[i], ymm[13], ymm[i])
+	all := make([]Op, 2*y.m)
+	for i := range all {
+		all[i] = ymm[i]
 	}
+	clampAll("clamp", Mem{Base: y.t, Disp: tLo}, ymm[12], all)
 	Label("store")
 	y.each(tC, tLDC, func(acc reg.VecPhysical, m Mem) { VMASKMOVPS(acc, ymm[13], m) })
 }

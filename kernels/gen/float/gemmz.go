@@ -129,12 +129,11 @@ func (z *zTile) finish() {
 		VADDPS(zmm[28], acc, acc)
 	})
 	Label("clamp")
-	VBROADCASTSS(Mem{Base: z.t, Disp: tLo}, zmm[28])
-	VBROADCASTSS(Mem{Base: z.t, Disp: tHi}, zmm[29])
-	for i := range z.m * z.nv {
-		VMAXPS(zmm[i], zmm[28], zmm[i])
-		VMINPS(zmm[i], zmm[29], zmm[i])
+	all := make([]Op, z.m*z.nv)
+	for i := range all {
+		all[i] = zmm[i]
 	}
+	clampAll("clamp", Mem{Base: z.t, Disp: tLo}, zmm[28], all)
 	Label("store")
 	z.each(tC, tLDC, func(acc reg.VecPhysical, m Mem, v int) {
 		if k := z.mask(v); k != nil {

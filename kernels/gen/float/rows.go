@@ -10,9 +10,11 @@ import (
 
 // Offsets in the Go struct rowTile.
 const (
-	rX, rStep, rTaps, rTapsEnd      = 0, 8, 16, 24
-	rW, rWStride, rC, rBias, rY     = 32, 40, 48, 56, 64
-	rLDY, rLo, rHi, rLanes, rLanes2 = 72, 80, 84, 88, 96
+	rX, rStep, rTaps, rTapsEnd  = 0, 8, 16, 24
+	rW, rWStride, rC, rBias, rY = 32, 40, 48, 56, 64
+	rLDY, rLo, rLanes, rLanes2  = 72, 80, 88, 96
+	rRows, rXRow, rYRow         = 104, 112, 120
+	rYAt, rRowsLeft             = 128, 136
 )
 
 // rowKind is what the taps of one output element are folded with.
@@ -20,17 +22,22 @@ type rowKind struct {
 	name    string
 	pixels  [2]int // most pixels of one call, AVX2 and AVX-512
 	weights bool
+	taps    int // known number of taps whose weights stay in registers, or 0
 }
 
 var rowKinds = []rowKind{
-	{"depthwiseF32", [2]int{10, 14}, true},
-	{"maxRowsF32", [2]int{8, 8}, false},
-	{"sumRowsF32", [2]int{8, 8}, false},
+	{"depthwiseF32", [2]int{10, 14}, true, 0},
+	{"depthwise9F32", [2]int{0, 14}, true, 9},
+	{"maxRowsF32", [2]int{8, 8}, false, 0},
+	{"sumRowsF32", [2]int{8, 8}, false, 0},
 }
 
 func rowsFamily(d *decls) {
 	for i, s := range []*simd{{suffix: "AVX2"}, {suffix: "AVX512", z: true}} {
 		for _, k := range rowKinds {
+			if k.pixels[i] == 0 {
+				continue
+			}
 			table := k.name + s.suffix
 			line := fmt.Sprintf("// %s[p] folds the taps of p pixels.\nvar %s = []func(*rowTile){nil, ", table, table)
 			for p := 1; p <= k.pixels[i]; p++ {
@@ -50,7 +57,7 @@ type rowCode struct {
 	*simd
 	kind            rowKind
 	p               int
-	t, x, ch        reg.GPVirtual // argument; input at this channel; byte offset of this channel
+	t, x, ch        reg.GPVirtual // argument; input at this row and channel; byte offset of this channel
 	tap, w, wStride reg.GPVirtual
 	steps           map[int]reg.GPVirtual
 }
@@ -75,7 +82,7 @@ func (r *rowCode) field(off int) reg.GPVirtual {
 func (r *rowCode) write(name string) {
 	TEXT(name, NOSPLIT, "func(t *byte)")
 	r.t = Load(Param("t"), GP64()).(reg.GPVirtual)
-	r.x, r.ch = r.field(rX), GP64()
+	r.x, r.ch = GP64(), GP64()
 	r.steps = oddMultiples(r.field(rStep), r.p)
 	r.tap, r.w, r.wStride = GP64(), GP64(), r.field(rWStride)
 	XORQ(r.ch, r.ch)
@@ -83,15 +90,14 @@ func (r *rowCode) write(name string) {
 	SUBQ(Imm(uint64(lanes)), Mem{Base: r.t, Disp: rC})
 	JLT(LabelRef("rest"))
 	Label("full")
-	r.block("full", nil)
-	ADDQ(Imm(uint64(r.bytes())), r.x)
+	r.channels("full", nil)
 	ADDQ(Imm(uint64(r.bytes())), r.ch)
 	SUBQ(Imm(uint64(lanes)), Mem{Base: r.t, Disp: rC})
 	JGE(LabelRef("full"))
 	Label("rest")
 	ADDQ(Imm(uint64(lanes)), Mem{Base: r.t, Disp: rC})
 	JEQ(LabelRef("end"))
-	r.block("part", r.restMask())
+	r.channels("part", r.restMask())
 	Label("end")
 	VZEROUPPER()
 	RET()
@@ -120,6 +126,30 @@ func (r *rowCode) loadTo(m Op, k *mask, to Op) {
 	}
 }
 
+// channels does one vector of channels of all rows: a row below shares most of its input.
+func (r *rowCode) channels(label string, k *mask) {
+	MOVQ(Mem{Base: r.t, Disp: rX}, r.x)
+	ADDQ(r.ch, r.x)
+	y, rows := r.field(rY), r.field(rRows)
+	MOVQ(y, Mem{Base: r.t, Disp: rYAt})
+	MOVQ(rows, Mem{Base: r.t, Disp: rRowsLeft})
+	if r.kind.taps > 0 {
+		w := r.field(rW)
+		ADDQ(r.ch, w)
+		for i := range r.kind.taps {
+			r.loadTo(Mem{Base: w}, k, r.v(r.p+2+i))
+			ADDQ(r.wStride, w)
+		}
+	}
+	Label(label + "_row")
+	r.block(label, k)
+	ADDQ(Mem{Base: r.t, Disp: rXRow}, r.x)
+	step := r.field(rYRow)
+	ADDQ(step, Mem{Base: r.t, Disp: rYAt})
+	DECQ(Mem{Base: r.t, Disp: rRowsLeft})
+	JNE(LabelRef(label + "_row"))
+}
+
 // block folds the taps of one vector of channels, finishes and stores it.
 func (r *rowCode) block(label string, k *mask) {
 	MOVQ(Mem{Base: r.t, Disp: rTaps}, r.tap)
@@ -136,6 +166,16 @@ func (r *rowCode) block(label string, k *mask) {
 		}
 		CMPQ(r.tap, Mem{Base: r.t, Disp: rTapsEnd})
 		JGE(LabelRef(label + "_folded"))
+	}
+	if r.kind.taps > 0 {
+		for i := range r.kind.taps {
+			p := r.tapAddress()
+			for j := range r.p {
+				r.foldTap(at(p, r.steps, j, 0), k, r.v(r.p+2+i), r.v(j))
+			}
+		}
+		r.finish(label, k)
+		return
 	}
 	Label(label + "_tap")
 	p := r.tapAddress()
@@ -161,15 +201,23 @@ func (r *rowCode) tapAddress() reg.GPVirtual {
 	return p
 }
 
+// foldTap adds the product of an input and a weight.
+func (r *rowCode) foldTap(m Mem, k *mask, weight, acc Op) {
+	if k == nil {
+		VFMADD231PS(m, weight, acc)
+		return
+	}
+	r.loadTo(m, k, r.value())
+	VFMADD231PS(r.value(), weight, acc)
+}
+
 func (r *rowCode) fold(m Mem, k *mask, acc Op) {
-	if r.kind.weights && k == nil {
-		VFMADD231PS(m, r.weight(), acc)
+	if r.kind.weights {
+		r.foldTap(m, k, r.weight(), acc)
 		return
 	}
 	r.loadTo(m, k, r.value())
 	switch r.kind.name {
-	case "depthwiseF32":
-		VFMADD231PS(r.value(), r.weight(), acc)
 	case "maxRowsF32":
 		VMAXPS(acc, r.value(), acc) // value > acc ? value : acc
 	case "sumRowsF32":
@@ -187,14 +235,13 @@ func (r *rowCode) finish(label string, k *mask) {
 			VADDPS(r.value(), r.v(i), r.v(i))
 		}
 		Label(label + "_clamp")
-		VBROADCASTSS(Mem{Base: r.t, Disp: rLo}, r.weight())
-		VBROADCASTSS(Mem{Base: r.t, Disp: rHi}, r.value())
-		for i := range r.p {
-			VMAXPS(r.v(i), r.weight(), r.v(i))
-			VMINPS(r.v(i), r.value(), r.v(i))
+		acc := make([]Op, r.p)
+		for i := range acc {
+			acc[i] = r.v(i)
 		}
+		clampAll(label, Mem{Base: r.t, Disp: rLo}, r.value(), acc)
 	}
-	y, ld := r.field(rY), r.field(rLDY)
+	y, ld := r.field(rYAt), r.field(rLDY)
 	ADDQ(r.ch, y)
 	for i := range r.p {
 		r.storeTail(r.v(i), Mem{Base: y}, k)
