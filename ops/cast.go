@@ -44,7 +44,7 @@ func (o Cast) Ints(in []graph.Fact) []graph.Dim {
 	if d := tensor.DType(o.To); d != tensor.Int64 && d != tensor.Int32 {
 		return nil
 	}
-	elems, _ := in[0].Elements()
+	elems := elementsOf(in, 0)
 	if o.To == int(tensor.Int32) && !fits32(elems) {
 		return nil
 	}

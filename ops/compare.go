@@ -81,6 +81,9 @@ func (Equal) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Ints tells, as 0 and 1, where shape arithmetic knows the answer: exporters ask whether a shape holds -1.
 func (Equal) Ints(in []graph.Fact) []graph.Dim {
+	if len(in) != 2 {
+		return nil
+	}
 	a, b := signedElements(in[0]), signedElements(in[1])
 	if a == nil || b == nil || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
 		return nil

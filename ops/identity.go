@@ -27,10 +27,7 @@ func (Identity) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 }
 
 // Ints gives the input's elements.
-func (Identity) Ints(in []graph.Fact) []graph.Dim {
-	elems, _ := in[0].Elements()
-	return elems
-}
+func (Identity) Ints(in []graph.Fact) []graph.Dim { return elementsOf(in, 0) }
 
 // Quant tells that Identity only moves data.
 func (Identity) Quant() graph.Quant { return graph.Quant{Moves: true} }

@@ -180,6 +180,15 @@ type quantData struct{}
 // Quant tells that the operator has an integer twin.
 func (quantData) Quant() graph.Quant { return graph.Quant{} }
 
+// elementsOf is Fact.Elements of input i, which need not be there; nil if nothing is known.
+func elementsOf(in []graph.Fact, i int) []graph.Dim {
+	if i >= len(in) {
+		return nil
+	}
+	elems, _ := in[i].Elements()
+	return elems
+}
+
 // zipInts follows a binary operator on small tensors of int32 or int64, as long as no number can leave the type.
 func zipInts(in []graph.Fact, f func(a, b graph.Dim) graph.Dim) []graph.Dim {
 	if len(in) != 2 || in[0].DType != tensor.Int64 && in[0].DType != tensor.Int32 {

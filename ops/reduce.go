@@ -280,8 +280,8 @@ func (o ReduceProd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Ints gives the size of a shape.
 func (o ReduceProd) Ints(in []graph.Fact) []graph.Dim {
-	elems, ok := in[0].Elements()
-	if !ok || o.Noop || in[0].DType != tensor.Int64 {
+	elems := elementsOf(in, 0)
+	if elems == nil || o.Noop || in[0].DType != tensor.Int64 {
 		return nil
 	}
 	n := 1.

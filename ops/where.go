@@ -29,6 +29,9 @@ func (Where) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 
 // Ints follows shape arithmetic as far as the condition is known.
 func (Where) Ints(in []graph.Fact) []graph.Dim {
+	if len(in) != 3 {
+		return nil
+	}
 	cond := in[0].Ints
 	if c := in[0].Const; c != nil && len(c.Shape) < 2 && c.Len() <= maxFollowed {
 		cond = mapSlice(tensor.Ints(c), func(v int64) graph.Dim { return graph.Fixed(int(v)) })
