@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -40,8 +41,10 @@ type dwConst struct {
 
 // dwCall is what one call needs besides its arguments.
 type dwCall struct {
-	row  dwRow
-	taps []int
+	row   dwRow
+	taps  []int
+	bias  [64]int32 // of flat rows
+	scale [64]float32
 }
 
 var dwCalls = sync.Pool{New: func() any { return &dwCall{row: dwRow{c: new(dwConst)}} }}
@@ -55,12 +58,24 @@ func newDWCall(d *DepthwiseU8S8, group int) *dwCall {
 	if d.Lo < 0 {
 		r.zero, r.low, r.flip = d.Zero+128, d.Lo+128, 128
 	}
-	c.taps = c.taps[:0]
-	for k := range tapSlots(len(d.Taps), group) {
-		c.taps = append(c.taps, d.Taps[max(0, tapSlot(k, len(d.Taps), group))])
-	}
+	c.arrange(d.Taps, group)
 	r.taps = unsafe.Pointer(unsafe.SliceData(c.taps))
 	return c
+}
+
+// arrange copies taps into their slots. The empty slots, whose weights are zero, repeat a tap.
+func (c *dwCall) arrange(taps []int, group int) {
+	c.taps = slices.Grow(c.taps[:0], tapSlots(len(taps), group))[:tapSlots(len(taps), group)]
+	if len(taps) == 9 && group == 4 { // by columns, as in tapSlot
+		for x := range 3 {
+			column := c.taps[4*x : 4*x+4]
+			column[0], column[1], column[2], column[3] = taps[x], taps[3+x], taps[6+x], taps[x]
+		}
+		return
+	}
+	for k := copy(c.taps, taps); k < len(c.taps); k++ {
+		c.taps[k] = taps[0]
+	}
 }
 
 func (c *dwCall) free() {
@@ -115,6 +130,9 @@ func dwBlockAt(at, c int) dwBlock {
 func (b dwBlock) end() int { return b.c + b.w }
 
 func packedDepthwiseVNNI(taps, c int) int {
+	if flatChannels(c) {
+		return 2 * 64 * tapSlots(taps, 4)
+	}
 	n := 0
 	for at := 0; at < c; {
 		b := dwBlockAt(at, c)
@@ -125,18 +143,58 @@ func packedDepthwiseVNNI(taps, c int) int {
 
 // packDepthwiseVNNI writes for each block [group][vector q][lane l][i][slot], channel 16l+4q+i.
 func packDepthwiseVNNI(dst, src []int8, taps, c int) {
-	slots := tapSlots(taps, 4)
+	if flatChannels(c) {
+		packBlockVNNI(dst, src, taps, c, dwBlock{0, 64})
+		dst = dst[64*tapSlots(taps, 4):]
+	}
 	for at := 0; at < c; {
 		b := dwBlockAt(at, c)
-		for j := range min(b.w, c-b.c) {
-			l, q, i := j/16, j/4%4, j%4
-			for k := range slots {
-				if t := tapSlot(k, taps, 4); t >= 0 {
-					dst[((k/4*4+q)*b.w/4+l*4+i)*4+k%4] = src[t*c+b.c+j]
-				}
+		packBlockVNNI(dst, src, taps, c, b)
+		dst, at = dst[b.w*tapSlots(taps, 4):], b.end()
+	}
+}
+
+// packBlockVNNI packs one block; a wider one than c repeats the channels.
+func packBlockVNNI(dst, src []int8, taps, c int, b dwBlock) {
+	for j := range b.w {
+		l, q, i := j/16, j/4%4, j%4
+		for k := range tapSlots(taps, 4) {
+			if t := tapSlot(k, taps, 4); t >= 0 {
+				dst[((k/4*4+q)*b.w/4+l*4+i)*4+k%4] = src[t*c+(b.c+j)%c]
 			}
 		}
-		dst, at = dst[b.w*slots:], b.end()
+	}
+}
+
+// flatChannels says that a block of 64 holds several whole pixels of so few channels.
+func flatChannels(c int) bool { return c <= 16 && 64%c == 0 }
+
+// repeat fills dst with copies of src.
+func repeat[T any](dst, src []T) {
+	for n := copy(dst, src); n < len(dst); n *= 2 {
+		copy(dst[n:], dst[:n])
+	}
+}
+
+// flat computes a dense row, pixels and channels as one run of bytes whose parameters repeat: a block of 64 is several pixels.
+func (c *dwCall) flat(d *DepthwiseU8S8) {
+	r := &c.row
+	r.at(d, 0, 0)
+	repeat(c.scale[:], d.Scale[:d.C])
+	r.scale = unsafe.Pointer(&c.scale)
+	if d.Bias != nil {
+		repeat(c.bias[:], d.Bias[:d.C])
+		r.bias = unsafe.Pointer(&c.bias)
+	}
+	size := d.N * d.C
+	r.n, r.step, r.ldy = size/64, 64, 64
+	if r.n > 0 {
+		depthwiseVNNI64(r)
+	}
+	if rest := size % 64; rest > 0 {
+		r.x, r.y = unsafe.Pointer(&d.X[size-rest]), unsafe.Pointer(&d.Y[size-rest])
+		r.mask, r.n = 1<<rest-1, 1
+		depthwiseVNNI64Masked(r)
 	}
 }
 
@@ -149,12 +207,19 @@ func depthwiseU8S8VNNI(d *DepthwiseU8S8) {
 		depthwiseU8S8Generic(d)
 		return
 	}
+	w := 0
+	if flatChannels(d.C) {
+		if d.Step == d.C && d.LDY == d.C {
+			call.flat(d)
+			return
+		}
+		w = 64 * len(call.taps)
+	}
 	kernels := &dwTapsVNNI
 	if d.shared() {
 		kernels = &dw3x3VNNI
 	}
 	r.mask = 1<<min(64, d.C) - 1
-	w := 0
 	for at := 0; at < d.C; {
 		b := dwBlockAt(at, d.C)
 		r.at(d, b.c, w)

@@ -34,7 +34,7 @@ func testDepthwise(t *testing.T, s *Set, r *rand.Rand, d *DepthwiseU8S8) {
 	d.Scale = randomScales(t, r, d.C, 30, r.IntN(3) == 0)
 	o := outputs[r.IntN(len(outputs))]
 	d.Zero, d.Lo, d.Hi = o.zero, o.lo, o.hi
-	d.LDY = d.C + r.IntN(3)
+	d.LDY = d.C + r.IntN(2)*r.IntN(3)
 	d.Y = guarded[byte](t, (d.N-1)*d.LDY+d.C)
 	for i := range d.Y {
 		d.Y[i] = 0xaa
@@ -73,6 +73,11 @@ func TestDepthwiseU8S8(t *testing.T) {
 			testDepthwise(t, s, r, &DepthwiseU8S8{N: n, C: c, Step: 2 * c, Taps: window(3, 3, 1, width, c)})
 			testDepthwise(t, s, r, &DepthwiseU8S8{N: n, C: c, Step: c, Taps: window(1+r.IntN(5), 1+r.IntN(5), 1+r.IntN(2), width, c)})
 		}
+		for _, c := range []int{1, 2, 4, 8, 16} { // several pixels in one vector
+			for n := 1; n <= 70; n++ {
+				testDepthwise(t, s, r, &DepthwiseU8S8{N: n, C: c, Step: c, Taps: window(3, 3, 1, 72, c)})
+			}
+		}
 		for n := 1; n <= 20; n++ {
 			testDepthwise(t, s, r, &DepthwiseU8S8{N: n, C: 96, Step: 96, Taps: window(3, 3, 1, 22, 96)})
 			testDepthwise(t, s, r, &DepthwiseU8S8{N: n, C: 96, Step: 96, Taps: window(5, 5, 1, 22, 96)})
@@ -84,7 +89,7 @@ func BenchmarkDepthwiseU8S8(b *testing.B) {
 	for _, s := range Available() {
 		for _, k := range []struct{ n, c, kernel, stride int }{
 			{112, 32, 3, 1}, {56, 144, 3, 1}, {28, 192, 3, 1}, {14, 384, 3, 1}, {7, 960, 3, 1}, {28, 64, 3, 1}, {25, 24, 3, 1},
-			{28, 144, 3, 2}, {7, 576, 3, 2}, {14, 480, 5, 1}, {112, 16, 3, 1},
+			{28, 144, 3, 2}, {7, 576, 3, 2}, {14, 480, 5, 1}, {112, 16, 3, 1}, {48, 8, 3, 1},
 		} {
 			b.Run(fmt.Sprintf("%s/%dx%d-%dx%d-s%d", s.Name, k.n, k.c, k.kernel, k.kernel, k.stride), func(b *testing.B) {
 				taps := window(k.kernel, k.kernel, 1, k.n*k.stride+k.kernel, k.c)

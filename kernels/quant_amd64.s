@@ -2333,18 +2333,14 @@ done:
 // func maxRowsU8AVX512(q *byte)
 // Requires: AVX, AVX512BW
 TEXT ·maxRowsU8AVX512(SB), NOSPLIT, $0-8
-	MOVQ     q+0(FP), AX
-	MOVQ     (AX), CX
-	MOVQ     8(AX), DX
-	MOVQ     16(AX), BX
-	MOVQ     24(AX), SI
-	MOVQ     32(AX), DI
-	MOVQ     56(AX), R8
-	KMOVQ    48(AX), K1
-	KSHIFTRQ $0x00, K1, K2
-	KSHIFTRQ $0x10, K1, K3
-	KSHIFTRQ $0x20, K1, K4
-	KSHIFTRQ $0x30, K1, K5
+	MOVQ  q+0(FP), AX
+	MOVQ  (AX), CX
+	MOVQ  8(AX), DX
+	MOVQ  16(AX), BX
+	MOVQ  24(AX), SI
+	MOVQ  32(AX), DI
+	MOVQ  56(AX), R8
+	KMOVQ 48(AX), K1
 
 pixel:
 	MOVQ       DI, R10
@@ -2370,18 +2366,14 @@ tap:
 // func maxRowsS8AVX512(q *byte)
 // Requires: AVX, AVX512BW
 TEXT ·maxRowsS8AVX512(SB), NOSPLIT, $0-8
-	MOVQ     q+0(FP), AX
-	MOVQ     (AX), CX
-	MOVQ     8(AX), DX
-	MOVQ     16(AX), BX
-	MOVQ     24(AX), SI
-	MOVQ     32(AX), DI
-	MOVQ     56(AX), R8
-	KMOVQ    48(AX), K1
-	KSHIFTRQ $0x00, K1, K2
-	KSHIFTRQ $0x10, K1, K3
-	KSHIFTRQ $0x20, K1, K4
-	KSHIFTRQ $0x30, K1, K5
+	MOVQ  q+0(FP), AX
+	MOVQ  (AX), CX
+	MOVQ  8(AX), DX
+	MOVQ  16(AX), BX
+	MOVQ  24(AX), SI
+	MOVQ  32(AX), DI
+	MOVQ  56(AX), R8
+	KMOVQ 48(AX), K1
 
 pixel:
 	MOVQ       DI, R10

@@ -35,6 +35,7 @@ func (v *vecGen) pool() {
 	v.window("maxRowsS8", maximum(VPMAXSB))
 	for _, kind := range []string{"U8", "S8"} {
 		v.window("sumRows"+kind, windowOps{
+			dwords: true,
 			start: func(Mem) {
 				for i := range 4 {
 					VXORPS(v.vec(i), v.vec(i), v.vec(i))
@@ -57,7 +58,10 @@ func (v *vecGen) pool() {
 }
 
 // windowOps begin, extend and store what is computed of one pixel's window, for as many channels as a vector has bytes.
-type windowOps struct{ start, tap, store func(m Mem) }
+type windowOps struct {
+	dwords            bool // the window's channels are four vectors of dwords
+	start, tap, store func(m Mem)
+}
 
 // window loops over pixels and their taps.
 func (v *vecGen) window(name string, ops windowOps) {
@@ -66,9 +70,9 @@ func (v *vecGen) window(name string, ops windowOps) {
 	step, ldy := v.ptr[pStep], v.ptr[pLDY]
 	if v.masked = v.wide; v.masked {
 		KMOVQ(Mem{Base: v.args, Disp: pMask}, reg.K1)
-		for i := range 4 {
-			KSHIFTRQ(Imm(uint64(16*i)), reg.K1, kDword[i])
-		}
+	}
+	for i := 0; i < 4 && v.masked && ops.dwords; i++ {
+		KSHIFTRQ(Imm(uint64(16*i)), reg.K1, kDword[i])
 	}
 	at, tap, count := GP64(), GP64(), GP64()
 	Label("pixel")
