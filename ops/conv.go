@@ -7,7 +7,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-func init() { graph.Register("", 11, Conv{}) }
+func init() { graph.Register("", 1, Conv{}) }
 
 // Conv is a convolution (cross-correlation): x [N,C,spatial…], w [M,C/Group,kernel…], optional bias [M] give
 // [N,M,spatial…].

@@ -7,7 +7,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-func init() { graph.Register("", 11, ConvTranspose{}) }
+func init() { graph.Register("", 1, ConvTranspose{}) }
 
 // ConvTranspose is the adjoint of Conv in its input: x [N,C,spatial…], w [C,M/Group,kernel…], optional bias [M] give
 // [N,M,spatial…] with Strides·(in-1) + OutputPadding + extent - pads elements in each dimension, or OutputShape, from

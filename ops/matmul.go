@@ -8,7 +8,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-func init() { graph.Register("", 9, MatMul{}) }
+func init() { graph.Register("", 1, MatMul{}) }
 
 // MatMul multiplies matrices as numpy.matmul does: leading dimensions broadcast, a vector is a row on the left and a
 // column on the right.

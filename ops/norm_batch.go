@@ -8,7 +8,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-func init() { graph.Register("", 15, BatchNormalization{}) }
+func init() { graph.Register("", 9, BatchNormalization{}) }
 
 // BatchNormalization is (x - mean)/√(variance+Epsilon)·scale + bias with a number for each channel of x [N,C,spatial…]
 // (arXiv 1502.03167). Inputs: x, scale, bias, mean, variance. With TrainingMode mean and population variance are the

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	graph.Register("", 1, LRN{}, LpNormalization{})
-	graph.Register("", 13, MeanVarianceNormalization{})
+	graph.Register("", 9, MeanVarianceNormalization{})
 }
 
 // LRN is x / (Bias + Alpha/Size·Σx²)^Beta, the sum going over Size channels around each of x [N,C,spatial…] (local

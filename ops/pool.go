@@ -9,8 +9,8 @@ import (
 )
 
 func init() {
-	graph.Register("", 12, MaxPool{})
-	graph.Register("", 19, AveragePool{})
+	graph.Register("", 8, MaxPool{})
+	graph.Register("", 7, AveragePool{})
 }
 
 // MaxPool takes the largest element of each window of x [N,C,spatial…]; NaN wins. The optional second output has the

@@ -8,7 +8,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-func init() { graph.Register("", 18, LpPool{}) }
+func init() { graph.Register("", 2, LpPool{}) }
 
 // LpPool is (Σ|x|^P)^(1/P) over each window of x [N,C,spatial…].
 type LpPool struct {
