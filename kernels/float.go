@@ -6,6 +6,8 @@ type floatSet struct {
 	machine
 	vectorTable
 	rowTable
+	transposeTable
 }
 
-var floatGeneric = floatSet{gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric}
+var floatGeneric = floatSet{gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric,
+	transposeTable: transposesGeneric}

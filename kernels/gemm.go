@@ -33,25 +33,34 @@ func (s *Set) PackF32(dst, src []float32, k, n, rs, cs int) {
 		if w < nr {
 			clear(panel)
 		}
-		packPanel(panel, src[min(j*cs, len(src)):], packShape{nr, k, w, rs, cs})
+		p := packShape{nr, k, w, rs, cs, 0}
+		from := src[min(j*cs, len(src)):]
+		if rs == 1 && w >= 8 && k >= 8 { // the transposed matrix: whole blocks by the fast transpose
+			p.k0 = k / 8 * 8
+			s.transposeF32(panel, nr, from, cs, w/8*8, p.k0)
+			packPanel(panel, from[min(w/8*8*cs, len(from)):], packShape{nr, p.k0, w % 8, rs, cs, 0}, w/8*8)
+		}
+		packPanel(panel, from, p, 0)
 	}
 }
 
-type packShape struct{ nr, k, w, rs, cs int }
+// packShape is w columns of rows k0 to k of a panel.
+type packShape struct{ nr, k, w, rs, cs, k0 int }
 
-func packPanel(dst, src []float32, p packShape) {
+// packPanel fills the columns from first on.
+func packPanel(dst, src []float32, p packShape, first int) {
 	if p.cs == 1 {
-		for i := range p.k {
-			copy(dst[i*p.nr:i*p.nr+p.w], src[i*p.rs:i*p.rs+p.w])
+		for i := p.k0; i < p.k; i++ {
+			copy(dst[i*p.nr+first:i*p.nr+first+p.w], src[i*p.rs:i*p.rs+p.w])
 		}
 		return
 	}
 	const block = 64 // rows of the panel that stay in the first-level cache while its columns pass
-	for i0 := 0; i0 < p.k; i0 += block {
+	for i0 := p.k0; i0 < p.k; i0 += block {
 		i1 := min(i0+block, p.k)
 		for j := range p.w {
 			for i := i0; i < i1; i++ {
-				dst[i*p.nr+j] = src[i*p.rs+j*p.cs]
+				dst[i*p.nr+first+j] = src[i*p.rs+j*p.cs]
 			}
 		}
 	}

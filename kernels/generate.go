@@ -3,3 +3,4 @@ package kernels
 //go:generate go -C gen run ./float -out ../gemmf32_amd64.s -decl ../gemmf32_decl_amd64.go gemm
 //go:generate go -C gen run ./float -out ../vectorf32_amd64.s -decl ../vectorf32_decl_amd64.go vector
 //go:generate go -C gen run ./float -out ../rowsf32_amd64.s -decl ../rowsf32_decl_amd64.go rows
+//go:generate go -C gen run ./float -out ../transpose_amd64.s -decl ../transpose_decl_amd64.go transpose
