@@ -54,7 +54,7 @@ func (d Dim) Names() []string {
 	return strings.Split(d.names, "*")
 }
 
-// Mul is the product; unknown if a factor is, unless one is zero.
+// Mul is the product; unknown if a factor is, unless one is zero, and if it is too large for an int.
 func (d Dim) Mul(e Dim) Dim {
 	if d.Is(0) || e.Is(0) {
 		return Fixed(0)
@@ -62,7 +62,10 @@ func (d Dim) Mul(e Dim) Dim {
 	if !d.known || !e.known {
 		return Dim{}
 	}
-	return product(d.n*e.n, append(d.Names(), e.Names()...))
+	if n := d.n * e.n; n/e.n == d.n && n > 0 {
+		return product(n, append(d.Names(), e.Names()...))
+	}
+	return Dim{}
 }
 
 // Div is the quotient if it is exact, symbol by symbol, else unknown.

@@ -118,12 +118,15 @@ func (t Type) String() string {
 	return t.DType.String() + "[" + strings.Join(s, ",") + "]"
 }
 
-// TypeOf is the type of a tensor that exists.
+// TypeOf is the type of a tensor that exists; items that differ have no known rank.
 func TypeOf(t *tensor.Tensor) Type {
 	if t.DType == tensor.Sequence || t.DType == tensor.Optional {
 		ty := Type{DType: t.DType, Unranked: true, Elem: &Type{Unranked: true}}
-		if len(t.Items) > 0 {
-			e := TypeOf(t.Items[0])
+		for i, item := range t.Items {
+			e := TypeOf(item)
+			if i > 0 && e.String() != ty.Elem.String() {
+				e = AnyRank(e.DType)
+			}
 			ty.Elem = &e
 		}
 		return ty

@@ -91,7 +91,7 @@ func addDims(a, b graph.Dim) graph.Dim {
 	m, mok := a.Value()
 	n, nok := b.Value()
 	switch {
-	case mok && nok:
+	case mok && nok && m+n >= 0:
 		return graph.Fixed(m + n)
 	case a.Is(0):
 		return b

@@ -48,7 +48,7 @@ func repeatedInts(op graph.Op, in []graph.Fact) []graph.Dim {
 		return nil
 	}
 	n, ok := t[0].Shape[0].Value()
-	if !ok || n > maxElements {
+	if !ok || n < 0 || n > maxElements {
 		return nil
 	}
 	out := make([]graph.Dim, n)

@@ -10,7 +10,8 @@ func init() {
 	pos := func(i int64) *tensor.Tensor { return tensor.Scalar(i) }
 	register(SequenceConstruct{}, opCase{in: tensors(a, b), out: tensors(list(a, b))})
 	register(SequenceEmpty{DType: int(tensor.Int8)}, opCase{out: tensors(list())})
-	register(SequenceAt{}, opCase{in: tensors(list(a, b), pos(-1)), out: tensors(b)})
+	register(SequenceAt{}, opCase{in: tensors(list(a, b), pos(-1)), out: tensors(b)},
+		opCase{name: "items that differ", in: tensors(list(a, six(), b), pos(1)), out: tensors(six())})
 	register(SequenceInsert{}, opCase{in: tensors(list(a, a), b, pos(-1)), out: tensors(list(a, b, a))},
 		opCase{name: "end", in: tensors(list(a), b), out: tensors(list(a, b))},
 		opCase{name: "at length", in: tensors(list(a), b, pos(1)), out: tensors(list(a, b))})

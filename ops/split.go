@@ -92,10 +92,11 @@ func (o Split) Ints(in []graph.Fact) []graph.Dim {
 	if e == nil || in[0].Rank() != 1 {
 		return nil
 	}
-	outs := max(o.NumOutputs, 1)
+	outs := o.NumOutputs
 	if n, ok := lengthOf(fact(in, 1)); ok {
 		outs = n
-	} else if o.NumOutputs <= 0 || o.NumOutputs > maxElements {
+	}
+	if outs <= 0 || outs > maxElements {
 		return nil
 	}
 	parts, err := o.parts(in, graph.Fixed(len(e)), outs)
