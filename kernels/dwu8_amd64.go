@@ -215,10 +215,7 @@ func depthwiseU8S8VNNI(d *DepthwiseU8S8) {
 		}
 		w = 64 * len(call.taps)
 	}
-	kernels := &dwTapsVNNI
-	if d.shared() {
-		kernels = &dw3x3VNNI
-	}
+	kernels := d.kernelsVNNI()
 	r.mask = 1<<min(64, d.C) - 1
 	for at := 0; at < d.C; {
 		b := dwBlockAt(at, d.C)
@@ -244,19 +241,30 @@ var (
 		{depthwise3x3VNNI16, depthwise3x3VNNI32, depthwise3x3VNNI64},
 		{depthwise3x3VNNI16Masked, depthwise3x3VNNI32Masked, depthwise3x3VNNI64Masked},
 	}
+	dw3x3s2VNNI = dwKernels{
+		{depthwise3x3s2VNNI16, depthwise3x3s2VNNI32, depthwise3x3s2VNNI64},
+		{depthwise3x3s2VNNI16Masked, depthwise3x3s2VNNI32Masked, depthwise3x3s2VNNI64Masked},
+	}
 )
 
-// shared says that the window is 3x3 and each pixel's is one column further.
-func (d *DepthwiseU8S8) shared() bool {
+// kernelsVNNI chooses by the columns of a 3x3 window that neighbouring pixels share.
+func (d *DepthwiseU8S8) kernelsVNNI() *dwKernels {
 	if len(d.Taps) != 9 {
-		return false
+		return &dwTapsVNNI
 	}
+	column := d.Taps[1] - d.Taps[0]
 	for t := 0; t < 9; t += 3 {
-		if d.Taps[t+1] != d.Taps[t]+d.Step || d.Taps[t+2] != d.Taps[t]+2*d.Step {
-			return false
+		if d.Taps[t+1] != d.Taps[t]+column || d.Taps[t+2] != d.Taps[t]+2*column {
+			return &dwTapsVNNI
 		}
 	}
-	return true
+	switch d.Step {
+	case column:
+		return &dw3x3VNNI
+	case 2 * column:
+		return &dw3x3s2VNNI
+	}
+	return &dwTapsVNNI
 }
 
 const dwWidthAVX2 = 16

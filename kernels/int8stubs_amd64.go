@@ -100,7 +100,7 @@ func gemmAVX2x3(t *gemmTile)
 //go:noescape
 func gemmAVX2x4(t *gemmTile)
 
-// The kernels compute one block of as many channels as their names say; 3x3 with stride 1, or any taps.
+// The kernels compute one block of as many channels as their names say; 3x3 whose pixels share two columns or (s2) one, or any taps.
 
 //go:noescape
 func depthwiseVNNI16(d *dwRow)
@@ -115,6 +115,12 @@ func depthwise3x3VNNI16(d *dwRow)
 func depthwise3x3VNNI16Masked(d *dwRow)
 
 //go:noescape
+func depthwise3x3s2VNNI16(d *dwRow)
+
+//go:noescape
+func depthwise3x3s2VNNI16Masked(d *dwRow)
+
+//go:noescape
 func depthwiseVNNI32(d *dwRow)
 
 //go:noescape
@@ -127,6 +133,12 @@ func depthwise3x3VNNI32(d *dwRow)
 func depthwise3x3VNNI32Masked(d *dwRow)
 
 //go:noescape
+func depthwise3x3s2VNNI32(d *dwRow)
+
+//go:noescape
+func depthwise3x3s2VNNI32Masked(d *dwRow)
+
+//go:noescape
 func depthwiseVNNI64(d *dwRow)
 
 //go:noescape
@@ -137,6 +149,12 @@ func depthwise3x3VNNI64(d *dwRow)
 
 //go:noescape
 func depthwise3x3VNNI64Masked(d *dwRow)
+
+//go:noescape
+func depthwise3x3s2VNNI64(d *dwRow)
+
+//go:noescape
+func depthwise3x3s2VNNI64Masked(d *dwRow)
 
 //go:noescape
 func depthwiseRowAVX2(d *dwRow)

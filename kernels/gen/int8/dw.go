@@ -21,6 +21,7 @@ func depthwiseFile() {
 		for _, masked := range []bool{false, true} {
 			depthwiseTaps(w, masked)
 			depthwise3x3(w, masked)
+			depthwise3x3s2(w, masked)
 		}
 	}
 	depthwiseAVX2()
@@ -199,23 +200,8 @@ func (d *dwVNNI) finishSteps(acc []reg.VecPhysical) []func() {
 // serves three pixels.
 func depthwise3x3(w int, masked bool) {
 	d := newDW("depthwise3x3VNNI", w, masked)
-	n, step, taps, x := GP64(), GP64(), GP64(), GP64()
-	MOVQ(Mem{Base: d.row, Disp: dN}, n)
-	MOVQ(Mem{Base: d.row, Disp: dStep}, step)
-	MOVQ(Mem{Base: d.row, Disp: dTaps}, taps)
-	MOVQ(Mem{Base: d.row, Disp: dX}, x)
-	rows := []reg.GPVirtual{GP64(), GP64(), GP64()}
-	for i, r := range rows { // taps in groups of four, whose first three are a column
-		MOVQ(Mem{Base: taps, Disp: 8 * i}, r)
-		ADDQ(x, r)
-	}
-	weights, sums, t := d.vecs(0, 12), d.vecs(12, 12), d.vecs(24, 5)
-	d.keep(29)
-	wp := GP64()
-	MOVQ(Mem{Base: d.row, Disp: dW}, wp)
-	for i, v := range weights {
-		VMOVDQU64(Mem{Base: wp, Disp: d.w * i}, v)
-	}
+	c := d.columns()
+	sums := d.vecs(12, 12)
 	set := func(i int) []reg.VecPhysical { return sums[i%3*4 : i%3*4+4] }
 	// column reads column i while it finishes pixel i-3, whose sums it then reuses for pixel i, and adds the column to the
 	// pixels that it is the first, middle and last column of.
@@ -224,13 +210,10 @@ func depthwise3x3(w int, masked bool) {
 		if i >= 3 {
 			finish = d.finishSteps(set(i))
 		}
-		col := d.column(rows, step, t)
-		weave(col.steps, finish)
+		weave(c.interleave(c.even, c.step), finish)
 		d.bias(set(i))
 		for kx := min(i, 2); kx >= 0; kx-- {
-			for q, acc := range set(i + 3 - kx) {
-				vpdpbusd(weights[4*kx+q], col.dwords[q], acc)
-			}
+			c.add(kx, set(i+3-kx))
 		}
 	}
 	for i := range 3 {
@@ -238,7 +221,7 @@ func depthwise3x3(w int, masked bool) {
 	}
 	Label("pixel")
 	for i := range 3 {
-		DECQ(n)
+		DECQ(c.n)
 		JE(LabelRef(fmt.Sprintf("done%d", i)))
 		column(3 + i)
 	}
@@ -262,21 +245,55 @@ func weave(a, b []func()) {
 	}
 }
 
-type dwColumn struct {
-	steps  []func()
-	dwords []reg.VecPhysical
+// dwColumns reads columns of three taps.
+type dwColumns struct {
+	d       *dwVNNI
+	n, step reg.GPVirtual
+	rows    [3]reg.GPVirtual
+	weights []reg.VecPhysical // 3 columns × 4
+	t       []reg.VecPhysical // five
+	dwords  []reg.VecPhysical // of the column read last
 }
 
-// column makes dwords of the three taps at rows, the last one twice, through all five vectors of t.
-func (d *dwVNNI) column(rows []reg.GPVirtual, step reg.GPVirtual, t []reg.VecPhysical) dwColumn {
-	var c dwColumn
-	for r := range rows {
-		c.steps = append(c.steps, func() {
-			d.load(Mem{Base: rows[r]}, t[r])
-			ADDQ(step, rows[r])
+// columns sets up the kernels of 3x3: weights in vectors 0 to 11, a column in 24 to 28, constants above.
+func (d *dwVNNI) columns() *dwColumns {
+	c := &dwColumns{d: d, n: GP64(), step: GP64(), weights: d.vecs(0, 12), t: d.vecs(24, 5)}
+	taps, x, wp := GP64(), GP64(), GP64()
+	MOVQ(Mem{Base: d.row, Disp: dN}, c.n)
+	MOVQ(Mem{Base: d.row, Disp: dStep}, c.step)
+	MOVQ(Mem{Base: d.row, Disp: dTaps}, taps)
+	MOVQ(Mem{Base: d.row, Disp: dX}, x)
+	for i := range c.rows { // taps in groups of four, whose first three are a column
+		c.rows[i] = GP64()
+		MOVQ(Mem{Base: taps, Disp: 8 * i}, c.rows[i])
+		ADDQ(x, c.rows[i])
+	}
+	d.keep(29)
+	MOVQ(Mem{Base: d.row, Disp: dW}, wp)
+	for i, v := range c.weights {
+		VMOVDQU64(Mem{Base: wp, Disp: d.w * i}, v)
+	}
+	c.dwords = []reg.VecPhysical{c.t[4], c.t[3], c.t[1], c.t[0]}
+	return c
+}
+
+// even is where the row points.
+func (c *dwColumns) even(r int) Mem { return Mem{Base: c.rows[r]} }
+
+// interleave makes dwords of three taps, the last one twice, through all five vectors of t. If step is not nil, the rows then
+// advance by it.
+func (c *dwColumns) interleave(at func(r int) Mem, step reg.Register) []func() {
+	var steps []func()
+	t := c.t
+	for r := range c.rows {
+		steps = append(steps, func() {
+			c.d.load(at(r), t[r])
+			if step != nil {
+				ADDQ(step, c.rows[r])
+			}
 		})
 	}
-	c.steps = append(c.steps,
+	return append(steps,
 		func() { VPUNPCKLBW(t[1], t[0], t[3]) },
 		func() { VPUNPCKHBW(t[1], t[0], t[0]) },
 		func() { VPUNPCKLBW(t[2], t[2], t[1]) },
@@ -285,8 +302,48 @@ func (d *dwVNNI) column(rows []reg.GPVirtual, step reg.GPVirtual, t []reg.VecPhy
 		func() { VPUNPCKHWD(t[1], t[3], t[3]) },
 		func() { VPUNPCKLWD(t[2], t[0], t[1]) },
 		func() { VPUNPCKHWD(t[2], t[0], t[0]) })
-	c.dwords = []reg.VecPhysical{t[4], t[3], t[1], t[0]}
-	return c
+}
+
+// add adds column kx's products to the sums.
+func (c *dwColumns) add(kx int, sums []reg.VecPhysical) {
+	for q, acc := range sums {
+		vpdpbusd(c.weights[4*kx+q], c.dwords[q], acc)
+	}
+}
+
+// depthwise3x3s2 is 3x3 with stride 2: each even column is one pixel's last and the next one's first.
+func depthwise3x3s2(w int, masked bool) {
+	d := newDW("depthwise3x3s2VNNI", w, masked)
+	c := d.columns()
+	sums := [][]reg.VecPhysical{d.vecs(12, 4), d.vecs(16, 4)}
+	odd, taps := GP64(), GP64() // distance of the odd columns
+	MOVQ(Mem{Base: d.row, Disp: dTaps}, taps)
+	MOVQ(Mem{Base: taps, Disp: 8 * 4}, odd)
+	SUBQ(Mem{Base: taps}, odd)
+	// begin starts a pixel with its first two columns, the first of which has been read, while it finishes another.
+	begin := func(acc []reg.VecPhysical, finish []func()) {
+		d.bias(acc)
+		c.add(0, acc)
+		weave(c.interleave(func(r int) Mem { return Mem{Base: c.rows[r], Index: odd, Scale: 1} }, c.step), finish)
+		c.add(1, acc)
+	}
+	weave(c.interleave(c.even, nil), nil)
+	begin(sums[0], nil)
+	Label("pixel")
+	for i := range 2 {
+		weave(c.interleave(c.even, nil), nil)
+		c.add(2, sums[i])
+		DECQ(c.n)
+		JE(LabelRef(fmt.Sprintf("done%d", i)))
+		begin(sums[1-i], d.finishSteps(sums[i]))
+	}
+	JMP(LabelRef("pixel"))
+	for i := range 2 {
+		Label(fmt.Sprintf("done%d", i))
+		weave(d.finishSteps(sums[i]), nil)
+		VZEROUPPER()
+		RET()
+	}
 }
 
 // depthwiseTaps takes any taps, four at a time, and two pixels at once as long as there are two.
