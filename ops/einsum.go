@@ -183,7 +183,7 @@ func (o Einsum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	if in[0].IsInt() {
-		v, err := contract(x, terms, result, in, tensor.Ints)
+		v, err := contract(terms, result, in, tensor.Ints)
 		if err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (o Einsum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if !in[0].IsFloat() {
 		return fmt.Errorf("no sums of %s", in[0].DType)
 	}
-	v, err := contract(x, terms, result, in, tensor.Doubles)
+	v, err := contract(terms, result, in, tensor.Doubles)
 	if err != nil {
 		return err
 	}
@@ -206,12 +206,9 @@ type labelled[T any] struct {
 	shape  []int
 }
 
-func contract[T int64 | float64](x *graph.Exec, terms [][]rune, result []rune, in []*tensor.Tensor, values func(*tensor.Tensor) []T) ([]T, error) {
+func contract[T int64 | float64](terms [][]rune, result []rune, in []*tensor.Tensor, values func(*tensor.Tensor) []T) ([]T, error) {
 	acc := labelled[T]{[]T{1}, nil, nil}
 	for i, t := range in {
-		if err := x.Ctx.Err(); err != nil {
-			return nil, err
-		}
 		keep := result
 		if i+1 < len(in) {
 			keep = stillNeeded(acc.labels, terms[i:], result)

@@ -55,11 +55,16 @@ func inferBody(b *graph.Graph, own []graph.Type, in []graph.Fact, outs int) ([]g
 		return nil, fmt.Errorf("body %q has %d outputs, not %d", b.Name, len(b.Outputs), outs)
 	}
 	for i, t := range own {
+		if t.DType == tensor.Undefined { // the body's own declaration says more
+			t = b.Inputs[i].Type
+		}
 		b.Inputs[i].Fact = graph.Fact{Type: t}
 	}
 	for i, f := range in[len(in)-b.Captures:] {
 		v := b.Inputs[len(own)+i]
-		v.Fact = graph.Fact{Type: f.Type}
+		if f.Present() {
+			v.Fact = graph.Fact{Type: f.Type}
+		}
 		if f.Present() && f.Rank() >= 0 && f.Rank() <= 1 {
 			v.Ints = elements(f)
 		}

@@ -114,20 +114,27 @@ func (o Compress) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if len(at) > 0 && at[len(at)-1] >= n {
 		return fmt.Errorf("condition %d is true, there are %d slices", at[len(at)-1], n)
 	}
-	return take(x, in[0].Reshape(shape...), out[0], a, at)
+	return take(x, out[0], selection{in[0].Reshape(shape...), a, at})
 }
 
-// take copies the slices `at` along an axis.
-func take(x *graph.Exec, in, out *tensor.Tensor, a int, at []int) error {
-	outer, inner := around(in.Shape, a)
-	n := in.Shape[a]
-	shape := append([]int{}, in.Shape...)
-	shape[a] = len(at)
-	dst, err := target(x, out, in.DType, shape)
+// selection is parts of a tensor: the slices at the given positions of an axis.
+type selection struct {
+	of   *tensor.Tensor
+	axis int
+	at   []int
+}
+
+// take copies slices.
+func take(x *graph.Exec, out *tensor.Tensor, s selection) error {
+	at, n := s.at, s.of.Shape[s.axis]
+	outer, inner := around(s.of.Shape, s.axis)
+	shape := append([]int{}, s.of.Shape...)
+	shape[s.axis] = len(at)
+	dst, err := target(x, out, s.of.DType, shape)
 	if err != nil {
 		return err
 	}
-	src := source(in)
+	src := source(s.of)
 	for i := range outer {
 		for j, k := range at {
 			dst.move((i*len(at)+j)*inner, src, (i*n+k)*inner, inner)

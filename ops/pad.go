@@ -105,13 +105,20 @@ func (o Pad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	if o.Mode != "constant" {
-		return padCopies(x, in[0], out[0], pads, o.Mode)
+		return padCopies(x, out[0], padded{in[0], nil, pads}, o.Mode)
 	}
-	return padConstant(x, in[0], optional(in, 2), out[0], pads)
+	return padConstant(x, out[0], padded{in[0], optional(in, 2), pads})
 }
 
-// padConstant places the data into a tensor that is filled with one value, zero if value is nil.
-func padConstant(x *graph.Exec, data, value, out *tensor.Tensor, pads [][2]int) error {
+// padded is data with what is to be added before and behind each axis; a nil value is zero.
+type padded struct {
+	data, value *tensor.Tensor
+	pads        [][2]int
+}
+
+// padConstant places the data into a tensor that is filled with one value.
+func padConstant(x *graph.Exec, out *tensor.Tensor, p padded) error {
+	data, value, pads := p.data, p.value, p.pads
 	shape, inner := make([]int, len(pads)), make([]int, len(pads))
 	from, to := dense(data.Shape), view{}
 	for i, p := range pads {
@@ -142,7 +149,8 @@ func padConstant(x *graph.Exec, data, value, out *tensor.Tensor, pads [][2]int) 
 }
 
 // padCopies fills the border from the data.
-func padCopies(x *graph.Exec, data, out *tensor.Tensor, pads [][2]int, mode string) error {
+func padCopies(x *graph.Exec, out *tensor.Tensor, p padded, mode string) error {
+	data, pads := p.data, p.pads
 	shape, step := make([]int, len(pads)), dense(data.Shape).step
 	from := make([][]int, len(pads)) // for each axis the offset of each position
 	for i, p := range pads {
@@ -251,5 +259,5 @@ func (o CenterCropPad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		more := n - in[0].Shape[i]
 		pads[i] = [2]int{more / 2, more - more/2} // truncation: a crop starts at half of the excess, rounded down
 	}
-	return padConstant(x, in[0], nil, out[0], pads)
+	return padConstant(x, out[0], padded{data: in[0], pads: pads})
 }

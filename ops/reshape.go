@@ -90,7 +90,7 @@ func (o Reshape) check(shape graph.Fact) error {
 	if shape.Unranked || shape.Const == nil {
 		return nil
 	}
-	if err := rank([]graph.Fact{shape}, 0, 1); err != nil {
+	if len(shape.Shape) != 1 {
 		return errors.New("the shape input must have rank 1")
 	}
 	v, ok := shape.ConstInts()
@@ -114,10 +114,10 @@ func (o Reshape) check(shape graph.Fact) error {
 }
 
 // Ints passes the elements on.
-func (o Reshape) Ints(in []graph.Fact) []graph.Dim { return sameInts1(o, in) }
+func (o Reshape) Ints(in []graph.Fact) []graph.Dim { return sameElements(o, in) }
 
-// sameInts1 follows the elements through an operator that changes the shape alone.
-func sameInts1(op graph.Op, in []graph.Fact) []graph.Dim {
+// sameElements follows the elements through an operator that changes the shape alone.
+func sameElements(op graph.Op, in []graph.Fact) []graph.Dim {
 	t, err := op.Infer(in, 1)
 	if err != nil || t[0].Unranked || len(t[0].Shape) > 1 || len(in) == 0 {
 		return nil

@@ -109,7 +109,7 @@ func (o Scan) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 				k = length - 1 - i
 			}
 			slice := &tensor.Tensor{}
-			if err := take(x, t, slice, inAxes[j], []int{k}); err != nil {
+			if err := take(x, slice, selection{t, inAxes[j], []int{k}}); err != nil {
 				return err
 			}
 			slice.Shape = removed(slice.Shape, inAxes[j])

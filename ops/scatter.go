@@ -17,7 +17,7 @@ type likeData struct{}
 
 // Infer gives the type of the data.
 func (likeData) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	if err := want(in, 2, 3); err != nil {
+	if err := want(in, 3, 3); err != nil {
 		return nil, err
 	}
 	return []graph.Type{in[0].Type}, nil
@@ -157,9 +157,16 @@ func (o ScatterND) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // TensorScatter writes an update into a cache, at the position of the sequence axis that write_indices (default 0)
 // gives for each batch element. Mode circular wraps around.
 type TensorScatter struct {
-	likeData
 	Axis int    `attr:"axis" default:"-2"`
 	Mode string `attr:"mode" default:"linear"`
+}
+
+// Infer gives the type of the cache.
+func (TensorScatter) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := want(in, 2, 3); err != nil {
+		return nil, err
+	}
+	return []graph.Type{in[0].Type}, nil
 }
 
 // Quant says that cache and update share the output's parameters.

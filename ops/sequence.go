@@ -342,7 +342,7 @@ func (o SplitToSequence) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			list[j] = at + j
 		}
 		items[i] = &tensor.Tensor{}
-		if err := take(x, in[0], items[i], a, list); err != nil {
+		if err := take(x, items[i], selection{in[0], a, list}); err != nil {
 			return err
 		}
 		if split == nil && !o.KeepDims {

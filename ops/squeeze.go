@@ -59,7 +59,7 @@ func (Squeeze) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 }
 
 // Ints passes the elements on.
-func (o Squeeze) Ints(in []graph.Fact) []graph.Dim { return sameInts1(o, in) }
+func (o Squeeze) Ints(in []graph.Fact) []graph.Dim { return sameElements(o, in) }
 
 // Run copies the data.
 func (o Squeeze) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
@@ -106,7 +106,7 @@ func (Unsqueeze) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 }
 
 // Ints passes the elements on.
-func (o Unsqueeze) Ints(in []graph.Fact) []graph.Dim { return sameInts1(o, in) }
+func (o Unsqueeze) Ints(in []graph.Fact) []graph.Dim { return sameElements(o, in) }
 
 // Run copies the data.
 func (o Unsqueeze) Run(x *graph.Exec, in, out []*tensor.Tensor) error {

@@ -43,7 +43,7 @@ func (o Unique) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	if out[0] != nil {
-		if err := take(x, data, out[0], a, first); err != nil {
+		if err := take(x, out[0], selection{data, a, first}); err != nil {
 			return err
 		}
 	}
