@@ -7754,22 +7754,33 @@ store:
 // func gemmAVX2R1P1(t *byte)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2R1P1(SB), NOSPLIT, $0-8
-	MOVQ       t+0(FP), AX
-	MOVQ       (AX), CX
-	MOVQ       16(AX), DX
-	MOVQ       32(AX), BX
-	MOVQ       8(AX), SI
-	CMPQ       96(AX), $0x00
-	JEQ        zero
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    8(AX), SI
+	CMPQ    96(AX), $0x00
+	JEQ     zero
+	MOVQ    48(AX), SI
+	MOVQ    88(AX), SI
+	CMPQ    SI, $0x0000ffff
+	JNE     load_masked
+	MOVQ    40(AX), SI
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	JMP     load_end
+
+load_masked:
 	MOVQ       112(AX), SI
-	MOVQ       48(AX), DI
 	MOVQ       40(AX), DI
 	VMOVUPS    (SI), Y13
 	VMASKMOVPS (DI), Y13, Y0
 	MOVQ       40(AX), DI
 	VMOVUPS    32(SI), Y13
 	VMASKMOVPS 32(DI), Y13, Y1
-	JMP        begin
+
+load_end:
+	JMP begin
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -7841,10 +7852,21 @@ done:
 	VADDPS     Y12, Y1, Y1
 
 res:
-	CMPQ       64(AX), $0x00
-	JEQ        clamp
+	CMPQ    64(AX), $0x00
+	JEQ     clamp
+	MOVQ    72(AX), CX
+	MOVQ    88(AX), CX
+	CMPQ    CX, $0x0000ffff
+	JNE     res_masked
+	MOVQ    64(AX), CX
+	VMOVUPS (CX), Y12
+	VADDPS  Y12, Y0, Y0
+	VMOVUPS 32(CX), Y12
+	VADDPS  Y12, Y1, Y1
+	JMP     res_end
+
+res_masked:
 	MOVQ       112(AX), CX
-	MOVQ       72(AX), DX
 	MOVQ       64(AX), DX
 	VMOVUPS    (CX), Y13
 	VMASKMOVPS (DX), Y13, Y12
@@ -7854,6 +7876,7 @@ res:
 	VMASKMOVPS 32(DX), Y13, Y12
 	VADDPS     Y12, Y1, Y1
 
+res_end:
 clamp:
 	CMPL         80(AX), $0xff800000
 	JEQ          clamp_high
@@ -7870,40 +7893,65 @@ clamp_high:
 
 clamp_clamped:
 store:
+	MOVQ    48(AX), CX
+	MOVQ    88(AX), CX
+	CMPQ    CX, $0x0000ffff
+	JNE     store_masked
+	MOVQ    40(AX), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	JMP     store_end
+
+store_masked:
 	MOVQ       112(AX), CX
-	MOVQ       48(AX), DX
 	MOVQ       40(AX), DX
 	VMOVUPS    (CX), Y13
 	VMASKMOVPS Y0, Y13, (DX)
 	MOVQ       40(AX), AX
 	VMOVUPS    32(CX), Y13
 	VMASKMOVPS Y1, Y13, 32(AX)
+
+store_end:
 	VZEROUPPER
 	RET
 
 // func gemmAVX2R2P1(t *byte)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2R2P1(SB), NOSPLIT, $0-8
-	MOVQ       t+0(FP), AX
-	MOVQ       (AX), CX
-	MOVQ       16(AX), DX
-	MOVQ       32(AX), BX
-	MOVQ       8(AX), SI
-	CMPQ       96(AX), $0x00
-	JEQ        zero
-	MOVQ       112(AX), DI
-	MOVQ       48(AX), R8
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    8(AX), SI
+	CMPQ    96(AX), $0x00
+	JEQ     zero
+	MOVQ    48(AX), DI
+	MOVQ    88(AX), R8
+	CMPQ    R8, $0x0000ffff
+	JNE     load_masked
+	MOVQ    40(AX), R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    DI, R8
+	VMOVUPS (R8), Y2
+	VMOVUPS 32(R8), Y3
+	JMP     load_end
+
+load_masked:
+	MOVQ       112(AX), R8
 	MOVQ       40(AX), R9
-	VMOVUPS    (DI), Y13
+	VMOVUPS    (R8), Y13
 	VMASKMOVPS (R9), Y13, Y0
-	ADDQ       R8, R9
+	ADDQ       DI, R9
 	VMASKMOVPS (R9), Y13, Y2
 	MOVQ       40(AX), R9
-	VMOVUPS    32(DI), Y13
+	VMOVUPS    32(R8), Y13
 	VMASKMOVPS 32(R9), Y13, Y1
-	ADDQ       R8, R9
+	ADDQ       DI, R9
 	VMASKMOVPS 32(R9), Y13, Y3
-	JMP        begin
+
+load_end:
+	JMP begin
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -7994,25 +8042,42 @@ done:
 	VADDPS     Y12, Y3, Y3
 
 res:
-	CMPQ       64(AX), $0x00
-	JEQ        clamp
-	MOVQ       112(AX), CX
-	MOVQ       72(AX), DX
+	CMPQ    64(AX), $0x00
+	JEQ     clamp
+	MOVQ    72(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     res_masked
+	MOVQ    64(AX), DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y0, Y0
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y1, Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y2, Y2
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y3, Y3
+	JMP     res_end
+
+res_masked:
+	MOVQ       112(AX), DX
 	MOVQ       64(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y0, Y0
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y2, Y2
 	MOVQ       64(AX), BX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y3, Y3
 
+res_end:
 clamp:
 	CMPL         80(AX), $0xff800000
 	JEQ          clamp_high
@@ -8033,48 +8098,79 @@ clamp_high:
 
 clamp_clamped:
 store:
-	MOVQ       112(AX), CX
-	MOVQ       48(AX), DX
+	MOVQ    48(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     store_masked
+	MOVQ    40(AX), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	JMP     store_end
+
+store_masked:
+	MOVQ       112(AX), DX
 	MOVQ       40(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS Y0, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y2, Y13, (BX)
 	MOVQ       40(AX), AX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS Y1, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y3, Y13, 32(AX)
+
+store_end:
 	VZEROUPPER
 	RET
 
 // func gemmAVX2R3P1(t *byte)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2R3P1(SB), NOSPLIT, $0-8
-	MOVQ       t+0(FP), AX
-	MOVQ       (AX), CX
-	MOVQ       16(AX), DX
-	MOVQ       32(AX), BX
-	MOVQ       8(AX), SI
-	CMPQ       96(AX), $0x00
-	JEQ        zero
-	MOVQ       112(AX), DI
-	MOVQ       48(AX), R8
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    8(AX), SI
+	CMPQ    96(AX), $0x00
+	JEQ     zero
+	MOVQ    48(AX), DI
+	MOVQ    88(AX), R8
+	CMPQ    R8, $0x0000ffff
+	JNE     load_masked
+	MOVQ    40(AX), R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    DI, R8
+	VMOVUPS (R8), Y2
+	VMOVUPS 32(R8), Y3
+	ADDQ    DI, R8
+	VMOVUPS (R8), Y4
+	VMOVUPS 32(R8), Y5
+	JMP     load_end
+
+load_masked:
+	MOVQ       112(AX), R8
 	MOVQ       40(AX), R9
-	VMOVUPS    (DI), Y13
+	VMOVUPS    (R8), Y13
 	VMASKMOVPS (R9), Y13, Y0
-	ADDQ       R8, R9
+	ADDQ       DI, R9
 	VMASKMOVPS (R9), Y13, Y2
-	ADDQ       R8, R9
+	ADDQ       DI, R9
 	VMASKMOVPS (R9), Y13, Y4
 	MOVQ       40(AX), R9
-	VMOVUPS    32(DI), Y13
+	VMOVUPS    32(R8), Y13
 	VMASKMOVPS 32(R9), Y13, Y1
-	ADDQ       R8, R9
+	ADDQ       DI, R9
 	VMASKMOVPS 32(R9), Y13, Y3
-	ADDQ       R8, R9
+	ADDQ       DI, R9
 	VMASKMOVPS 32(R9), Y13, Y5
-	JMP        begin
+
+load_end:
+	JMP begin
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -8184,31 +8280,53 @@ done:
 	VADDPS     Y12, Y5, Y5
 
 res:
-	CMPQ       64(AX), $0x00
-	JEQ        clamp
-	MOVQ       112(AX), CX
-	MOVQ       72(AX), DX
+	CMPQ    64(AX), $0x00
+	JEQ     clamp
+	MOVQ    72(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     res_masked
+	MOVQ    64(AX), DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y0, Y0
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y1, Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y2, Y2
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y3, Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y4, Y4
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y5, Y5
+	JMP     res_end
+
+res_masked:
+	MOVQ       112(AX), DX
 	MOVQ       64(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y0, Y0
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y2, Y2
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y4, Y4
 	MOVQ       64(AX), BX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y3, Y3
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y5, Y5
 
+res_end:
 clamp:
 	CMPL         80(AX), $0xff800000
 	JEQ          clamp_high
@@ -8233,57 +8351,94 @@ clamp_high:
 
 clamp_clamped:
 store:
-	MOVQ       112(AX), CX
-	MOVQ       48(AX), DX
+	MOVQ    48(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     store_masked
+	MOVQ    40(AX), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	JMP     store_end
+
+store_masked:
+	MOVQ       112(AX), DX
 	MOVQ       40(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS Y0, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y2, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y4, Y13, (BX)
 	MOVQ       40(AX), AX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS Y1, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y3, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y5, Y13, 32(AX)
+
+store_end:
 	VZEROUPPER
 	RET
 
 // func gemmAVX2R4P1(t *byte)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2R4P1(SB), NOSPLIT, $0-8
-	MOVQ       t+0(FP), AX
-	MOVQ       (AX), CX
-	MOVQ       16(AX), DX
-	MOVQ       32(AX), BX
-	MOVQ       8(AX), SI
-	LEAQ       (SI)(SI*2), DI
-	CMPQ       96(AX), $0x00
-	JEQ        zero
-	MOVQ       112(AX), R8
-	MOVQ       48(AX), R9
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    8(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	CMPQ    96(AX), $0x00
+	JEQ     zero
+	MOVQ    48(AX), R8
+	MOVQ    88(AX), R9
+	CMPQ    R9, $0x0000ffff
+	JNE     load_masked
+	MOVQ    40(AX), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	JMP     load_end
+
+load_masked:
+	MOVQ       112(AX), R9
 	MOVQ       40(AX), R10
-	VMOVUPS    (R8), Y13
+	VMOVUPS    (R9), Y13
 	VMASKMOVPS (R10), Y13, Y0
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y2
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y4
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y6
 	MOVQ       40(AX), R10
-	VMOVUPS    32(R8), Y13
+	VMOVUPS    32(R9), Y13
 	VMASKMOVPS 32(R10), Y13, Y1
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y3
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y5
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y7
-	JMP        begin
+
+load_end:
+	JMP begin
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -8412,37 +8567,64 @@ done:
 	VADDPS     Y12, Y7, Y7
 
 res:
-	CMPQ       64(AX), $0x00
-	JEQ        clamp
-	MOVQ       112(AX), CX
-	MOVQ       72(AX), DX
+	CMPQ    64(AX), $0x00
+	JEQ     clamp
+	MOVQ    72(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     res_masked
+	MOVQ    64(AX), DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y0, Y0
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y1, Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y2, Y2
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y3, Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y4, Y4
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y5, Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y6, Y6
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y7, Y7
+	JMP     res_end
+
+res_masked:
+	MOVQ       112(AX), DX
 	MOVQ       64(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y0, Y0
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y2, Y2
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y4, Y4
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y6, Y6
 	MOVQ       64(AX), BX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y3, Y3
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y5, Y5
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y7, Y7
 
+res_end:
 clamp:
 	CMPL         80(AX), $0xff800000
 	JEQ          clamp_high
@@ -8471,65 +8653,108 @@ clamp_high:
 
 clamp_clamped:
 store:
-	MOVQ       112(AX), CX
-	MOVQ       48(AX), DX
+	MOVQ    48(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     store_masked
+	MOVQ    40(AX), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	JMP     store_end
+
+store_masked:
+	MOVQ       112(AX), DX
 	MOVQ       40(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS Y0, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y2, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y4, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y6, Y13, (BX)
 	MOVQ       40(AX), AX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS Y1, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y3, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y5, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y7, Y13, 32(AX)
+
+store_end:
 	VZEROUPPER
 	RET
 
 // func gemmAVX2R5P1(t *byte)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2R5P1(SB), NOSPLIT, $0-8
-	MOVQ       t+0(FP), AX
-	MOVQ       (AX), CX
-	MOVQ       16(AX), DX
-	MOVQ       32(AX), BX
-	MOVQ       8(AX), SI
-	LEAQ       (SI)(SI*2), DI
-	CMPQ       96(AX), $0x00
-	JEQ        zero
-	MOVQ       112(AX), R8
-	MOVQ       48(AX), R9
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    8(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	CMPQ    96(AX), $0x00
+	JEQ     zero
+	MOVQ    48(AX), R8
+	MOVQ    88(AX), R9
+	CMPQ    R9, $0x0000ffff
+	JNE     load_masked
+	MOVQ    40(AX), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	JMP     load_end
+
+load_masked:
+	MOVQ       112(AX), R9
 	MOVQ       40(AX), R10
-	VMOVUPS    (R8), Y13
+	VMOVUPS    (R9), Y13
 	VMASKMOVPS (R10), Y13, Y0
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y2
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y4
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y6
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS (R10), Y13, Y8
 	MOVQ       40(AX), R10
-	VMOVUPS    32(R8), Y13
+	VMOVUPS    32(R9), Y13
 	VMASKMOVPS 32(R10), Y13, Y1
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y3
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y5
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y7
-	ADDQ       R9, R10
+	ADDQ       R8, R10
 	VMASKMOVPS 32(R10), Y13, Y9
-	JMP        begin
+
+load_end:
+	JMP begin
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -8677,43 +8902,75 @@ done:
 	VADDPS     Y12, Y9, Y9
 
 res:
-	CMPQ       64(AX), $0x00
-	JEQ        clamp
-	MOVQ       112(AX), CX
-	MOVQ       72(AX), DX
+	CMPQ    64(AX), $0x00
+	JEQ     clamp
+	MOVQ    72(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     res_masked
+	MOVQ    64(AX), DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y0, Y0
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y1, Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y2, Y2
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y3, Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y4, Y4
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y5, Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y6, Y6
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y7, Y7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y9, Y9
+	JMP     res_end
+
+res_masked:
+	MOVQ       112(AX), DX
 	MOVQ       64(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y0, Y0
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y2, Y2
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y4, Y4
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y6, Y6
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y8, Y8
 	MOVQ       64(AX), BX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y3, Y3
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y5, Y5
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y7, Y7
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y9, Y9
 
+res_end:
 clamp:
 	CMPL         80(AX), $0xff800000
 	JEQ          clamp_high
@@ -8746,74 +9003,123 @@ clamp_high:
 
 clamp_clamped:
 store:
-	MOVQ       112(AX), CX
-	MOVQ       48(AX), DX
+	MOVQ    48(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     store_masked
+	MOVQ    40(AX), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	JMP     store_end
+
+store_masked:
+	MOVQ       112(AX), DX
 	MOVQ       40(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS Y0, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y2, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y4, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y6, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y8, Y13, (BX)
 	MOVQ       40(AX), AX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS Y1, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y3, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y5, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y7, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y9, Y13, 32(AX)
+
+store_end:
 	VZEROUPPER
 	RET
 
 // func gemmAVX2R6P1(t *byte)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2R6P1(SB), NOSPLIT, $0-8
-	MOVQ       t+0(FP), AX
-	MOVQ       (AX), CX
-	MOVQ       16(AX), DX
-	MOVQ       32(AX), BX
-	MOVQ       8(AX), SI
-	LEAQ       (SI)(SI*2), DI
-	LEAQ       (DI)(SI*2), R8
-	CMPQ       96(AX), $0x00
-	JEQ        zero
-	MOVQ       112(AX), R9
-	MOVQ       48(AX), R10
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    8(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (DI)(SI*2), R8
+	CMPQ    96(AX), $0x00
+	JEQ     zero
+	MOVQ    48(AX), R9
+	MOVQ    88(AX), R10
+	CMPQ    R10, $0x0000ffff
+	JNE     load_masked
+	MOVQ    40(AX), R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Y2
+	VMOVUPS 32(R10), Y3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Y4
+	VMOVUPS 32(R10), Y5
+	ADDQ    R9, R10
+	VMOVUPS (R10), Y6
+	VMOVUPS 32(R10), Y7
+	ADDQ    R9, R10
+	VMOVUPS (R10), Y8
+	VMOVUPS 32(R10), Y9
+	ADDQ    R9, R10
+	VMOVUPS (R10), Y10
+	VMOVUPS 32(R10), Y11
+	JMP     load_end
+
+load_masked:
+	MOVQ       112(AX), R10
 	MOVQ       40(AX), R11
-	VMOVUPS    (R9), Y13
+	VMOVUPS    (R10), Y13
 	VMASKMOVPS (R11), Y13, Y0
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS (R11), Y13, Y2
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS (R11), Y13, Y4
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS (R11), Y13, Y6
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS (R11), Y13, Y8
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS (R11), Y13, Y10
 	MOVQ       40(AX), R11
-	VMOVUPS    32(R9), Y13
+	VMOVUPS    32(R10), Y13
 	VMASKMOVPS 32(R11), Y13, Y1
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS 32(R11), Y13, Y3
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS 32(R11), Y13, Y5
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS 32(R11), Y13, Y7
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS 32(R11), Y13, Y9
-	ADDQ       R10, R11
+	ADDQ       R9, R11
 	VMASKMOVPS 32(R11), Y13, Y11
-	JMP        begin
+
+load_end:
+	JMP begin
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -8980,49 +9286,86 @@ done:
 	VADDPS     Y12, Y11, Y11
 
 res:
-	CMPQ       64(AX), $0x00
-	JEQ        clamp
-	MOVQ       112(AX), CX
-	MOVQ       72(AX), DX
+	CMPQ    64(AX), $0x00
+	JEQ     clamp
+	MOVQ    72(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     res_masked
+	MOVQ    64(AX), DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y0, Y0
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y1, Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y2, Y2
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y3, Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y4, Y4
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y5, Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y6, Y6
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y7, Y7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y9, Y9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y12
+	VADDPS  Y12, Y10, Y10
+	VMOVUPS 32(DX), Y12
+	VADDPS  Y12, Y11, Y11
+	JMP     res_end
+
+res_masked:
+	MOVQ       112(AX), DX
 	MOVQ       64(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y0, Y0
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y2, Y2
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y4, Y4
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y6, Y6
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y8, Y8
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS (BX), Y13, Y12
 	VADDPS     Y12, Y10, Y10
 	MOVQ       64(AX), BX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y3, Y3
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y5, Y5
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y7, Y7
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y9, Y9
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS 32(BX), Y13, Y12
 	VADDPS     Y12, Y11, Y11
 
+res_end:
 clamp:
 	CMPL         80(AX), $0xff800000
 	JEQ          clamp_high
@@ -9059,33 +9402,59 @@ clamp_high:
 
 clamp_clamped:
 store:
-	MOVQ       112(AX), CX
-	MOVQ       48(AX), DX
+	MOVQ    48(AX), CX
+	MOVQ    88(AX), DX
+	CMPQ    DX, $0x0000ffff
+	JNE     store_masked
+	MOVQ    40(AX), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	JMP     store_end
+
+store_masked:
+	MOVQ       112(AX), DX
 	MOVQ       40(AX), BX
-	VMOVUPS    (CX), Y13
+	VMOVUPS    (DX), Y13
 	VMASKMOVPS Y0, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y2, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y4, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y6, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y8, Y13, (BX)
-	ADDQ       DX, BX
+	ADDQ       CX, BX
 	VMASKMOVPS Y10, Y13, (BX)
 	MOVQ       40(AX), AX
-	VMOVUPS    32(CX), Y13
+	VMOVUPS    32(DX), Y13
 	VMASKMOVPS Y1, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y3, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y5, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y7, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y9, Y13, 32(AX)
-	ADDQ       DX, AX
+	ADDQ       CX, AX
 	VMASKMOVPS Y11, Y13, 32(AX)
+
+store_end:
 	VZEROUPPER
 	RET

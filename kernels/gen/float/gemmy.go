@@ -11,7 +11,7 @@ func gemmY(t tile) {
 	f := enter(t)
 	y := &yTile{tile: t, frame: f}
 	f.skipUnless(tLoad, "zero")
-	y.each(tC, tLDC, func(acc reg.VecPhysical, m Mem) { VMASKMOVPS(m, ymm[13], acc) })
+	y.each("load", tC, tLDC, func(acc reg.VecPhysical, m Mem, masked bool) { loadY(m, acc, masked) })
 	JMP(LabelRef("begin"))
 	Label("zero")
 	for i := range 2 * t.m {
@@ -41,19 +41,42 @@ type yTile struct {
 
 func (y *yTile) acc(i, v int) reg.VecPhysical { return ymm[2*i+v] }
 
-// each calls do for every accumulator with the address of its element of a row-major matrix and Y13 as its lane mask.
-func (y *yTile) each(base, stride int, do func(acc reg.VecPhysical, m Mem)) {
-	lanes, ld := y.load(tLanes), y.load(stride)
+// each calls do for every accumulator with the address of its element of a row-major matrix; masked says that Y13 holds
+// its lane mask. Whole tiles take a path without masks, since masked stores are slow on AMD's CPUs.
+func (y *yTile) each(label string, base, stride int, do func(acc reg.VecPhysical, m Mem, masked bool)) {
+	ld, cols := y.load(stride), y.load(tMask)
+	CMPQ(cols, U32(0xffff))
+	JNE(LabelRef(label + "_masked"))
+	p := y.load(base)
+	for i := range y.m {
+		do(y.acc(i, 0), Mem{Base: p}, false)
+		do(y.acc(i, 1), Mem{Base: p, Disp: 32}, false)
+		if i+1 < y.m {
+			ADDQ(ld, p)
+		}
+	}
+	JMP(LabelRef(label + "_end"))
+	Label(label + "_masked")
+	lanes := y.load(tLanes)
 	for v := range 2 {
 		p := y.load(base)
 		VMOVUPS(Mem{Base: lanes, Disp: 32 * v}, ymm[13])
 		for i := range y.m {
-			do(y.acc(i, v), Mem{Base: p, Disp: 32 * v})
+			do(y.acc(i, v), Mem{Base: p, Disp: 32 * v}, true)
 			if i+1 < y.m {
 				ADDQ(ld, p)
 			}
 		}
 	}
+	Label(label + "_end")
+}
+
+func loadY(m Mem, to Op, masked bool) {
+	if masked {
+		VMASKMOVPS(m, ymm[13], to)
+		return
+	}
+	VMOVUPS(m, to)
 }
 
 // finish adds bias and residual, clamps and stores. Operands are ordered so that a NaN in the sum stays.
@@ -70,8 +93,8 @@ func (y *yTile) finish() {
 	}
 	Label("res")
 	y.skipUnless(tRes, "clamp")
-	y.each(tRes, tLDR, func(acc reg.VecPhysical, m Mem) {
-		VMASKMOVPS(m, ymm[13], ymm[12])
+	y.each("res", tRes, tLDR, func(acc reg.VecPhysical, m Mem, masked bool) {
+		loadY(m, ymm[12], masked)
 		VADDPS(ymm[12], acc, acc)
 	})
 	Label("clamp")
@@ -81,5 +104,11 @@ func (y *yTile) finish() {
 	}
 	clampAll("clamp", Mem{Base: y.t, Disp: tLo}, ymm[12], all)
 	Label("store")
-	y.each(tC, tLDC, func(acc reg.VecPhysical, m Mem) { VMASKMOVPS(acc, ymm[13], m) })
+	y.each("store", tC, tLDC, func(acc reg.VecPhysical, m Mem, masked bool) {
+		if masked {
+			VMASKMOVPS(acc, ymm[13], m)
+			return
+		}
+		VMOVUPS(acc, m)
+	})
 }
