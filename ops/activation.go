@@ -119,7 +119,7 @@ func leak[T int64 | float64](v, slope T) T {
 	return v
 }
 
-// ThresholdedRelu is x above alpha, else 0.
+// ThresholdedRelu is x above alpha, else 0, also for NaN.
 type ThresholdedRelu struct {
 	Alpha float32 `attr:"alpha" default:"1"`
 	unary
@@ -129,10 +129,10 @@ type ThresholdedRelu struct {
 func (o ThresholdedRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	alpha := float64(o.Alpha)
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
-		if v <= alpha {
-			return 0
+		if v > alpha {
+			return v
 		}
-		return v
+		return 0
 	})
 }
 
@@ -212,8 +212,8 @@ func (o Shrink) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return 0
 	}
 	return arith1{
-		i: func(v int64) int64 { return int64(f(float64(v))) },
-		u: func(v uint64) uint64 { return uint64(int64(f(float64(v)))) },
+		i: func(v int64) int64 { return truncate(f(float64(v)), math.MinInt64) },
+		u: func(v uint64) uint64 { return truncateUnsigned(f(float64(v))) },
 		f: f,
 	}.run(x, in, out)
 }

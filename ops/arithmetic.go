@@ -203,7 +203,7 @@ func (Pow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	r := make([]float64, n)
 	zip(r, tensor.Doubles(a), tensor.Doubles(b), s, math.Pow)
-	return tensor.SetDoubles(x.Make(out[0], a.DType, shape...), r)
+	return conversion{saturate: true, round: "up"}.fromFloats(x.Make(out[0], a.DType, shape...), r)
 }
 
 // powInt multiplies modulo 2^64; a negative exponent gives the truncated fraction.

@@ -43,7 +43,8 @@ func init() {
 	register(Pow{},
 		of2(vec[float32](2, 4), vec[int64](3, -1), vec[float32](8, 0.25)),
 		of2(vec[int32](3, -1, 2, 5), vec[int32](4, -3, 33, -1), vec[int32](81, -1, 0, 0)),
-		of2(vec[int64](9), vec[float32](0.5), vec[int64](3)))
+		of2(vec[int64](9), vec[float32](0.5), vec[int64](3)),
+		of2(vec[int32](10), vec[float32](11), vec[int32](math.MinInt32)))
 	register(Min{},
 		opCase{in: tensors(vec[float32](1, 5, nan32), vec[float32](3, 2, 0), vec[float32](4)), out: tensors(vec(1, 2, nan32))},
 		of2(vec[int64](5, 3), vec[int64](4), vec[int64](4, 3)),
@@ -63,6 +64,7 @@ func init() {
 			in:  tensors(vec(-2, 0.5, 9, nan32), tensor.Scalar[float32](-1), tensor.Scalar[float32](1)),
 			out: tensors(vec(-1, 0.5, 1, nan32)),
 		},
+		opCase{in: tensors(vec(inf32, -inf32), nil, tensor.Scalar[float32](5)), out: tensors(vec[float32](5, -math.MaxFloat32))},
 		opCase{in: tensors(vec[int8](-2, 9), nil, tensor.Scalar[int8](5)), out: tensors(vec[int8](-2, 5))},
 		opCase{in: tensors(vec[float32](0), tensor.Scalar[float32](2), tensor.Scalar[float32](1)), out: tensors(vec[float32](1))},
 		exactly(vec[uint64](math.MaxUint64), vec[uint64](math.MaxUint64)))

@@ -10,7 +10,8 @@ import (
 
 func init() { graph.Register("", 11, Clip{}) }
 
-// Clip is min(max, max(x, min)); inputs 1 and 2 are the scalars min and max, either may be omitted.
+// Clip is min(max, max(x, min)); inputs 1 and 2 are the scalars min and max, for either of which, if omitted, stands the
+// last finite number of the type.
 type Clip struct{ quantData }
 
 // Infer gives the type of the input.
@@ -40,11 +41,27 @@ func (Clip) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			return fmt.Errorf("a bound is %s, want a scalar %s", graph.TypeOf(t), in[0].DType)
 		}
 	}
+	last := largest(in[0].DType)
 	return arith1{
 		i: clamp(low, high, tensor.Ints, [2]int64{math.MinInt64, math.MaxInt64}),
 		u: clamp(low, high, uints, [2]uint64{0, math.MaxUint64}),
-		f: clamp(low, high, tensor.Doubles, [2]float64{math.Inf(-1), math.Inf(1)}),
+		f: clamp(low, high, tensor.Doubles, [2]float64{-last, last}),
 	}.run(x, in, out)
+}
+
+// largest is the largest finite number of a float type.
+func largest(d tensor.DType) float64 {
+	switch d {
+	case tensor.Float16:
+		return 65504
+	case tensor.BFloat16:
+		return 0xffp120
+	case tensor.Float32:
+		return math.MaxFloat32
+	case tensor.Float64:
+		return math.MaxFloat64
+	}
+	return math.Inf(1) // narrower types saturate when they are stored
 }
 
 func clamp[T word](low, high *tensor.Tensor, load func(*tensor.Tensor) []T, bounds [2]T) func(T) T {

@@ -71,7 +71,7 @@ func init() {
 			out: tensors(shaped([]int{2, 2}, []float32{-0.5, 2, -1.5, -8}...)),
 		},
 		opCase{in: tensors(vec[int64](-3, 4), vec[int64](2)), out: tensors(vec[int64](-6, 4))})
-	register(ThresholdedRelu{Alpha: 1}, maps(1, 0, 1.5, 1.5, -3, 0))
+	register(ThresholdedRelu{Alpha: 1}, maps(1, 0, 1.5, 1.5, -3, 0, nan32, 0))
 	register(HardSigmoid{Alpha: 0.25, Beta: 0.5}, maps(1, 0.75, -9, 0, 9, 1))
 	register(HardSwish{}, maps(-4, 0, 4, 4, 1, 2./3))
 	register(Mish{}, maps(0, 0, 1, 0.8650983882673103))
