@@ -90,3 +90,20 @@ func TestGemmSplit(t *testing.T) {
 		sameBits(t, fmt.Sprintf("%s in parts", s.Name), parts.C, whole.C)
 	}
 }
+
+// TestGemmResidualInPlace adds onto C itself, with more k than one pass takes.
+func TestGemmResidualInPlace(t *testing.T) {
+	eachAsm(t, func(t *testing.T, s *Set) {
+		const m, n, k = 3, 40, 4500
+		run := func(s *Set) []float32 {
+			r := rand.New(rand.NewPCG(8, 9))
+			g := GemmF32{M: m, N: n, K: k, A: randF32(r, m*k), LDA: k, C: randF32(r, m*n), LDC: n, LDR: n, Lo: negInf32, Hi: inf32}
+			g.Res = g.C
+			g.B = make([]float32, s.PackedF32(k, n))
+			s.PackF32(g.B, randF32(r, k*n), k, n, n, 1)
+			s.Gemm(&g)
+			return g.C
+		}
+		sameBits(t, "C + A·B", run(s), run(genericSet))
+	})
+}

@@ -57,6 +57,9 @@ func gemmAsm(s *Set, g *GemmF32) {
 		lo: g.Lo, hi: g.Hi,
 	}
 	passes := max(1, (g.K+gemmKC-1)/gemmKC)
+	if overlap(g.C, g.Res) {
+		passes = 1 // a partial sum would overwrite the residual
+	}
 	kc := (g.K + passes - 1) / passes
 	tiles := (g.M + s.MR - 1) / s.MR
 	perBlock := max(1, gemmABytes/(4*max(1, kc)*s.MR))
@@ -72,6 +75,14 @@ func gemmAsm(s *Set, g *GemmF32) {
 	}
 	r.tile, r.g, r.a = f32Tile{}, nil, nil
 	gemmPool.Put(r)
+}
+
+func overlap(a, b []float32) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	a0, b0 := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
+	return a0 < b0+4*uintptr(len(b)) && b0 < a0+4*uintptr(len(a))
 }
 
 // block computes rows i0 to i1 in the given number of tiles, over the current k, for all columns.
