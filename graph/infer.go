@@ -20,8 +20,14 @@ func (g *Graph) Infer() error {
 	return nil
 }
 
-// InferNode computes the types of one node's outputs from its inputs.
-func InferNode(n *Node) error {
+// InferNode computes the types of one node's outputs from its inputs. A panic in the operator, which hostile shapes
+// could provoke, becomes an error.
+func InferNode(n *Node) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = NodeError(n, fmt.Errorf("inputs do not fit the operator: %v", p))
+		}
+	}()
 	in := make([]Fact, len(n.In))
 	for i, v := range n.In {
 		if v != nil {
