@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -205,6 +206,23 @@ func TestCosts(t *testing.T) {
 	} {
 		if got := c.op.Cost(c.in, c.out); got != c.want {
 			t.Errorf("%T: got %+v, want %+v", c.op, got, c.want)
+		}
+	}
+}
+
+func TestHugeSpatialSizes(t *testing.T) {
+	x := graph.Fact{Type: graph.Of(tensor.Float32, graph.Dims(1, 1, math.MaxInt)...)}
+	w := graph.Fact{Type: graph.Of(tensor.Float32, graph.Dims(1, 1, 3)...)}
+	for _, c := range []struct {
+		op graph.Op
+		in []graph.Fact
+	}{
+		{Conv{Group: 1, Pads: []int{1, 1}}, []graph.Fact{x, w}},
+		{ConvTranspose{Group: 1, Strides: []int{2}}, []graph.Fact{x, w}},
+		{MaxPool{KernelShape: []int{3}, AutoPad: "SAME_UPPER"}, []graph.Fact{x}},
+	} {
+		if got, err := c.op.Infer(c.in, 1); err == nil {
+			t.Errorf("%T: got %v, want an error", c.op, got)
 		}
 	}
 }

@@ -57,6 +57,9 @@ func (c ConvTranspose) resolve(kernel []int, n int) (transposed, error) {
 
 // axis gives padding and output size of dimension i for an input of size in.
 func (t transposed) axis(i, in int) (begin, end, out int, err error) {
+	if in > maxExtent {
+		return 0, 0, 0, fmt.Errorf("spatial dimension %d of size %d is too large", i, in)
+	}
 	begin, end = t.pads[i], t.pads[len(t.kernel)+i]
 	full := (in-1)*t.strides[i] + t.extra[i] + t.extent(i)
 	same := t.autoPad == "SAME_UPPER" || t.autoPad == "SAME_LOWER"

@@ -22,7 +22,7 @@ type spatial struct {
 	ceil                             bool
 }
 
-// maxExtent bounds attributes and so keeps the arithmetic on them from overflowing.
+// maxExtent bounds attributes and spatial sizes and so keeps the arithmetic on them from overflowing.
 const maxExtent = math.MaxInt32
 
 // resolve fills in defaults for n spatial dimensions and checks each attribute.
@@ -84,6 +84,9 @@ func (s spatial) axis(i, in int) (begin, end, out int, err error) {
 	n := len(s.kernel)
 	begin, end = s.pads[i], s.pads[n+i]
 	stride, ext := s.strides[i], s.extent(i)
+	if in > maxExtent {
+		return 0, 0, 0, fmt.Errorf("spatial dimension %d of size %d is too large", i, in)
+	}
 	if s.autoPad == "SAME_UPPER" || s.autoPad == "SAME_LOWER" {
 		out = ceilDiv(in, stride)
 		total := max((out-1)*stride+ext-in, 0)
