@@ -29,6 +29,13 @@ func init() {
 			name: "float16 rounds once", in: tensors(typed(tensor.Float16, 2048, 1, 1), typed(tensor.Float16, 1, 1, 1)),
 			out: tensors(typed(tensor.Float16, 2050).Reshape()),
 		})
+	register(FusedMatMul{Alpha: 2, TransA: true}, opCase{
+		in: tensors(a, eye), out: tensors(shaped(two, []float32{2, 6, 4, 8}...)),
+	})
+}
+
+func init() {
+	two := []int{2, 2}
 	row, column := shaped([]int{1, 2}, []uint8{3, 5}...), shaped([]int{2, 1}, []int8{1, 2}...)
 	half, zero := tensor.Scalar(float32(0.5)), tensor.Scalar(int8(0))
 	register(MatMulInteger{},
@@ -73,9 +80,6 @@ func init() {
 			name: "zero point and bias", in: tensors(ones, packed, vec[float32](0.5), vec[uint8](7), nil, vec[float32](1)),
 			out: tensors(shaped([]int{1, 1}, []float32{10.5}...)),
 		})
-	register(FusedMatMul{Alpha: 2, TransA: true}, opCase{
-		in: tensors(a, eye), out: tensors(shaped(two, []float32{2, 6, 4, 8}...)),
-	})
 	register(FusedMatMul{Alpha: 1, TransBatchA: true}, opCase{
 		in:  tensors(shaped([]int{2, 2, 1}, []float32{1, 2, 3, 4}...), shaped([]int{2, 1, 1}, []float32{1, 10}...)),
 		out: tensors(shaped([]int{2, 2, 1}, []float32{1, 3, 20, 40}...)),

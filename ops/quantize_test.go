@@ -62,6 +62,10 @@ func init() {
 	register(QuantizeLinear{Axis: 1, Precision: int(tensor.BFloat16), Saturate: true}, opCase{
 		in: tensors(vec[float32](1.0625, 2.504), tensor.Scalar(float32(1))), out: tensors(vec[uint8](1, 2)),
 	})
+}
+
+func init() {
+	half := tensor.Scalar(float32(0.5))
 	register(DequantizeLinear{Axis: 1},
 		opCase{in: tensors(vec[uint8](0, 128, 255), half, tensor.Scalar(uint8(128))), out: tensors(vec[float32](-64, 0, 63.5))},
 		opCase{
