@@ -11,13 +11,12 @@ func init() { graph.Register("", 12, ArgMax{}, ArgMin{}) }
 
 // extreme is what ArgMax and ArgMin share.
 type extreme struct {
-	Axis     int  `attr:"axis" default:"0"`
-	Keepdims bool `attr:"keepdims" default:"1"`
-	Last     bool `attr:"select_last_index"` // of several, the last
+	Axis     int
+	Keepdims bool
+	Last     bool
 }
 
-// Infer gives Int64 of the shape without the axis.
-func (o extreme) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+func (o extreme) infer(in []graph.Fact) ([]graph.Type, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
@@ -78,17 +77,31 @@ func (o extreme) run(x *graph.Exec, in, out []*tensor.Tensor, c comparison) erro
 }
 
 // ArgMax is the position of the largest element along an axis.
-type ArgMax struct{ extreme }
+type ArgMax struct {
+	Axis     int  `attr:"axis" default:"0"`
+	Keepdims bool `attr:"keepdims" default:"1"`
+	Last     bool `attr:"select_last_index"` // of several, the last
+}
+
+// Infer gives Int64 of the shape without the axis.
+func (o ArgMax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return extreme(o).infer(in) }
 
 // Run computes the reference result.
 func (o ArgMax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, comparison{i: isMore[int64], u: isMore[uint64], f: isMore[float64]})
+	return extreme(o).run(x, in, out, comparison{i: isMore[int64], u: isMore[uint64], f: isMore[float64]})
 }
 
 // ArgMin is the position of the smallest element along an axis.
-type ArgMin struct{ extreme }
+type ArgMin struct {
+	Axis     int  `attr:"axis" default:"0"`
+	Keepdims bool `attr:"keepdims" default:"1"`
+	Last     bool `attr:"select_last_index"` // of several, the last
+}
+
+// Infer gives Int64 of the shape without the axis.
+func (o ArgMin) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return extreme(o).infer(in) }
 
 // Run computes the reference result.
 func (o ArgMin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, comparison{i: isLess[int64], u: isLess[uint64], f: isLess[float64]})
+	return extreme(o).run(x, in, out, comparison{i: isLess[int64], u: isLess[uint64], f: isLess[float64]})
 }

@@ -12,12 +12,11 @@ func init() { graph.Register("", 17, HannWindow{}, HammingWindow{}, BlackmanWind
 
 // cosineWindow is what the window operators share: input 0 is the scalar length.
 type cosineWindow struct {
-	DType    int  `attr:"output_datatype" default:"1"`
-	Periodic bool `attr:"periodic" default:"1"`
+	DType    int
+	Periodic bool
 }
 
-// Infer gives a vector of the length in input 0.
-func (o cosineWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+func (o cosineWindow) infer(in []graph.Fact) ([]graph.Type, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
@@ -58,25 +57,49 @@ func (o cosineWindow) run(x *graph.Exec, in, out []*tensor.Tensor, k ...float64)
 }
 
 // HannWindow is sin²(πn/N).
-type HannWindow struct{ cosineWindow }
+type HannWindow struct {
+	DType    int  `attr:"output_datatype" default:"1"`
+	Periodic bool `attr:"periodic" default:"1"`
+}
+
+// Infer gives a vector of the length in input 0.
+func (o HannWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return cosineWindow(o).infer(in)
+}
 
 // Run computes the reference result.
 func (o HannWindow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, 0.5, -0.5)
+	return cosineWindow(o).run(x, in, out, 0.5, -0.5)
 }
 
 // HammingWindow is 25/46 - 21/46·cos(2πn/N).
-type HammingWindow struct{ cosineWindow }
+type HammingWindow struct {
+	DType    int  `attr:"output_datatype" default:"1"`
+	Periodic bool `attr:"periodic" default:"1"`
+}
+
+// Infer gives a vector of the length in input 0.
+func (o HammingWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return cosineWindow(o).infer(in)
+}
 
 // Run computes the reference result.
 func (o HammingWindow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, 25./46, -21./46)
+	return cosineWindow(o).run(x, in, out, 25./46, -21./46)
 }
 
 // BlackmanWindow is 0.42 - 0.5·cos(2πn/N) + 0.08·cos(4πn/N).
-type BlackmanWindow struct{ cosineWindow }
+type BlackmanWindow struct {
+	DType    int  `attr:"output_datatype" default:"1"`
+	Periodic bool `attr:"periodic" default:"1"`
+}
+
+// Infer gives a vector of the length in input 0.
+func (o BlackmanWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return cosineWindow(o).infer(in)
+}
 
 // Run computes the reference result.
 func (o BlackmanWindow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, 0.42, -0.5, 0.08)
+	return cosineWindow(o).run(x, in, out, 0.42, -0.5, 0.08)
 }

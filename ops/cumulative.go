@@ -13,13 +13,9 @@ func init() {
 }
 
 // cumulative is what CumSum and CumProd share; input 1 is the axis.
-type cumulative struct {
-	Exclusive bool `attr:"exclusive"` // each element leaves itself out
-	Reverse   bool `attr:"reverse"`   // from the end
-}
+type cumulative struct{ Exclusive, Reverse bool }
 
-// Infer gives the type of input 0.
-func (cumulative) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+func (cumulative) infer(in []graph.Fact) ([]graph.Type, error) {
 	if err := want(in, 2, 2); err != nil {
 		return nil, err
 	}
@@ -71,17 +67,29 @@ func scan[T word](o cumulative, v []T, g groups, first T, f func(a, b T) T) []T 
 }
 
 // CumSum is the running sum along an axis.
-type CumSum struct{ cumulative }
+type CumSum struct {
+	Exclusive bool `attr:"exclusive"` // each element leaves itself out
+	Reverse   bool `attr:"reverse"`   // from the end
+}
+
+// Infer gives the type of input 0.
+func (o CumSum) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return cumulative(o).infer(in) }
 
 // Run computes the reference result.
 func (o CumSum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, 0, arith2{add[int64], add[uint64], add[float64]})
+	return cumulative(o).run(x, in, out, 0, arith2{add[int64], add[uint64], add[float64]})
 }
 
 // CumProd is the running product along an axis.
-type CumProd struct{ cumulative }
+type CumProd struct {
+	Exclusive bool `attr:"exclusive"` // each element leaves itself out
+	Reverse   bool `attr:"reverse"`   // from the end
+}
+
+// Infer gives the type of input 0.
+func (o CumProd) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return cumulative(o).infer(in) }
 
 // Run computes the reference result.
 func (o CumProd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, 1, arith2{mul[int64], mul[uint64], mul[float64]})
+	return cumulative(o).run(x, in, out, 1, arith2{mul[int64], mul[uint64], mul[float64]})
 }

@@ -9,46 +9,46 @@ import (
 
 func init() {
 	x := shaped([]int{2, 3}, []float32{3, 1, 3, 0, nan32, 5}...)
-	register(ArgMax{extreme{Axis: 1, Keepdims: true}},
+	register(ArgMax{Axis: 1, Keepdims: true},
 		exactly(x, shaped([]int{2, 1}, []int64{0, 1}...)),
 		exactly(shaped([]int{1, 2}, []uint64{1, math.MaxUint64}...), shaped([]int{1, 1}, []int64{1}...)))
-	register(ArgMax{extreme{Axis: -1, Last: true}}, exactly(x, vec[int64](2, 1)))
-	register(ArgMin{extreme{Axis: 0}},
+	register(ArgMax{Axis: -1, Last: true}, exactly(x, vec[int64](2, 1)))
+	register(ArgMin{Axis: 0},
 		exactly(x, vec[int64](1, 1, 0)), exactly(vec[int8](4, -3, -3), tensor.Scalar[int64](1)))
-	register(ArgMin{extreme{Axis: 0, Last: true}}, exactly(vec[int8](4, -3, -3), tensor.Scalar[int64](2)))
+	register(ArgMin{Axis: 0, Last: true}, exactly(vec[int8](4, -3, -3), tensor.Scalar[int64](2)))
 
 	two := shaped([]int{2, 3}, []float32{1, 2, 3, 4, 5, 6}...)
 	register(CumSum{},
 		of2(two, tensor.Scalar[int32](1), shaped([]int{2, 3}, []float32{1, 3, 6, 4, 9, 15}...)),
 		of2(two, tensor.Scalar[int64](-2), shaped([]int{2, 3}, []float32{1, 2, 3, 5, 7, 9}...)),
 		of2(vec[uint64](1<<63, 1<<63, 1), vec[int64](0), vec[uint64](1<<63, 0, 1)))
-	register(CumSum{cumulative{Exclusive: true, Reverse: true}},
+	register(CumSum{Exclusive: true, Reverse: true},
 		of2(vec[int32](1, 2, 3), tensor.Scalar[int64](0), vec[int32](5, 3, 0)))
 	register(CumProd{}, of2(vec[float32](1, 2, 3), tensor.Scalar[int64](0), vec[float32](1, 2, 6)))
-	register(CumProd{cumulative{Exclusive: true}}, of2(vec[int32](2, 3, 4), tensor.Scalar[int64](0), vec[int32](1, 2, 6)))
+	register(CumProd{Exclusive: true}, of2(vec[int32](2, 3, 4), tensor.Scalar[int64](0), vec[int32](1, 2, 6)))
 
-	register(Softmax{alongAxis{1}}, opCase{
+	register(Softmax{Axis: 1}, opCase{
 		in:  tensors(shaped([]int{2, 2}, []float32{0, math.Ln2, 1000, 1000}...)),
 		out: tensors(shaped([]int{2, 2}, []float32{1. / 3, 2. / 3, 0.5, 0.5}...)),
 		tol: 1e-7,
 	})
-	register(Softmax{alongAxis{-2}}, opCase{
+	register(Softmax{Axis: -2}, opCase{
 		in:  tensors(shaped([]int{2, 1}, 0, inf32)),
 		out: tensors(shaped([]int{2, 1}, nan32, nan32)),
 	})
-	register(LogSoftmax{alongAxis{-1}}, opCase{
+	register(LogSoftmax{Axis: -1}, opCase{
 		in: tensors(vec[float32](1000, 1000)), out: tensors(vec[float32](-math.Ln2, -math.Ln2)), tol: 1e-7,
 	})
-	register(Hardmax{alongAxis{0}}, exactly(shaped([]int{2, 2}, []float32{1, 5, 3, 5}...), shaped([]int{2, 2}, []float32{0, 1, 1, 0}...)))
+	register(Hardmax{Axis: 0}, exactly(shaped([]int{2, 2}, []float32{1, 5, 3, 5}...), shaped([]int{2, 2}, []float32{0, 1, 1, 0}...)))
 
 	four := tensor.Scalar[int64](4)
-	register(HannWindow{cosineWindow{DType: 1, Periodic: true}},
+	register(HannWindow{DType: 1, Periodic: true},
 		opCase{in: tensors(four), out: tensors(vec[float32](0, 0.5, 1, 0.5)), tol: 1e-7})
-	register(HannWindow{cosineWindow{DType: 11}},
+	register(HannWindow{DType: 11},
 		opCase{in: tensors(tensor.Scalar[int32](3)), out: tensors(vec[float64](0, 1, 0)), tol: 1e-15})
-	register(HammingWindow{cosineWindow{DType: 1, Periodic: true}},
+	register(HammingWindow{DType: 1, Periodic: true},
 		opCase{in: tensors(four), out: tensors(vec[float32](4./46, 25./46, 1, 25./46)), tol: 1e-7})
-	register(BlackmanWindow{cosineWindow{DType: 1, Periodic: true}},
+	register(BlackmanWindow{DType: 1, Periodic: true},
 		opCase{in: tensors(four), out: tensors(vec[float32](0, 0.34, 1, 0.34)), tol: 1e-7})
 }
 

@@ -9,18 +9,15 @@ import (
 
 func init() { graph.Register("", 13, Softmax{}, LogSoftmax{}, Hardmax{}) }
 
-// alongAxis is what operators that look at a whole axis and keep the shape share.
-type alongAxis struct {
-	Axis int `attr:"axis" default:"-1"`
-}
+// alongAxis is what operators that look at a whole axis and keep the shape share: that axis.
+type alongAxis int
 
-// Infer gives the type of the input.
-func (o alongAxis) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+func (a alongAxis) infer(in []graph.Fact) ([]graph.Type, error) {
 	if err := want(in, 1, 1); err != nil {
 		return nil, err
 	}
 	if !in[0].Unranked {
-		if _, err := axis(o.Axis, len(in[0].Shape)); err != nil {
+		if _, err := axis(int(a), len(in[0].Shape)); err != nil {
 			return nil, err
 		}
 	}
@@ -28,18 +25,18 @@ func (o alongAxis) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 }
 
 // run rewrites each row along the axis.
-func (o alongAxis) run(x *graph.Exec, in, out []*tensor.Tensor, rewrite func(row []float64)) error {
+func (a alongAxis) run(x *graph.Exec, in, out []*tensor.Tensor, rewrite func(row []float64)) error {
 	t := in[0]
 	if !t.IsFloat() {
 		return noArithmetic(t.DType)
 	}
-	a, err := axis(o.Axis, len(t.Shape))
+	at, err := axis(int(a), len(t.Shape))
 	if err != nil {
 		return err
 	}
 	drop := make([]bool, len(t.Shape))
 	if len(drop) > 0 {
-		drop[a] = true
+		drop[at] = true
 	}
 	g, v := groupsOf(t.Shape, drop), tensor.Doubles(t)
 	r, row := make([]float64, len(v)), make([]float64, len(g.inner))
@@ -56,11 +53,18 @@ func (o alongAxis) run(x *graph.Exec, in, out []*tensor.Tensor, rewrite func(row
 }
 
 // Softmax is exp(x) over its sum along the axis.
-type Softmax struct{ alongAxis }
+type Softmax struct {
+	Axis int `attr:"axis" default:"-1"`
+}
+
+// Infer gives the type of the input.
+func (o Softmax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return alongAxis(o.Axis).infer(in)
+}
 
 // Run computes the reference result.
 func (o Softmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, func(row []float64) {
+	return alongAxis(o.Axis).run(x, in, out, func(row []float64) {
 		top := foldFrom(math.Inf(-1), higher[float64])(row)
 		sum := 0.
 		for i, v := range row {
@@ -77,11 +81,18 @@ func (o Softmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 func (Softmax) Quant() graph.Quant { return graph.Quant{} }
 
 // LogSoftmax is the logarithm of Softmax.
-type LogSoftmax struct{ alongAxis }
+type LogSoftmax struct {
+	Axis int `attr:"axis" default:"-1"`
+}
+
+// Infer gives the type of the input.
+func (o LogSoftmax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return alongAxis(o.Axis).infer(in)
+}
 
 // Run computes the reference result.
 func (o LogSoftmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, func(row []float64) {
+	return alongAxis(o.Axis).run(x, in, out, func(row []float64) {
 		top := foldFrom(math.Inf(-1), higher[float64])(row)
 		sum := 0.
 		for i, v := range row {
@@ -95,11 +106,18 @@ func (o LogSoftmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 }
 
 // Hardmax is 1 at the first of the largest elements along the axis and 0 elsewhere.
-type Hardmax struct{ alongAxis }
+type Hardmax struct {
+	Axis int `attr:"axis" default:"-1"`
+}
+
+// Infer gives the type of the input.
+func (o Hardmax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return alongAxis(o.Axis).infer(in)
+}
 
 // Run computes the reference result.
 func (o Hardmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, in, out, func(row []float64) {
+	return alongAxis(o.Axis).run(x, in, out, func(row []float64) {
 		top := index(isMore[float64], false)(row)
 		clear(row)
 		if len(row) > 0 {
