@@ -22,6 +22,10 @@ func init() {
 	register(Slice{},
 		opCase{in: tensors(six(), vec[int64](-1), vec[int64](math.MinInt64), vec[int64](1), vec[int64](-2)),
 			out: tensors(shaped([]int{2, 2}, float32(2), 0, 5, 3))},
+		opCase{name: "backwards to the end", in: tensors(vec[int8](1, 2, 3, 4), vec[int64](-1), vec[int64](math.MaxInt64), vec[int64](0), vec[int64](-2)),
+			out: tensors(vec[int8](4, 2))},
+		opCase{name: "backwards from before the start", in: tensors(vec[int8](1, 2, 3, 4), vec[int64](-100), vec[int64](-7), vec[int64](0), vec[int64](-2)),
+			out: tensors(vec[int8](1))},
 		opCase{name: "elements", in: tensors(vec[int64](4, 5, 6), vec[int64](1), vec[int64](math.MaxInt64)), out: tensors(vec[int64](5, 6))})
 	register(Gather{Axis: 1}, opCase{in: tensors(six(), shaped([]int{1, 2}, int32(-1), 0)),
 		out: tensors(shaped([]int{2, 1, 2}, float32(2), 0, 5, 3))})

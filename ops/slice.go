@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -94,7 +95,8 @@ func readBounds(in []graph.Fact, out []sliceRange) error {
 	return nil
 }
 
-// take gives the first position and the number of positions in a dimension of size n.
+// take gives the first position and the number of positions in a dimension of size n. As in ONNX Runtime an end of
+// math.MaxInt32 or math.MaxInt64 means no end, backwards too.
 func (b sliceRange) take(n int) (first, count int) {
 	start, end := b.start, b.end
 	if start < 0 {
@@ -108,7 +110,10 @@ func (b sliceRange) take(n int) (first, count int) {
 		start, end = min(max(start, 0), n), min(max(end, 0), n)
 		return start, max(0, (end-start+step-1)/step)
 	}
-	start, end = min(max(start, -1), n-1), min(max(end, -1), n-1)
+	if b.end == math.MaxInt32 || b.end == math.MaxInt64 {
+		end = -1
+	}
+	start, end = min(max(start, 0), n-1), min(max(end, -1), n-1)
 	return start, max(0, (start-end-step-1)/-step)
 }
 
@@ -119,9 +124,9 @@ func (b sliceRange) dim(d graph.Dim) graph.Dim {
 	case b.known && ok:
 		_, count := b.take(n)
 		return graph.Fixed(count)
-	case d.Known() && b.step == 1 && b.from.Is(0) && (b.to == d || b.known && b.end >= 1<<31-1):
+	case d.Known() && b.step == 1 && b.from.Is(0) && (b.to == d || b.known && b.end >= math.MaxInt32):
 		return d
-	case d.Known() && b.known && b.step == -1 && b.start == -1 && b.end <= -1<<31+1:
+	case d.Known() && b.known && b.step == -1 && b.start == -1 && (b.end <= math.MinInt32+1 || b.end == math.MaxInt32 || b.end == math.MaxInt64):
 		return d
 	case b.step == 1 && b.from.Is(0) && b.to.Is(0):
 		return graph.Fixed(0)
