@@ -129,7 +129,7 @@ func (c conversion) run(dst, src *tensor.Tensor) error {
 	case src.DType == tensor.String:
 		return c.parse(dst, src)
 	case dst.DType == tensor.String:
-		return print(dst, src)
+		return printNumbers(dst, src)
 	case src.DType == tensor.Uint64:
 		return c.fromUint64(dst, src)
 	case src.IsInt() || src.DType == tensor.Bool:

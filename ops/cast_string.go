@@ -53,9 +53,9 @@ func parseInt(s string) (uint64, error) {
 	return uint64(int64(f)), nil
 }
 
-// print writes numbers as strings: integers in full, Bool as 0 and 1, floats of every width with 8 digits, as ONNX
+// printNumbers writes numbers as strings: integers in full, Bool as 0 and 1, floats of every width with 8 digits, as ONNX
 // Runtime does.
-func print(dst, src *tensor.Tensor) error {
+func printNumbers(dst, src *tensor.Tensor) error {
 	switch {
 	case src.DType == tensor.Uint64:
 		for i, v := range tensor.View[uint64](src) {

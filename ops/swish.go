@@ -11,6 +11,7 @@ func init() { graph.Register("", 24, Swish{}) }
 
 // Swish is x·sigmoid(alpha·x) (Ramachandran et al., arXiv 1710.05941); alpha 1 is SiLU.
 type Swish struct {
+	quantData
 	unary
 	Alpha float32 `attr:"alpha" default:"1"`
 }
