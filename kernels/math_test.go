@@ -85,3 +85,28 @@ func TestMathSpecial(t *testing.T) {
 		}
 	}
 }
+
+// TestMathSameBits runs every set over a million bit patterns spread over all of float32.
+func TestMathSameBits(t *testing.T) {
+	const n = 1 << 20
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = math.Float32frombits(uint32(i)<<12 + uint32(i)*2654435761>>20)
+	}
+	want, got := make([]float32, n), make([]float32, n)
+	table := func(s *Set) map[string]func(dst, x []float32) {
+		return map[string]func(dst, x []float32){
+			"Exp": s.Exp, "Log": s.Log, "Tanh": s.Tanh, "Sigmoid": s.Sigmoid, "Erf": s.Erf, "Gelu": s.Gelu,
+		}
+	}
+	if testing.Short() {
+		x = x[n/4 : n/4+n/16]
+	}
+	for name, f := range table(genericSet) {
+		f(want[:len(x)], x)
+		for _, s := range Available()[1:] {
+			table(s)[name](got[:len(x)], x)
+			sameBits(t, s.Name+" "+name, got[:len(x)], want[:len(x)])
+		}
+	}
+}

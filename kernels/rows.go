@@ -8,7 +8,7 @@ type DepthwiseF32 struct {
 	N, C   int       // output pixels, channels
 	X      []float32 // input, padding already in place
 	Step   int       // elements of X between the inputs of neighbouring outputs: strideW·C
-	Taps   []int     // element offset in X of each tap for output pixel 0
+	Taps   []int     // element offset in X of each tap for output pixel 0; at least one
 	W      []float32 // [tap][C]
 	Bias   []float32 // nil or C
 	Lo, Hi float32
@@ -37,6 +37,9 @@ type poolRow struct {
 func (s *Set) Depthwise(d *DepthwiseF32) {
 	if d.N <= 0 || d.C <= 0 {
 		return
+	}
+	if len(d.Taps) == 0 {
+		panic("kernels: Depthwise: no taps")
 	}
 	lastRow := max(0, d.Rows-1)
 	if d.XRow < 0 || d.YRow < 0 || lastRow*d.XRow > len(d.X) {

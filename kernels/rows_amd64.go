@@ -26,7 +26,7 @@ type rowTile struct {
 	_          [2]uintptr // the kernel uses them
 }
 
-var _ [144 - unsafe.Sizeof(rowTile{})]struct{} // offsets are fixed in kernels/gen/float/rows.go
+var _ = [1]int{}[unsafe.Sizeof(rowTile{})-144] // offsets are fixed in kernels/gen/float/rows.go
 
 var rowPool = sync.Pool{New: func() any { return new(rowTile) }}
 
@@ -34,9 +34,7 @@ func rowsAsm(depthwise, nine, maxRows, sumRows []func(*rowTile)) rowTable {
 	return rowTable{
 		depthwiseF32: func(d *DepthwiseF32) {
 			r := newRowTile(&poolRow{d.Y, d.X, d.N, d.C, d.Step, d.Taps})
-			if len(d.Taps) > 0 {
-				r.w = &d.W[0]
-			}
+			r.w = &d.W[0]
 			if d.Bias != nil {
 				r.bias = &d.Bias[0]
 			}
@@ -59,10 +57,8 @@ func newRowTile(p *poolRow) *rowTile {
 		step: 4 * uintptr(p.step), wStride: 4 * uintptr(p.c), ldy: 4 * uintptr(p.c),
 		rows: 1, mask: 1<<(p.c%16) - 1, lanes: &laneMask[32-p.c%8],
 	}
-	if len(p.taps) > 0 {
-		r.taps = &p.taps[0]
-		r.tapsEnd = uintptr(unsafe.Pointer(r.taps)) + 8*uintptr(len(p.taps))
-	}
+	r.taps = &p.taps[0]
+	r.tapsEnd = uintptr(unsafe.Pointer(r.taps)) + 8*uintptr(len(p.taps))
 	return r
 }
 
