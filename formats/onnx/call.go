@@ -38,9 +38,6 @@ func (c *call) errorf(format string, args ...any) error {
 	return &graph.OpError{Node: c.name, Op: c.opName(), Err: fmt.Errorf(format, args...)}
 }
 
-// maxNodes bounds what inlining functions may make of a small file.
-const maxNodes = 4 << 20
-
 // convert upgrades the node and puts it into the graph.
 func (c *call) convert() error {
 	for len(c.in) > 0 && c.in[len(c.in)-1] == nil {
@@ -99,9 +96,7 @@ func (c *call) emit(n *graph.Node, domain, op string, attrs []graph.Attr) error 
 			delete(c.l.pending, v)
 		}
 	}
-	if c.s.g.Nodes = append(c.s.g.Nodes, n); len(c.s.g.Nodes) > maxNodes {
-		return c.errorf("the graph has more than %d nodes", maxNodes)
-	}
+	c.s.g.Nodes = append(c.s.g.Nodes, n)
 	if c.l.unsorted { // types are inferred once the nodes are in order
 		return nil
 	}
@@ -126,7 +121,7 @@ func certain(n *graph.Node) bool {
 // add emits a node with one output ahead of this one and returns the output.
 func (c *call) add(op string, attrs []graph.Attr, in ...*graph.Value) (*graph.Value, error) {
 	v := c.fresh(op)
-	n := &graph.Node{Name: c.l.nodes.Fresh(c.name + "_" + op), In: in, Out: []*graph.Value{v}}
+	n := &graph.Node{Name: c.l.freshNode(c.name + "_" + op), In: in, Out: []*graph.Value{v}}
 	return v, c.emit(n, "", op, attrs)
 }
 

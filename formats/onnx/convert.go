@@ -17,6 +17,8 @@ type loader struct {
 	calls     []functionKey // functions being inlined, outermost first
 	values    graph.Namer   // names of values in any graph
 	nodes     graph.Namer
+	given     map[string]bool // names that the file gives to nodes
+	unfolded  int             // roughly what inlining functions has cost, in bytes
 	notes     map[string]int
 	pending   map[*graph.Value]bool // outputs of nodes that are not converted yet
 	unsorted  bool
@@ -266,6 +268,9 @@ func (l *loader) unused(g *graph.Graph, consts []*graph.Value) {
 
 // node converts one NodeProto: it finds the inputs, decodes the attributes, inlines a function, upgrades the operator.
 func (l *loader) node(p *nodeProto, s *scope) error {
+	if err := l.charge(p, s); err != nil {
+		return err
+	}
 	c := &call{l: l, s: s, at: p, domain: domainOf(p.domain), op: p.op, name: l.nodeName(p, s)}
 	for _, name := range p.in {
 		var v *graph.Value
@@ -335,14 +340,41 @@ func nodeMeta(p *nodeProto) map[string]string {
 
 // nodeName is the node's own name if it has one that is free, else one made of its operator.
 func (l *loader) nodeName(p *nodeProto, s *scope) string {
-	name := p.name
-	if name == "" {
-		name = p.op
-	} else if s.call == nil && l.nodes[name] {
+	switch {
+	case s.call != nil && p.name == "":
+		return l.freshNode(s.call.prefix + p.op)
+	case s.call != nil:
+		return l.freshNode(s.call.prefix + p.name)
+	case p.name == "":
+		return l.freshNode(p.op)
+	case l.nodes[p.name]:
 		l.note("several nodes bear the same name; all but the first got a number")
+		return l.freshNode(p.name)
 	}
-	if s.call != nil {
-		name = s.call.prefix + name
+	l.nodes[p.name] = true
+	return p.name
+}
+
+// freshNode gives a name that no node bears or will bear.
+func (l *loader) freshNode(base string) string {
+	for {
+		if name := l.nodes.Fresh(base); !l.given[name] {
+			return name
+		}
 	}
-	return l.nodes.Fresh(name)
+}
+
+// maxUnfolded bounds, in bytes, what a small file's functions may unfold to.
+const maxUnfolded = 256 << 20
+
+// charge counts what a node of an inlined function costs.
+func (l *loader) charge(p *nodeProto, s *scope) error {
+	if s.call == nil {
+		return nil
+	}
+	l.unfolded += 1024 + (1+len(p.out))*len(s.call.prefix)
+	if l.unfolded > maxUnfolded {
+		return p.fail("the model's functions unfold to too many nodes")
+	}
+	return nil
 }

@@ -101,7 +101,7 @@ func (c *call) bindOutputs(f *functionProto, s *scope) error {
 		if from == nil {
 			return c.errorf("the function does not make its output %q", f.out[i])
 		}
-		n := &graph.Node{Name: c.l.nodes.Fresh(c.name + "_Identity"), In: []*graph.Value{from}, Out: []*graph.Value{v}}
+		n := &graph.Node{Name: c.l.freshNode(c.name + "_Identity"), In: []*graph.Value{from}, Out: []*graph.Value{v}}
 		if err := c.emit(n, "", "Identity", nil); err != nil {
 			return err
 		}

@@ -146,7 +146,7 @@ func opsetMap(list []opsetID) map[string]int {
 }
 
 func newLoader(p *modelProto, src dataSource) *loader {
-	l := &loader{src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: graph.Namer{}, notes: map[string]int{}, pending: map[*graph.Value]bool{}}
+	l := &loader{src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: graph.Namer{}, notes: map[string]int{}, pending: map[*graph.Value]bool{}, given: map[string]bool{}}
 	l.functions = map[functionKey]*functionProto{}
 	for _, f := range p.functions {
 		l.functions[functionKey{domainOf(f.domain), f.name, f.overload}] = f
@@ -164,6 +164,7 @@ func (l *loader) reserve(g *graphProto) {
 		l.values[v.name] = true
 	}
 	for _, n := range g.nodes {
+		l.given[n.name] = true
 		for _, name := range n.out {
 			l.values[name] = true
 		}

@@ -213,8 +213,12 @@ func narrow(v []int64, width int) []byte {
 	return out
 }
 
-// maxDense bounds what a sparse tensor may unfold to, relative to nothing in the file: 2^31 elements.
-const maxDense = 1 << 31
+// A sparse tensor may unfold to minDense bytes or, if that is more, to denseRatio times what it takes in the file:
+// enough for 0.03 % of nonzero elements.
+const (
+	minDense   = 16 << 20
+	denseRatio = 1024
+)
 
 // build unfolds a sparse tensor: indices are linear, [NNZ], or coordinates, [NNZ, rank].
 func (p *sparseProto) build(src dataSource) (*tensor.Tensor, error) {
@@ -225,9 +229,6 @@ func (p *sparseProto) build(src dataSource) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n > maxDense {
-		return nil, p.fail("sparse tensor of shape %v is too large", shape)
-	}
 	values, err := p.values[0].build(src)
 	if err != nil {
 		return nil, err
@@ -235,6 +236,9 @@ func (p *sparseProto) build(src dataSource) (*tensor.Tensor, error) {
 	nnz, width := values.Len(), values.Bits()/8
 	if width == 0 {
 		return nil, p.fail("sparse tensors of %s are not supported", values.DType)
+	}
+	if n > max(minDense, denseRatio*len(p.b))/width {
+		return nil, p.fail("sparse tensor of shape %v is too large for its %d values", shape, nnz)
 	}
 	at, err := p.positions(src, nnz, shape)
 	if err != nil {

@@ -141,7 +141,7 @@ func (c *call) reshapeLike(flat, x, y *graph.Value) error {
 			return err
 		}
 	}
-	n := &graph.Node{Name: c.l.nodes.Fresh(c.name + "_Reshape"), In: []*graph.Value{flat, shape}, Out: []*graph.Value{y}}
+	n := &graph.Node{Name: c.l.freshNode(c.name + "_Reshape"), In: []*graph.Value{flat, shape}, Out: []*graph.Value{y}}
 	return c.emit(n, "", "Reshape", nil)
 }
 

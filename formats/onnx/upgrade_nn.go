@@ -99,7 +99,7 @@ func dropoutMask10(c *call) error {
 	mask := c.out[1]
 	c.out = []*graph.Value{c.out[0], c.fresh("mask")}
 	c.after = append(c.after, func() error {
-		n := &graph.Node{Name: c.l.nodes.Fresh(c.name + "_Cast"), In: []*graph.Value{c.out[1]}, Out: []*graph.Value{mask}}
+		n := &graph.Node{Name: c.l.freshNode(c.name + "_Cast"), In: []*graph.Value{c.out[1]}, Out: []*graph.Value{mask}}
 		return c.emit(n, "", "Cast", []graph.Attr{{Name: "to", Value: int64(x.DType)}})
 	})
 	return nil

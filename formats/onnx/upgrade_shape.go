@@ -169,7 +169,7 @@ func scan9(c *call) error {
 // batchBody is the body of the outer Scan: it takes one element of the batch of each input.
 func (c *call) batchBody(body *graph.Graph, inner []graph.Attr, captured []*graph.Value) (*graph.Graph, error) {
 	outer := &graph.Graph{Name: body.Name + "_batch", Captures: len(captured)}
-	n := &graph.Node{Name: c.l.nodes.Fresh(c.name + "_element")}
+	n := &graph.Node{Name: c.l.freshNode(c.name + "_element")}
 	for i, v := range append(append([]*graph.Value{}, c.in...), captured...) {
 		t := v.Type
 		if i < len(c.in) && !t.Unranked && len(t.Shape) > 0 {
