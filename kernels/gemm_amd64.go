@@ -164,6 +164,3 @@ var laneMask = func() (m [64]int32) {
 }()
 
 var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-120] // offsets are fixed in kernels/gen/float/gemm.go
-
-// peakF32 is the most float32 multiply-adds per call of peakF32AVX512(n), for benchmarks.
-func peakF32(n int) int { peakF32AVX512(n); return n * 160 }
