@@ -109,13 +109,12 @@ func (o GridSample) taps(g float64, n int) []sample {
 	if o.Mode == "nearest" {
 		x = math.RoundToEven(x)
 	}
-	if x < lo || x > hi {
-		switch o.PaddingMode {
-		case "border":
-			x = min(max(x, 0), float64(n-1))
-		case "reflection":
-			x = mirror(x, lo, hi)
-		}
+	switch { // cubic at the border clamps only its taps, as PyTorch and ONNX Runtime do
+	case x >= lo && x <= hi || o.Mode == "cubic" && o.PaddingMode == "border":
+	case o.PaddingMode == "border":
+		x = min(max(x, 0), float64(n-1))
+	case o.PaddingMode == "reflection":
+		x = mirror(x, lo, hi)
 	}
 	x = min(max(x, -4), float64(n)+4) // beyond, all taps are outside
 	first, count := math.Floor(x), 2

@@ -17,6 +17,8 @@ func init() { graph.Register("", 14, LSTM{}) }
 //	ot = f(Xt·Woᵀ + Ht-1·Roᵀ + Po ⊙ Ct + Wbo + Rbo)
 //	Ht = ot ⊙ h(Ct)
 //
+// Clip bounds what goes into f and g but not into h, as in ONNX Runtime.
+//
 // Inputs are X, W [dirs, 4·hidden, input], R [dirs, 4·hidden, hidden], B [dirs, 8·hidden], sequence_lens [batch],
 // initial_h, initial_c and P [dirs, 3·hidden] (i, o, f); outputs are Y, Y_h and Y_c.
 type LSTM struct {
@@ -67,7 +69,7 @@ func (o LSTM) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 				forget = s.act(d, 0, gates[2*n+j]+p[2*n+j]*c[j])
 			}
 			c[j] = forget*c[j] + in*s.act(d, 1, gates[3*n+j])
-			h[j] = s.act(d, 0, gates[n+j]+p[n+j]*c[j]) * s.act(d, 2, c[j])
+			h[j] = s.act(d, 0, gates[n+j]+p[n+j]*c[j]) * s.funcs[d*3+2](c[j])
 		}
 	})
 	return s.finish(x, out)

@@ -53,7 +53,7 @@ func (o Resize) check() error {
 	}{
 		{"mode", o.Mode, o.Mode == "nearest" || o.Mode == "linear" || o.Mode == "cubic"},
 		{"nearest_mode", o.NearestMode, nearestModes[o.NearestMode] != nil},
-		{"coordinate_transformation_mode", o.CoordinateTransformationMode, coordinates[o.CoordinateTransformationMode] != nil},
+		{"coordinate_transformation_mode", o.CoordinateTransformationMode, coordinateModes[o.CoordinateTransformationMode]},
 		{"keep_aspect_ratio_policy", o.KeepAspectRatioPolicy, aspectPolicies[o.KeepAspectRatioPolicy]},
 	} {
 		if !a.ok {

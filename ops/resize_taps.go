@@ -7,32 +7,38 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// coordinates gives where output element x of an axis lies in the input, by coordinate_transformation_mode.
-var coordinates = map[string]func(r resampling, x float64) float64{
-	"half_pixel": func(r resampling, x float64) float64 { return (x+0.5)/r.scale - 0.5 },
-	"half_pixel_symmetric": func(r resampling, x float64) float64 {
-		return float64(r.in)/2*(1-float64(r.out)/r.target) + (x+0.5)/r.scale - 0.5
-	},
-	"pytorch_half_pixel": func(r resampling, x float64) float64 {
+// coordinate gives where output element x of an axis lies in the input. nearest asks in float32, in which ONNX Runtime
+// computes it step by step, because there a rounding means another element.
+func coordinate[F float32 | float64](mode string, r resampling, x F) F {
+	in, scale, target := F(r.in), F(r.scale), F(r.target)
+	switch mode {
+	case "align_corners":
+		if target == 1 {
+			return 0
+		}
+		return x * (in - 1) / (target - 1)
+	case "asymmetric":
+		return x / scale
+	case "half_pixel_symmetric":
+		return in/2*(1-F(r.out)/target) + (x+0.5)/scale - 0.5
+	case "tf_crop_and_resize":
+		start, end := F(r.start), F(r.end)
+		if target == 1 {
+			return (start + end) / 2 * (in - 1)
+		}
+		return F(start*(in-1)) + x*(end-start)*(in-1)/(target-1)
+	case "pytorch_half_pixel":
 		if r.out <= 1 {
 			return 0
 		}
-		return (x+0.5)/r.scale - 0.5
-	},
-	"align_corners": func(r resampling, x float64) float64 {
-		if r.target == 1 {
-			return 0
-		}
-		return x * float64(r.in-1) / (r.target - 1)
-	},
-	"asymmetric": func(r resampling, x float64) float64 { return x / r.scale },
-	"tf_crop_and_resize": func(r resampling, x float64) float64 {
-		last := float64(r.in - 1)
-		if r.target == 1 {
-			return (r.start + r.end) / 2 * last
-		}
-		return r.start*last + x*(r.end-r.start)*last/(r.target-1)
-	},
+	}
+	return (x+0.5)/scale - 0.5
+}
+
+// coordinateModes are the values of coordinate_transformation_mode.
+var coordinateModes = map[string]bool{
+	"half_pixel": true, "half_pixel_symmetric": true, "pytorch_half_pixel": true, "align_corners": true, "asymmetric": true,
+	"tf_crop_and_resize": true,
 }
 
 var nearestModes = map[string]func(float64) float64{
@@ -57,7 +63,7 @@ func (o Resize) taps(r resampling) [][]sample {
 		stretch = min(r.scale, 1)
 	}
 	for i := range out {
-		x := coordinates[o.CoordinateTransformationMode](r, float64(i))
+		x := coordinate(o.CoordinateTransformationMode, r, float64(i))
 		if o.outside(r, x) {
 			continue
 		}
@@ -146,7 +152,7 @@ func (o Resize) runNearest(x *graph.Exec, in, out *tensor.Tensor, axes []int, pl
 		shape[axes[i]] = r.out
 		from[axes[i]] = make([]int, r.out)
 		for j := range r.out {
-			p := coordinates[o.CoordinateTransformationMode](r, float64(j))
+			p := float64(coordinate(o.CoordinateTransformationMode, r, float32(j)))
 			from[axes[i]][j] = int(min(max(nearestModes[o.NearestMode](p), 0), float64(r.in-1)))
 			if o.outside(r, p) {
 				from[axes[i]][j] = -1

@@ -15,6 +15,10 @@ func init() {
 		opCase{name: "sizes", in: tensors(vec[uint8](1, 2, 3), nil, nil, vec[int64](1)), out: tensors(vec[uint8](2))},
 		opCase{name: "strings", in: tensors(tensor.FromStrings([]string{"a", "b"}, 2), nil, nil, vec[int64](4)),
 			out: tensors(tensor.FromStrings([]string{"a", "a", "b", "b"}, 4))})
+	register(mustOp("", "Resize", "nearest_mode", "floor"),
+		opCase{name: "float32 coordinates", // elements 1 and 4 lie at 2 and 7, in float64 just below
+			in:  tensors(vec[float32](0, 1, 2, 3, 4, 5, 6, 7, 8), nil, vec[float32](.6)),
+			out: tensors(vec[float32](0, 2, 3, 5, 7))})
 	register(mustOp("", "Resize", "mode", "linear"),
 		opCase{in: tensors(line, nil, twice), out: tensors(vec[float32](1, 1.25, 1.75, 2))},
 		opCase{name: "integers are cut", in: tensors(vec[uint8](1, 2), nil, twice), out: tensors(vec[uint8](1, 1, 1, 2))})
@@ -47,6 +51,9 @@ func init() {
 		opCase{in: tensors(image, points(0, 0, 1, 0, .5, -.5)), out: tensors(of4(1, 1, 1, 3, 2.5, 1.5, 2))})
 	register(mustOp("", "GridSample", "padding_mode", "border", "align_corners", int64(1)),
 		opCase{in: tensors(image, points(1, -1, 3, 3)), out: tensors(of4(1, 1, 1, 2, 2, 4))})
+	// half an element behind the last: -3/32·1 + (19 + 19 - 3)/32·2
+	register(mustOp("", "GridSample", "mode", "cubic", "padding_mode", "border", "align_corners", int64(1)),
+		opCase{in: tensors(of4(1, 1, 2, 2, 1, 2, 1, 2), points(2, 0)), out: tensors(of4(1, 1, 1, 1, 2.09375))})
 	register(mustOp("", "GridSample", "padding_mode", "reflection", "mode", "nearest", "align_corners", int64(1)),
 		opCase{in: tensors(image, points(3, -1, 5, -1)), out: tensors(of4(1, 1, 1, 2, 1, 2))})
 	register(mustOp("", "GridSample", "mode", "cubic", "align_corners", int64(1)),

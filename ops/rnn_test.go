@@ -59,7 +59,7 @@ func init() {
 		opCase{name: "peepholes", in: append(lstm[:7:7], shaped([]int{1, 3}, float32(.25), .5, 0)),
 			out: tensors(nil, of3(1, 1, 1, 12), of3(1, 1, 1, 4))})
 	register(mustOp("", "LSTM", "activations", linear, "clip", float32(1)),
-		opCase{name: "clip", in: lstm, out: tensors(nil, of3(1, 1, 1, 1), of3(1, 1, 1, 1.5))})
+		opCase{name: "clip", in: lstm, out: tensors(nil, of3(1, 1, 1, 1.5), of3(1, 1, 1, 1.5))})
 	register(mustOp("", "LSTM", "activations", linear, "input_forget", int64(1)),
 		opCase{name: "coupled gates", in: lstm, out: tensors(nil, of3(1, 1, 1, 3), of3(1, 1, 1, 3))})
 }
