@@ -151,8 +151,8 @@ func (f *frame) skipUnless(off int, label string) {
 	JEQ(LabelRef(label))
 }
 
-// clampAll limits the accumulators to the two floats at lo, skipping an infinite one: minimum and maximum take the
-// ports of the FMAs. Operands are ordered so that a NaN stays.
+// clampAll limits the accumulators to the two floats at lo, skipping an infinite one, which could not
+// change them. Operands are ordered so that a NaN stays.
 func clampAll(label string, lo Mem, scratch Op, acc []Op) {
 	CMPL(lo, U32(negInfBits))
 	JEQ(LabelRef(label + "_high"))
