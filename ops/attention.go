@@ -138,7 +138,7 @@ func (o Attention) Cost(in, out []graph.Type) graph.Cost {
 
 // Run computes the reference result.
 func (o Attention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, make([]*tensor.Tensor, 7)...)
+	in = allInputs(in, 7)
 	a, err := o.attend(in)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func (o Attention) attend(in []*tensor.Tensor) (*attending, error) {
 			facts[i] = graph.Fact{Type: graph.TypeOf(t)}
 		}
 	}
-	if _, err := o.Infer(facts[:7], 4); err != nil {
+	if _, err := o.Infer(facts, 4); err != nil {
 		return nil, err
 	}
 	q, err := splitHeads("Q", in[0], o.QNumHeads)

@@ -56,25 +56,14 @@ func (o FlexAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	a, err := Attention{Scale: o.Scale, LeftWindowSize: -1, RightWindowSize: -1}.attend(append(in[:3:3], make([]*tensor.Tensor, 4)...))
+	a, err := Attention{Scale: o.Scale, LeftWindowSize: -1, RightWindowSize: -1}.attend(allInputs(in[:3], 7))
 	if err != nil {
 		return err
 	}
 	if a.rank3 {
 		return errors.New("want inputs of rank 4")
 	}
-	p := make([]float64, a.batch*a.qHeads*a.qLen*a.total)
-	for i := range a.batch * a.qHeads * a.qLen {
-		b, h := i/(a.qHeads*a.qLen), i/a.qLen%a.qHeads
-		k := a.k[(b*a.kvHeads+h/(a.qHeads/a.kvHeads))*a.total*a.size:]
-		for j := range a.total {
-			var sum float64
-			for e, q := range a.q[i*a.size : (i+1)*a.size] {
-				sum += q * k[j*a.size+e]
-			}
-			p[i*a.total+j] = sum * a.scale
-		}
-	}
+	p := a.products()
 	shape := []int{a.batch, a.qHeads, a.qLen, a.total}
 	mod := func(body *graph.Graph) error {
 		if body == nil {
@@ -109,6 +98,23 @@ func (o FlexAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		a.weigh(y[i*a.vSize:(i+1)*a.vSize], p[i*a.total:(i+1)*a.total], b, h)
 	}
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, a.batch, a.qHeads, a.qLen, a.vSize), y)
+}
+
+// products is scale·Q·Kᵀ.
+func (a *attending) products() []float64 {
+	p := make([]float64, a.batch*a.qHeads*a.qLen*a.total)
+	for i := range a.batch * a.qHeads * a.qLen {
+		b, h := i/(a.qHeads*a.qLen), i/a.qLen%a.qHeads
+		k := a.k[(b*a.kvHeads+h/(a.qHeads/a.kvHeads))*a.total*a.size:]
+		for j := range a.total {
+			var sum float64
+			for e, q := range a.q[i*a.size : (i+1)*a.size] {
+				sum += q * k[j*a.size+e]
+			}
+			p[i*a.total+j] = sum * a.scale
+		}
+	}
+	return p
 }
 
 // flexSoftmax is softmax as FlexAttention's function body has it: a row of -Inf alone is NaN.

@@ -82,7 +82,7 @@ func (o LinearAttention) Cost(in, _ []graph.Type) graph.Cost {
 
 // Run computes the reference result.
 func (o LinearAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, make([]*tensor.Tensor, 6)...)
+	in = allInputs(in, 6)
 	q, k, v := in[0], in[1], in[2]
 	batch, length, hq, hkv := q.Shape[0], q.Shape[1], o.QNumHeads, o.KVNumHeads
 	if hq <= 0 || hkv <= 0 || hq%hkv != 0 || q.Shape[2]%hq != 0 || k.Shape[2]%hkv != 0 || v.Shape[2]%hkv != 0 ||

@@ -50,7 +50,7 @@ func (o CausalConvWithState) Cost(in, _ []graph.Type) graph.Cost {
 
 // Run computes the reference result.
 func (o CausalConvWithState) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, make([]*tensor.Tensor, 4)...)
+	in = allInputs(in, 4)
 	if len(in[0].Shape) != 3 || len(in[1].Shape) != 3 || in[1].Shape[2] < 1 {
 		return fmt.Errorf("input of shape %v and weights of shape %v", in[0].Shape, in[1].Shape)
 	}

@@ -104,7 +104,7 @@ func (o DFT) parts(n int) error {
 
 // Run computes the reference result.
 func (o DFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, nil, nil)
+	in = allInputs(in, 3)
 	s := in[0].Shape
 	if len(s) < 2 {
 		return fmt.Errorf("input of rank %d", len(s))

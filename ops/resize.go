@@ -230,7 +230,7 @@ func (o Resize) plan(in []*tensor.Tensor, axes []int) ([]resampling, error) {
 
 // Run computes the reference result.
 func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, make([]*tensor.Tensor, 4)...)
+	in = allInputs(in, 4)
 	if err := o.check(); err != nil {
 		return err
 	}

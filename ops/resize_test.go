@@ -44,7 +44,9 @@ func init() {
 	register(mustOp("", "Resize", "keep_aspect_ratio_policy", "not_smaller"),
 		opCase{in: tensors(shaped([]int{2, 1}, float32(1), 2), nil, nil, vec[int64](1, 1)),
 			out: tensors(shaped([]int{2, 1}, float32(1), 2))})
+}
 
+func init() {
 	image := shaped([]int{1, 1, 2, 2}, float32(1), 2, 3, 4)
 	points := func(v ...float32) *tensor.Tensor { return shaped([]int{1, 1, len(v) / 2, 2}, v...) }
 	register(mustOp("", "GridSample"), // the centre, the middle of the right border (half outside), x before y

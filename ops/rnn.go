@@ -145,7 +145,7 @@ func (o recurrent) start(in []*tensor.Tensor, gates int) (*recurrence, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	in = append(in, make([]*tensor.Tensor, 8)...)
+	in = allInputs(in, 8)
 	x, w, r := in[0], in[1], in[2]
 	if len(x.Shape) != 3 || len(w.Shape) != 3 || len(r.Shape) != 3 {
 		return nil, fmt.Errorf("X, W and R are of ranks %d, %d, %d, want 3", len(x.Shape), len(w.Shape), len(r.Shape))
@@ -176,6 +176,13 @@ func (o recurrent) start(in []*tensor.Tensor, gates int) (*recurrence, error) {
 	s.y = make([]float64, s.seq*s.dirs*s.batch*s.hidden)
 	s.h, s.c = s.state(in[5]), s.state(nil)
 	return s, s.activations()
+}
+
+// allInputs copies the inputs and fills them up to n with omitted ones.
+func allInputs(in []*tensor.Tensor, n int) []*tensor.Tensor {
+	out := make([]*tensor.Tensor, max(n, len(in)))
+	copy(out, in)
+	return out
 }
 
 // state copies an initial state; without one it is zero.

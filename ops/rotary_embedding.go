@@ -37,7 +37,7 @@ func (o RotaryEmbedding) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 
 // Run computes the reference result.
 func (o RotaryEmbedding) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, nil)
+	in = allInputs(in, 4)
 	s := in[0].Shape
 	if len(s) == 3 {
 		if o.NumHeads <= 0 || s[2]%o.NumHeads != 0 {

@@ -36,7 +36,9 @@ func init() {
 		opCase{in: tensors(tensor.Scalar[int64](2), tensor.Scalar[int64](16), tensor.Scalar[int64](8192), tensor.Scalar[float32](0),
 			tensor.Scalar[float32](4096)),
 			out: tensors(shaped([]int{9, 2}, float32(1), 0, .5, .5, 0, 1, 0, .5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))})
+}
 
+func init() {
 	log := shaped([]int{2, 3}, float32(-1), -2, -3, -4, -5, -6)
 	register(mustOp("", "NegativeLogLikelihoodLoss"),
 		opCase{in: tensors(log, vec[int64](0, 2)), out: tensors(tensor.Scalar[float32](3.5))},
@@ -48,7 +50,9 @@ func init() {
 	register(mustOp("", "SoftmaxCrossEntropyLoss"), // scores that are log-probabilities already
 		opCase{in: tensors(shaped([]int{1, 2, 1}, -1.3862943611198906, -0.2876820724517809), shaped([]int{1, 1}, int64(1))), tol: 1e-15,
 			out: tensors(tensor.Scalar(0.2876820724517809), shaped([]int{1, 2, 1}, -1.3862943611198906, -0.2876820724517809))})
+}
 
+func init() {
 	im := image.NewNRGBA(image.Rect(0, 0, 1, 2))
 	im.Set(0, 0, color.NRGBA{10, 20, 30, 255})
 	im.Set(0, 1, color.NRGBA{200, 100, 50, 255})

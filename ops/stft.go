@@ -57,7 +57,7 @@ func (o STFT) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 
 // Run computes the reference result.
 func (o STFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	in = append(in, nil, nil)
+	in = allInputs(in, 4)
 	s := in[0].Shape
 	if len(s) != 3 || s[2] != 1 && s[2] != 2 {
 		return fmt.Errorf("signal of shape %v, want [batch, length, 1 or 2]", s)
@@ -93,25 +93,31 @@ func (o STFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	v, f, line := tensor.Doubles(in[0]), newFourier(n, false), make([]complex128, n)
+	var window []float64
+	if in[2] != nil {
+		window = tensor.Doubles(in[2])
+	}
 	y := make([]float64, 0, tensor.Size(shape))
 	for i := range s[0] * frames {
 		start := i/frames*s[1] + i%frames*step
-		for k := range line {
-			p := (start + k) * s[2]
-			line[k] = complex(v[p], 0)
-			if s[2] == 2 {
-				line[k] = complex(v[p], v[p+1])
-			}
-		}
-		if in[2] != nil {
-			for k, w := range tensor.Doubles(in[2]) {
-				line[k] *= complex(w, 0)
-			}
-		}
+		readFrame(line, v[start*s[2]:], s[2], window)
 		for k := range bins {
 			c := f.at(line, k)
 			y = append(y, real(c), imag(c))
 		}
 	}
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), y)
+}
+
+// readFrame fills line with samples of one or two parts, times the window if there is one.
+func readFrame(line []complex128, v []float64, parts int, window []float64) {
+	for k := range line {
+		line[k] = complex(v[k*parts], 0)
+		if parts == 2 {
+			line[k] = complex(v[2*k], v[2*k+1])
+		}
+		if window != nil {
+			line[k] *= complex(window[k], 0)
+		}
+	}
 }
