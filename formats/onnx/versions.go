@@ -74,7 +74,8 @@ func (w *writer) versions(g *graph.Graph) error {
 // raised tells whether the main opset is above the one that the model came in.
 func (w *writer) raised(g *graph.Graph) bool { return g.Opsets[""] != w.opsets[""] }
 
-// attrSince holds the attributes that came to an operator after the opset that its struct is registered for.
+// attrSince holds the attributes that came to an operator after the opset that its struct is registered for. See also
+// olderForms.
 var attrSince = map[string]map[string]int{
 	"Attention":          {"left_window_size": 25, "right_window_size": 25},
 	"AveragePool":        {"ceil_mode": 10, "dilations": 19},
@@ -109,6 +110,9 @@ func sinceOf(n *graph.Node) int {
 	}
 	if domain != "" {
 		return since
+	}
+	if older := olderForm(n, name); older > 0 {
+		return min(since, older)
 	}
 	for _, a := range graph.AttrsOf(n.Op) {
 		since = max(since, attrSince[name][a.Name])
