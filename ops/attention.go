@@ -236,6 +236,9 @@ func (o Attention) attend(in []*tensor.Tensor) (*attending, error) {
 		a.kvHeads == 0 || a.qHeads%a.kvHeads != 0 {
 		return nil, fmt.Errorf("heads of Q %v, K %v and V %v do not fit", q.shape, k.shape, v.shape)
 	}
+	if err := checkSize(tensor.Float64, []int{a.batch, a.qHeads, a.qLen, max(a.total, a.vSize)}); err != nil {
+		return nil, err
+	}
 	a.q, a.k, a.v = q.data, k.data, v.data
 	a.scale = 1 / math.Sqrt(float64(a.size))
 	if o.Scale != nil {

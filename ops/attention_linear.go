@@ -90,6 +90,9 @@ func (o LinearAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("query %v, key %v and value %v do not divide into %d and %d heads", q.Shape, k.Shape, v.Shape, hq, hkv)
 	}
 	size, vSize := k.Shape[2]/hkv, v.Shape[2]/hkv
+	if err := checkSize(tensor.Float64, []int{batch, hq, max(length, size), vSize}); err != nil {
+		return err
+	}
 	s := linearState{size: size, vSize: vSize, state: make([]float64, batch*hkv*size*vSize)}
 	stateType := q.DType
 	if in[3] != nil {

@@ -252,6 +252,10 @@ func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := checkSize(in[0].DType, shape); err != nil {
 		return err
 	}
+	if tensor.Size(shape) == 0 {
+		x.Make(out[0], in[0].DType, shape...)
+		return nil
+	}
 	if o.Mode == "nearest" {
 		return o.runNearest(x, in[0], out[0], axes, plan)
 	}
@@ -264,9 +268,11 @@ func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if r.in == r.out && r.scale == 1 && r.start == 0 && r.end == 1 {
 			continue
 		}
-		inner := tensor.Size(at[axes[i]+1:])
-		v = apply(v, o.taps(r), inner, r, float64(o.ExtrapolationValue))
 		at[axes[i]] = r.out
+		if err := checkSize(tensor.Float64, at); err != nil {
+			return err
+		}
+		v = apply(v, o.taps(r), tensor.Size(at[axes[i]+1:]), r, float64(o.ExtrapolationValue))
 	}
 	clampTo(v, in[0].DType)
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), v)

@@ -15,6 +15,9 @@ func init() {
 		opCase{name: "sizes", in: tensors(vec[uint8](1, 2, 3), nil, nil, vec[int64](1)), out: tensors(vec[uint8](2))},
 		opCase{name: "strings", in: tensors(tensor.FromStrings([]string{"a", "b"}, 2), nil, nil, vec[int64](4)),
 			out: tensors(tensor.FromStrings([]string{"a", "a", "b", "b"}, 4))})
+	register(mustOp("", "Resize"),
+		opCase{name: "to nothing", in: tensors(shaped([]int{1, 2}, float32(1), 2), nil, nil, vec[int64](1<<40, 0)),
+			out: tensors(shaped([]int{1 << 40, 0}, []float32{}...))})
 	register(mustOp("", "Resize", "nearest_mode", "floor"),
 		opCase{name: "float32 coordinates", // element 1 lies at 2, in float64 just below, and element 4 just below 7
 			in:  tensors(vec[float32](0, 1, 2, 3, 4, 5, 6, 7, 8), nil, vec[float32](.6)),
@@ -96,9 +99,11 @@ func TestResizeRefuses(t *testing.T) {
 		op graph.Op
 		in []*tensor.Tensor
 	}{
-		"neither":     {mustOp("", "Resize"), tensors(vec[float32](1))},
-		"scale 0":     {mustOp("", "Resize"), tensors(vec[float32](1), nil, vec[float32](0))},
-		"huge":        {mustOp("", "Resize"), tensors(vec[float32](1), nil, nil, vec[int64](1<<62))},
+		"neither": {mustOp("", "Resize"), tensors(vec[float32](1))},
+		"scale 0": {mustOp("", "Resize"), tensors(vec[float32](1), nil, vec[float32](0))},
+		"huge":    {mustOp("", "Resize"), tensors(vec[float32](1), nil, nil, vec[int64](1<<62))},
+		"wide between": {mustOp("", "Resize", "mode", "linear"),
+			tensors(tensor.New(tensor.Float32, 1, 1<<20), nil, nil, vec[int64](1<<24, 1))},
 		"negative":    {mustOp("", "Resize"), tensors(vec[float32](1), nil, nil, vec[int64](-5))},
 		"axis":        {mustOp("", "Resize", "axes", []int64{3}), tensors(vec[float32](1), nil, vec[float32](2))},
 		"mode":        {mustOp("", "Resize", "mode", "guess"), tensors(vec[float32](1), nil, vec[float32](2))},

@@ -161,7 +161,8 @@ func (o recurrent) start(in []*tensor.Tensor, gates int) (*recurrence, error) {
 		wantShape("R", r, s.dirs, gates*s.hidden, s.hidden),
 		wantShape("B", in[3], s.dirs, 2*gates*s.hidden),
 		wantShape("sequence_lens", in[4], s.batch),
-		wantShape("initial_h", in[5], state...))
+		wantShape("initial_h", in[5], state...),
+		checkSize(tensor.Float64, []int{s.seq, s.dirs, s.batch, gates * s.hidden}))
 	if err != nil {
 		return nil, err
 	}
