@@ -209,6 +209,8 @@ func (l *loader) declared(p *graphProto, s *scope) error {
 			}
 			if i == 0 {
 				setMeta(&v.Meta, metaListed, listedInfo)
+			} else if info.typ == nil && s.outer != nil && v.Meta[metaListed] == "" {
+				setMeta(&v.Meta, metaListed, listedBare)
 			}
 		}
 	}

@@ -95,6 +95,9 @@ func encodeValue(name string, v *graph.Value) *message {
 
 // typeBytes prefers the file's own words if they still say the same.
 func typeBytes(v *graph.Value) []byte {
+	if v.Meta[metaListed] == listedBare {
+		return nil
+	}
 	if raw := v.Meta[metaType]; raw != "" {
 		t, _, err := decodeType(span{[]byte(raw), 0}, 0)
 		if err == nil && (v.DType == tensor.Undefined || t.String() == v.Type.String()) {

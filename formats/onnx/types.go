@@ -31,7 +31,8 @@ const (
 const (
 	listedInput  = "input"
 	listedInfo   = "value_info"
-	listedSparse = "sparse" // a sparse_initializer
+	listedSparse = "sparse"  // a sparse_initializer
+	listedBare   = "untyped" // an output of a body whose type the file leaves out
 )
 
 // decodeType reads a TypeProto. exact is false if graph.Type cannot express all of it.
