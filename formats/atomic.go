@@ -3,7 +3,9 @@ package formats
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -18,9 +20,14 @@ type Pending struct {
 
 // Create begins the output file path. Until Commit the earlier file stays as it is.
 func Create(ctx context.Context, path string) (*Pending, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*")
+	mode := os.FileMode(0o666) // less what the umask takes away
+	if st, err := os.Stat(path); err == nil {
+		mode = st.Mode().Perm() // that of the file it replaces
+	}
+	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%08x.tmp", filepath.Base(path), rand.Uint32()))
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return &Pending{w: bufio.NewWriterSize(f, 1<<16), f: f, path: path, ctx: ctx}, nil
 }
@@ -48,9 +55,6 @@ func (p *Pending) Flush() error {
 	if err := p.w.Flush(); err != nil {
 		return err
 	}
-	if err := p.f.Chmod(fileMode(p.path)); err != nil {
-		return err
-	}
 	if err := p.f.Sync(); err != nil {
 		return err
 	}
@@ -58,14 +62,6 @@ func (p *Pending) Flush() error {
 		return err
 	}
 	return p.f.Close()
-}
-
-// fileMode keeps the permissions of the file that is replaced.
-func fileMode(path string) os.FileMode {
-	if st, err := os.Stat(path); err == nil {
-		return st.Mode().Perm()
-	}
-	return 0o644
 }
 
 // Commit gives the flushed file its name, replacing an earlier one.
