@@ -15,7 +15,8 @@ type loader struct {
 	opsets    map[string]int
 	functions map[functionKey]*functionProto
 	calls     []functionKey // functions being inlined, outermost first
-	values    graph.Namer   // names of values in any graph
+	called    map[functionKey]bool
+	values    graph.Namer // names of values in any graph
 	nodes     graph.Namer
 	given     map[string]bool // names that the file gives to nodes
 	unfolded  int             // roughly what inlining functions has cost, in bytes

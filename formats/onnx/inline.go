@@ -35,6 +35,7 @@ func (l *loader) inline(c *call, f *functionProto) error {
 	l.calls = append(l.calls, key)
 	defer func() { l.calls = l.calls[:len(l.calls)-1] }()
 	l.note("function %s is inlined", c.opName())
+	l.called[key] = true
 	if len(c.in) > len(f.in) || len(c.out) > len(f.out) {
 		return c.errorf("%d inputs and %d outputs, the function has %d and %d", len(c.in), len(c.out), len(f.in), len(f.out))
 	}
@@ -75,7 +76,7 @@ func (l *loader) functionScope(c *call, f *functionProto) (*scope, error) {
 			fc.attrs[a.name] = b
 		}
 	}
-	s := &scope{g: c.s.g, values: map[string]*graph.Value{}, opsets: opsetMap(f.opsets), call: fc, omitted: map[string]bool{}}
+	s := &scope{g: c.s.g, values: map[string]*graph.Value{}, opsets: l.functionOpsets(f), call: fc, omitted: map[string]bool{}}
 	for i, name := range f.in {
 		if i < len(c.in) && c.in[i] != nil {
 			s.values[name] = c.in[i]
@@ -89,6 +90,32 @@ func (l *loader) functionScope(c *call, f *functionProto) (*scope, error) {
 		}
 	}
 	return s, nil
+}
+
+// functionOpsets are the model's, overruled by the function's own. Domains that only the function imports become the
+// model's, where its nodes end up.
+func (l *loader) functionOpsets(f *functionProto) map[string]int {
+	own := opsetMap(f.opsets)
+	for d, v := range l.opsets {
+		if own[d] == 0 {
+			own[d] = v
+		}
+	}
+	for d, v := range own {
+		if l.opsets[d] == 0 {
+			l.opsets[d] = v
+		}
+	}
+	return own
+}
+
+// dropped notes the functions that nothing called.
+func (l *loader) dropped() {
+	for key := range l.functions {
+		if !l.called[key] {
+			l.note("function %s.%s is called by no node and dropped", key.domain, key.name)
+		}
+	}
 }
 
 // bindOutputs copies formal outputs that no node of the function makes as the caller's value: inputs passed through.

@@ -85,6 +85,7 @@ func read(b []byte, src dataSource) (*graph.Graph, []string, error) {
 	if err := g.Check(); err != nil {
 		return nil, nil, err
 	}
+	l.dropped()
 	return g, l.warnings(), nil
 }
 
@@ -146,7 +147,7 @@ func opsetMap(list []opsetID) map[string]int {
 }
 
 func newLoader(p *modelProto, src dataSource) *loader {
-	l := &loader{src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: graph.Namer{}, notes: map[string]int{}, pending: map[*graph.Value]bool{}, given: map[string]bool{}}
+	l := &loader{src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: graph.Namer{}, notes: map[string]int{}, pending: map[*graph.Value]bool{}, given: map[string]bool{}, called: map[functionKey]bool{}}
 	l.functions = map[functionKey]*functionProto{}
 	for _, f := range p.functions {
 		l.functions[functionKey{domainOf(f.domain), f.name, f.overload}] = f
