@@ -101,6 +101,9 @@ func (c *call) emit(n *graph.Node, domain, op string, attrs []graph.Attr) error 
 		return nil
 	}
 	err = graph.InferNode(n)
+	if c.s.outer != nil { // the operator that holds the body judges it: a branch may be there for other shapes
+		return nil
+	}
 	if err != nil && !certain(n) {
 		c.l.note("%v (its inputs are of unknown type, so it is kept as it is)", err)
 		return nil

@@ -280,3 +280,20 @@ func TestTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestBranchForOtherShapes loads an If of which only one branch fits the shapes.
+func TestBranchForOtherShapes(t *testing.T) {
+	branch := func(op, other string) *message {
+		b := &message{}
+		b.message(1, nodeMessage("", op, []string{"x", other}, []string{"r"}))
+		b.string(2, "branch")
+		b.message(12, encodeValue("r", &graph.Value{}))
+		return b
+	}
+	m := newModel(17).input("cond", graph.Of(tensor.Bool)).input("x", vec2).constant("w", ramp(2)).constant("w3", ramp(3))
+	m.graph.message(1, nodeMessage("", "If", []string{"cond"}, []string{"z"}, attr("then_branch", branch("Add", "w")), attr("else_branch", branch("Add", "w3"))))
+	_, g := written(t, m.output("z").bytes())
+	if got := eval(t, g, tensor.Scalar(true), floatsOf([]int{2}, 1, 1))[0]; !near(got, floatsOf([]int{2}, 1, 2)) {
+		t.Errorf("got %v", tensor.Floats(got))
+	}
+}

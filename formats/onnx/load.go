@@ -161,6 +161,11 @@ func (l *loader) reserve(g *graphProto) {
 	for _, t := range g.initializers {
 		l.values[t.name] = true
 	}
+	for _, t := range g.sparse {
+		for _, v := range t.values {
+			l.values[v.name] = true
+		}
+	}
 	for _, v := range g.inputs {
 		l.values[v.name] = true
 	}

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -35,11 +36,11 @@ var upgradeSteps = sortedSteps(
 	steps(7, drop("is_test"), "BatchNormalization", "Dropout"),
 	steps(7, drop("output_sequence"), "RNN", "GRU", "LSTM"),
 	steps(7, upsample7, "Upsample"),
-	steps(9, batchNorm9, "BatchNormalization"),
+	steps(9, whole(batchNorm9), "BatchNormalization"),
 	steps(9, attrInput("scales", 1), "Upsample"),
 	steps(9, scan9, "Scan"),
 	replaced(10, "Upsample", "Resize"),
-	steps(10, dropoutMask10, "Dropout"),
+	steps(10, whole(dropoutMask10), "Dropout"),
 	steps(10, slice10, "Slice"),
 	steps(10, topK10, "TopK"),
 	replaced(11, "Scatter", "ScatterElements"),
@@ -48,17 +49,17 @@ var upgradeSteps = sortedSteps(
 	steps(11, resize11, "Resize"),
 	steps(12, dropout12, "Dropout"),
 	steps(13, resize13, "Resize"),
-	steps(13, softmax13, "Softmax", "LogSoftmax", "Hardmax"),
+	steps(13, whole(softmax13), "Softmax", "LogSoftmax", "Hardmax"),
 	steps(13, attrInput("axes", 1), "Squeeze", "Unsqueeze", "ReduceSum"),
 	steps(13, attrInput("split", 1), "Split"),
-	steps(14, batchNorm14, "BatchNormalization"),
+	steps(14, whole(batchNorm14), "BatchNormalization"),
 	steps(16, roiAlign16, "RoiAlign"),
 	steps(18, split18, "Split"),
 	steps(18, attrInput("axes", 1), "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
 		"ReduceMin", "ReduceProd", "ReduceSumSquare"),
 	steps(20, gridSample20, "GridSample"),
 	steps(20, dft20, "DFT"),
-	steps(21, groupNorm21, "GroupNormalization"),
+	steps(21, whole(groupNorm21), "GroupNormalization"),
 )
 
 // legacyInPlace lists the operators that took "consumed_inputs", a hint to compute in place, before opset 6.
@@ -107,6 +108,16 @@ func (c *call) upgrade() error {
 		}
 	}
 	return nil
+}
+
+// whole makes a step that needs the first input and output fail without them.
+func whole(apply func(*call) error) func(*call) error {
+	return func(c *call) error {
+		if c.input(0) == nil || len(c.out) == 0 || c.out[0] == nil {
+			return errors.New("the first input or output is missing")
+		}
+		return apply(c)
+	}
 }
 
 // newestForm is the opset from which the form that upgrade gives is valid; 0 if it gives every form back as it is.

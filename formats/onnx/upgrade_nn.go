@@ -93,7 +93,7 @@ func dropoutMask10(c *call) error {
 		return nil
 	}
 	x := c.input(0)
-	if x == nil || x.DType == tensor.Undefined {
+	if x.DType == tensor.Undefined {
 		return errors.New("the mask has the type of the data, which is not known")
 	}
 	mask := c.out[1]
@@ -133,7 +133,7 @@ func gridSample20(c *call) error {
 // groupNorm21: in opset 18, scale and bias have one element for each group, from 21 on for each channel.
 func groupNorm21(c *call) error {
 	x := c.input(0)
-	if x == nil || len(c.in) < 3 {
+	if len(c.in) < 3 {
 		return errors.New("want 3 inputs")
 	}
 	if x.Unranked || len(x.Shape) < 2 {

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -148,8 +149,8 @@ func scan9(c *call) error {
 	scanned := take(c, "num_scan_inputs", int64(0))
 	directions := take(c, "directions", []int64{})
 	body, ok := c.attr("body").(*graph.Graph)
-	if !ok || scanned < 1 || int(scanned) > len(c.in) {
-		return errors.New("want a body and num_scan_inputs within the inputs")
+	if !ok || slices.Contains(c.in, nil) || scanned < 1 || int(scanned) > len(c.in) {
+		return errors.New("want a body, no omitted input and num_scan_inputs within the inputs")
 	}
 	inner := []graph.Attr{{Name: "body", Value: body}, {Name: "num_scan_inputs", Value: scanned}}
 	if len(directions) > 0 {
