@@ -1,4 +1,4 @@
-package ops_test
+package conformance
 
 import (
 	"fmt"
@@ -7,40 +7,40 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// tolerance bounds |got - want| by abs + rel * |want|, as numpy.testing.assert_allclose does.
-type tolerance struct{ rel, abs float64 }
+// Tolerance bounds |got - want| by Abs + Rel * |want|, as numpy.testing.assert_allclose does.
+type Tolerance struct{ Rel, Abs float64 }
 
 // standard is what ONNX's own backend test runner uses; bfloat16 gets two units in the last place there.
-var standard = tolerance{1e-3, 1e-7}
+var standard = Tolerance{1e-3, 1e-7}
 
 const bfloat16Rel = 1. / 64
 
 // tolerances holds the cases for which the standard does not do, with the reason.
 var tolerances = map[string]struct {
-	tolerance
+	Tolerance
 	reason string
 }{
-	"node/test_dft_inverse":         {tolerance{1e-3, 1e-6}, dftNoise},
-	"node/test_dft_inverse_opset19": {tolerance{1e-3, 1e-6}, dftNoise},
+	"node/test_dft_inverse":         {Tolerance{1e-3, 1e-6}, dftNoise},
+	"node/test_dft_inverse_opset19": {Tolerance{1e-3, 1e-6}, dftNoise},
 }
 
 const dftNoise = "the expected imaginary parts are float32 rounding noise around zero, up to 2e-7"
 
-func toleranceOf(c conformanceCase) tolerance {
+func toleranceOf(c Case) Tolerance {
 	if o, ok := tolerances[c.String()]; ok {
-		return o.tolerance
+		return o.Tolerance
 	}
 	return standard
 }
 
-// compare is nil if got has want's type and shape and its elements are close enough; integers, booleans and strings
+// Compare is nil if got has want's type and shape and its elements are close enough; integers, booleans and strings
 // must be equal.
-func compare(got, want *tensor.Tensor, tol tolerance) error {
+func Compare(got, want *tensor.Tensor, tol Tolerance) error {
 	if got.DType != want.DType || len(got.Items) != len(want.Items) {
 		return fmt.Errorf("got %s with %d items, want %s with %d", got.DType, len(got.Items), want.DType, len(want.Items))
 	}
 	for i := range got.Items {
-		if err := compare(got.Items[i], want.Items[i], tol); err != nil {
+		if err := Compare(got.Items[i], want.Items[i], tol); err != nil {
 			return fmt.Errorf("item %d: %w", i, err)
 		}
 	}
@@ -58,7 +58,7 @@ func compare(got, want *tensor.Tensor, tol tolerance) error {
 		return nil
 	}
 	if got.DType == tensor.BFloat16 {
-		tol.rel = max(tol.rel, bfloat16Rel)
+		tol.Rel = max(tol.Rel, bfloat16Rel)
 	}
 	return compareNumbers(g, w, tol)
 }
@@ -87,7 +87,7 @@ func numbers(t *tensor.Tensor) []float64 {
 	return tensor.Doubles(t)
 }
 
-func compareNumbers(got, want []float64, tol tolerance) error {
+func compareNumbers(got, want []float64, tol Tolerance) error {
 	bad, worst, at := 0, -1.0, 0
 	for i, w := range want {
 		g := got[i]
@@ -95,7 +95,7 @@ func compareNumbers(got, want []float64, tol tolerance) error {
 			continue
 		}
 		d := math.Abs(g - w)
-		if d <= tol.abs+tol.rel*math.Abs(w) && !math.IsInf(w, 0) {
+		if d <= tol.Abs+tol.Rel*math.Abs(w) && !math.IsInf(w, 0) {
 			continue
 		}
 		if bad++; d > worst || math.IsNaN(d) {
