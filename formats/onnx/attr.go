@@ -100,7 +100,7 @@ func (l *loader) attrTensors(a *attrProto, kind int64) (any, error) {
 func (c *call) attrGraphs(a *attrProto, kind int64, s *scope) (any, error) {
 	list := []*graph.Graph{}
 	for _, p := range a.graphs {
-		b := &scope{g: &graph.Graph{Name: p.name}, values: map[string]*graph.Value{}, outer: s, opsets: s.opsets, call: s.call}
+		b := &scope{g: &graph.Graph{Name: graphName(p.name)}, values: map[string]*graph.Value{}, outer: s, opsets: s.opsets, call: s.call}
 		if err := c.l.body(p, b); err != nil {
 			return nil, err
 		}

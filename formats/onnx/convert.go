@@ -78,7 +78,7 @@ func (s *scope) define(at span, name string, v *graph.Value) error {
 
 // graph converts the main graph.
 func (l *loader) graph(p *graphProto) (*graph.Graph, error) {
-	s := &scope{g: &graph.Graph{Name: p.name}, values: map[string]*graph.Value{}, opsets: l.opsets}
+	s := &scope{g: &graph.Graph{Name: graphName(p.name)}, values: map[string]*graph.Value{}, opsets: l.opsets}
 	return s.g, l.body(p, s)
 }
 

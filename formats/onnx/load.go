@@ -73,7 +73,7 @@ func read(b []byte, src dataSource) (*graph.Graph, []string, error) {
 	for domain, v := range l.opsets {
 		g.Opsets[domain] = v
 	}
-	g.Name = p.graph.name
+
 	if l.unsorted {
 		if err := g.SortDeep(); err != nil {
 			return nil, nil, err

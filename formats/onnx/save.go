@@ -194,7 +194,7 @@ func (w *writer) encodeGraph(g *graph.Graph, outer *nameScope) (*message, error)
 		}
 		m.message(1, node)
 	}
-	m.string(2, graphName(g))
+	m.string(2, graphName(g.Name))
 	if err := w.encodeConstants(m, g, s); err != nil {
 		return nil, err
 	}
@@ -218,12 +218,12 @@ func (w *writer) encodeGraph(g *graph.Graph, outer *nameScope) (*message, error)
 	return m, nil
 }
 
-// graphName is never empty: ONNX's checker wants one.
-func graphName(g *graph.Graph) string {
-	if g.Name == "" {
+// graphName gives a graph without a name one: ONNX's checker wants it.
+func graphName(name string) string {
+	if name == "" {
 		return "graph"
 	}
-	return g.Name
+	return name
 }
 
 // encodeInfos writes value_info for the values that had one.
