@@ -17,7 +17,8 @@ type loader struct {
 	calls     []functionKey // functions being inlined, outermost first
 	called    map[functionKey]bool
 	values    graph.Namer // names of values in any graph
-	nodes     graph.Namer
+	nodes     map[string]bool
+	numbers   map[string]int  // the last number given to a node name, so that a thousand nameless nodes cost no search
 	given     map[string]bool // names that the file gives to nodes
 	unfolded  int             // roughly what inlining functions has cost, in bytes
 	notes     map[string]int
@@ -360,11 +361,13 @@ func (l *loader) nodeName(p *nodeProto, s *scope) string {
 
 // freshNode gives a name that no node bears or will bear.
 func (l *loader) freshNode(base string) string {
-	for {
-		if name := l.nodes.Fresh(base); !l.given[name] {
-			return name
-		}
+	name := base
+	for l.nodes[name] || l.given[name] {
+		l.numbers[base]++
+		name = base + "_" + strconv.Itoa(l.numbers[base])
 	}
+	l.nodes[name] = true
+	return name
 }
 
 // maxUnfolded bounds, in bytes, what a small file's functions may unfold to.

@@ -147,8 +147,11 @@ func opsetMap(list []opsetID) map[string]int {
 }
 
 func newLoader(p *modelProto, src dataSource) *loader {
-	l := &loader{src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: graph.Namer{}, notes: map[string]int{}, pending: map[*graph.Value]bool{}, given: map[string]bool{}, called: map[functionKey]bool{}}
-	l.functions = map[functionKey]*functionProto{}
+	l := &loader{
+		src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: map[string]bool{}, given: map[string]bool{},
+		numbers: map[string]int{}, notes: map[string]int{}, pending: map[*graph.Value]bool{},
+		functions: map[functionKey]*functionProto{}, called: map[functionKey]bool{},
+	}
 	for _, f := range p.functions {
 		l.functions[functionKey{domainOf(f.domain), f.name, f.overload}] = f
 	}
