@@ -6,12 +6,11 @@ import (
 )
 
 // form says from which opset on a node means the same as in the newest one, for operators whose newest version only
-// added attributes, inputs or element types. It holds for nodes that use none of those.
+// added attributes (see attrSince), inputs or element types. It holds for nodes that use none of those.
 type form struct {
-	since  int
-	types  map[tensor.DType]bool // that the operator took then
-	inputs int                   // most inputs it took then; 0: as many as now
-	attrs  map[string]int        // attributes that came later, with their opset
+	since int
+	types map[tensor.DType]bool        // that the operator took then
+	fits  func(in []*graph.Value) bool // whether it took such inputs then; nil: whatever it takes now
 }
 
 var (
@@ -36,47 +35,56 @@ func typeSet(types ...tensor.DType) map[tensor.DType]bool {
 
 // olderForms is ONNX's changelog read backwards.
 var olderForms = map[string]form{
-	"ArgMax":             {since: 11, types: plainTypes, attrs: map[string]int{"select_last_index": 12}},
-	"ArgMin":             {since: 11, types: plainTypes, attrs: map[string]int{"select_last_index": 12}},
-	"AveragePool":        {since: 7, types: floatTypes, attrs: map[string]int{"ceil_mode": 10, "dilations": 19}},
-	"BatchNormalization": {since: 9, types: floatTypes, attrs: map[string]int{"training_mode": 14}},
+	"ArgMax":             {since: 11, types: plainTypes},
+	"ArgMin":             {since: 11, types: plainTypes},
+	"AveragePool":        {since: 7, types: floatTypes},
+	"BatchNormalization": {since: 9, types: floatTypes},
 	"Cast":               {since: 9, types: classicTypes},
 	"Concat":             {since: 4, types: classicTypes},
 	"Conv":               {since: 1, types: floatTypes},
 	"ConvTranspose":      {since: 1, types: floatTypes},
 	"DepthToSpace":       {since: 11, types: classicTypes},
-	"DequantizeLinear":   {since: 10, types: quantTypes, attrs: map[string]int{"axis": 13, "block_size": 21, "output_dtype": 23}},
+	"DequantizeLinear":   {since: 10, types: quantTypes, fits: oneScale},
 	"Expand":             {since: 8, types: classicTypes},
 	"Flatten":            {since: 9, types: classicTypes},
-	"GRU":                {since: 7, types: plainTypes, attrs: map[string]int{"layout": 14}},
+	"GRU":                {since: 7, types: plainTypes},
 	"Gather":             {since: 11, types: classicTypes},
 	"GatherElements":     {since: 11, types: classicTypes},
 	"GatherND":           {since: 12, types: classicTypes},
-	"Gemm":               {since: 7, types: floatTypes},
-	"LSTM":               {since: 7, types: plainTypes, attrs: map[string]int{"layout": 14}},
+	"Gemm":               {since: 7, types: floatTypes, fits: withBias},
+	"LSTM":               {since: 7, types: plainTypes},
 	"MatMul":             {since: 1, types: floatTypes},
-	"MaxPool":            {since: 8, types: maxPoolTypes, attrs: map[string]int{"ceil_mode": 10, "dilations": 10}},
+	"MaxPool":            {since: 8, types: maxPoolTypes},
 	"NonZero":            {since: 9, types: classicTypes},
-	"Pad":                {since: 11, types: plainTypes, inputs: 3},
+	"Pad":                {since: 11, types: plainTypes, fits: noAxes},
 	"Pow":                {since: 7, types: floatTypes},
-	"QuantizeLinear":     {since: 10, types: quantTypes, attrs: map[string]int{"axis": 13, "saturate": 19, "block_size": 21, "output_dtype": 21, "precision": 23}},
-	"RNN":                {since: 7, types: plainTypes, attrs: map[string]int{"layout": 14}},
-	"Reshape":            {since: 5, types: classicTypes, attrs: map[string]int{"allowzero": 14}},
-	"ScatterElements":    {since: 11, types: classicTypes, attrs: map[string]int{"reduction": 18}},
-	"ScatterND":          {since: 11, types: classicTypes, attrs: map[string]int{"reduction": 18}},
-	"Shape":              {since: 1, types: classicTypes, attrs: map[string]int{"start": 15, "end": 15}},
+	"QuantizeLinear":     {since: 10, types: quantTypes, fits: oneScale},
+	"RNN":                {since: 7, types: plainTypes},
+	"Reshape":            {since: 5, types: classicTypes},
+	"ScatterElements":    {since: 11, types: classicTypes},
+	"ScatterND":          {since: 11, types: classicTypes},
+	"Shape":              {since: 1, types: classicTypes},
 	"Size":               {since: 1, types: classicTypes},
 	"Slice":              {since: 11, types: classicTypes},
-	"SpaceToDepth":       {since: 1, types: classicTypes, attrs: map[string]int{"mode": 28}},
-	"Split":              {since: 13, types: classicTypes, attrs: map[string]int{"num_outputs": 18}},
+	"SpaceToDepth":       {since: 1, types: classicTypes},
+	"Split":              {since: 13, types: classicTypes},
 	"Tile":               {since: 6, types: classicTypes},
 	"Transpose":          {since: 1, types: classicTypes},
 }
 
+// noAxes: Pad's fourth input came with opset 18.
+func noAxes(in []*graph.Value) bool { return len(in) <= 3 }
+
+// withBias: Gemm's third input was obligatory below opset 11.
+func withBias(in []*graph.Value) bool { return len(in) == 3 && in[2] != nil }
+
+// oneScale: below opset 13, QuantizeLinear and DequantizeLinear had one scale for the whole tensor.
+func oneScale(in []*graph.Value) bool { return len(in) >= 2 && in[1] != nil && in[1].Rank() == 0 }
+
 // olderForm is the lowest opset for n by olderForms, 0 if they do not say.
 func olderForm(n *graph.Node, name string) int {
 	f, ok := olderForms[name]
-	if !ok || f.inputs > 0 && len(n.In) > f.inputs {
+	if !ok || f.fits != nil && !f.fits(n.In) {
 		return 0
 	}
 	for _, values := range [][]*graph.Value{n.In, n.Out} {
@@ -86,12 +94,5 @@ func olderForm(n *graph.Node, name string) int {
 			}
 		}
 	}
-	since := f.since
-	for _, a := range graph.AttrsOf(n.Op) {
-		since = max(since, f.attrs[a.Name])
-		if a.Name == "mode" && a.Value == "wrap" && name == "Pad" {
-			since = max(since, 19)
-		}
-	}
-	return since
+	return f.since
 }

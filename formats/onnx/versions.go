@@ -74,21 +74,31 @@ func (w *writer) versions(g *graph.Graph) error {
 // raised tells whether the main opset is above the one that the model came in.
 func (w *writer) raised(g *graph.Graph) bool { return g.Opsets[""] != w.opsets[""] }
 
-// attrSince holds the attributes that came to an operator after the opset that its struct is registered for. See also
-// olderForms.
+// attrSince holds the attributes that came to an operator later than the opset of its form, by olderForms or as it is
+// registered. They count when they are not at their default.
 var attrSince = map[string]map[string]int{
+	"ArgMax":             {"select_last_index": 12},
+	"ArgMin":             {"select_last_index": 12},
 	"Attention":          {"left_window_size": 25, "right_window_size": 25},
 	"AveragePool":        {"ceil_mode": 10, "dilations": 19},
 	"BatchNormalization": {"training_mode": 14},
 	"Cast":               {"saturate": 19, "round_mode": 24},
 	"CastLike":           {"saturate": 19, "round_mode": 24},
-	"DequantizeLinear":   {"block_size": 21, "output_dtype": 23},
+	"DequantizeLinear":   {"block_size": 21, "output_dtype": 23, "axis": 13},
+	"GRU":                {"layout": 14},
+	"LSTM":               {"layout": 14},
 	"LpPool":             {"ceil_mode": 18, "dilations": 18},
 	"MaxPool":            {"ceil_mode": 10, "dilations": 10},
-	"QuantizeLinear":     {"saturate": 19, "block_size": 21, "output_dtype": 21, "precision": 23},
+	"QuantizeLinear":     {"saturate": 19, "block_size": 21, "output_dtype": 21, "precision": 23, "axis": 13},
+	"RNN":                {"layout": 14},
 	"Range":              {"stash_type": 27},
+	"Reshape":            {"allowzero": 14},
 	"Resize":             {"antialias": 18, "axes": 18, "keep_aspect_ratio_policy": 18},
+	"ScatterElements":    {"reduction": 18},
+	"ScatterND":          {"reduction": 18},
+	"Shape":              {"start": 15, "end": 15},
 	"SpaceToDepth":       {"mode": 28},
+	"Split":              {"num_outputs": 18},
 }
 
 // typeSince holds the opsets that brought element types.
@@ -112,10 +122,13 @@ func sinceOf(n *graph.Node) int {
 		return since
 	}
 	if older := olderForm(n, name); older > 0 {
-		return min(since, older)
+		since = min(since, older)
 	}
 	for _, a := range graph.AttrsOf(n.Op) {
 		since = max(since, attrSince[name][a.Name])
+		if name == "Pad" && a.Value == "wrap" {
+			since = max(since, 19)
+		}
 	}
 	for _, values := range [][]*graph.Value{n.In, n.Out} {
 		for _, v := range values {
