@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// head is an operator that computes a matrix product, with what follows it and can be done on the way out. Its inputs
+// are the operator's, then, if res is set, the value that is added.
+type head struct {
+	graph.Op
+	res     bool
+	clamped bool
+	lo, hi  float32
+}
+
+func (h head) source() graph.Op { return h.Op }
+
+// heads are the operators that take an epilogue, with the number of their inputs: the last is the bias.
+var heads = map[string]int{"Conv": 3, "Gemm": 3, "MatMul": 3}
+
+// fuse joins products with the Add, Relu and Clip behind them.
+func fuse(g *graph.Graph) error {
+	uses := map[*graph.Value]int{}
+	for _, n := range g.Nodes {
+		for _, v := range n.In {
+			uses[v]++
+		}
+	}
+	for _, v := range g.Outputs {
+		uses[v] += 2
+	}
+	gone := map[*graph.Node]bool{}
+	position := map[*graph.Node]int{}
+	for i, n := range g.Nodes {
+		position[n] = i
+		if absorb(n, uses, position) {
+			gone[n] = true
+		}
+	}
+	g.Remove(func(n *graph.Node) bool { return gone[n] })
+	return g.Sort()
+}
+
+// absorb lets the product in front of n do n's work; n is then to be dropped.
+func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
+	name := n.OpName()
+	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && n.In[1].IsConst() {
+		for len(n.In) < inputs {
+			n.In = append(n.In, nil)
+		}
+		n.Op = head{Op: n.Op, lo: float32(math.Inf(-1)), hi: float32(math.Inf(1))}
+		return false
+	}
+	switch name {
+	case "Relu", "Clip":
+		lo, hi, ok := clampOf(n)
+		p := headOf(n.In[0], uses)
+		if !ok || p == nil || p.Op.(head).clamped {
+			return false
+		}
+		h := p.Op.(head)
+		h.clamped, h.lo, h.hi = true, lo, hi
+		take(p, n, h)
+		return true
+	case "Add":
+		return absorbAdd(n, uses, position)
+	}
+	return false
+}
+
+func absorbAdd(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
+	var best *graph.Node
+	var other *graph.Value
+	for i := range 2 {
+		p := headOf(n.In[i], uses)
+		if p == nil || p.Op.(head).clamped || p.Op.(head).res {
+			continue
+		}
+		o := n.In[1-i]
+		if isBias(o, n.Out[0]) && p.In[2] == nil && matMul(p) {
+			p.In[2] = o
+			take(p, n, p.Op.(head))
+			return true
+		}
+		if sameType(o, p.Out[0]) && !o.IsConst() && (best == nil || position[p] > position[best]) {
+			best, other = p, o
+		}
+	}
+	if best == nil {
+		return false
+	}
+	h := best.Op.(head)
+	h.res = true
+	best.In = append(best.In, other)
+	take(best, n, h)
+	return true
+}
+
+func matMul(n *graph.Node) bool {
+	_, name := graph.NameOf(n.Op.(head).Op)
+	return name == "MatMul"
+}
+
+// headOf is the product that makes v, if v has no other reader.
+func headOf(v *graph.Value, uses map[*graph.Value]int) *graph.Node {
+	if v == nil || v.Def == nil || uses[v] != 1 {
+		return nil
+	}
+	if _, ok := v.Def.Op.(head); !ok {
+		return nil
+	}
+	return v.Def
+}
+
+// take makes p produce n's output.
+func take(p, n *graph.Node, h head) {
+	p.Op = h
+	p.Out[0] = n.Out[0]
+	n.Out[0].Def = p
+}
+
+func isFloat(v *graph.Value) bool { return v != nil && v.DType == tensor.Float32 }
+
+// sameType tells whether two values surely have the same type and shape.
+func sameType(a, b *graph.Value) bool {
+	if a.DType != b.DType || a.Unranked || b.Unranked || len(a.Shape) != len(b.Shape) {
+		return false
+	}
+	for i, d := range a.Shape {
+		if !d.Known() || d != b.Shape[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// isBias tells whether v is a constant vector along the last dimension of out.
+func isBias(v, out *graph.Value) bool {
+	if !v.IsConst() || !isFloat(v) || out.Unranked || len(out.Shape) == 0 || len(v.Const.Shape) == 0 {
+		return false
+	}
+	n := v.Const.Shape[len(v.Const.Shape)-1]
+	return out.Shape[len(out.Shape)-1].Is(n) && v.Const.Len() == n && len(v.Const.Shape) <= len(out.Shape)
+}
+
+// clampOf gives the bounds of a Relu or of a Clip with constant bounds.
+func clampOf(n *graph.Node) (lo, hi float32, ok bool) {
+	lo, hi = float32(math.Inf(-1)), float32(math.Inf(1))
+	if n.OpName() == "Relu" {
+		return 0, hi, isFloat(n.In[0])
+	}
+	for i, bound := range []*float32{&lo, &hi} {
+		if len(n.In) <= i+1 || n.In[i+1] == nil {
+			continue
+		}
+		if v := n.In[i+1]; !v.IsConst() || v.Const.Len() != 1 || !isFloat(v) {
+			return lo, hi, false
+		}
+		*bound = tensor.Floats(n.In[i+1].Const)[0]
+	}
+	return lo, hi, isFloat(n.In[0]) && lo <= hi
+}

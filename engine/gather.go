@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"unsafe"
+
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+func asBytes[T tensor.Native](v []T) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(v)*int(unsafe.Sizeof(v[0])))
+}
+
+// gatherSpec says what gather copies: run bytes of each pixel's pixel bytes; what lies outside becomes pad.
+type gatherSpec struct {
+	g          geom
+	run, pixel int
+	pad        byte
+	row        int // bytes of one gathered row; 0: kh*kw*run
+}
+
+// gather writes the rows m0..m1 of the matrix of windows (im2col): one row an output pixel, taps in order ky, kx,
+// channel.
+func gather(dst, src []byte, s gatherSpec, m0, m1 int) {
+	g := s.g
+	row := s.row
+	if row == 0 {
+		row = g.kh * g.kw * s.run
+	}
+	oy, ox, n := m0/g.ow%g.oh, m0%g.ow, m0/(g.ow*g.oh)
+	for m := m0; m < m1; m++ {
+		d := dst[(m-m0)*row:]
+		y0, x0 := oy*g.sh-g.pt, ox*g.sw-g.pl
+		base := n * g.h * g.w * s.pixel
+		for ky := range g.kh {
+			iy := y0 + ky*g.dh
+			line := d[ky*g.kw*s.run:][:g.kw*s.run]
+			if iy < 0 || iy >= g.h {
+				fillBytes(line, s.pad)
+				continue
+			}
+			gatherLine(line, src[base+iy*g.w*s.pixel:], s, x0)
+		}
+		if ox++; ox == g.ow {
+			ox = 0
+			if oy++; oy == g.oh {
+				oy = 0
+				n++
+			}
+		}
+	}
+}
+
+// gatherLine copies the taps of one kernel row that starts at input column x0.
+func gatherLine(dst, src []byte, s gatherSpec, x0 int) {
+	g := s.g
+	if g.dw == 1 && s.run == s.pixel { // taps are neighbours in memory
+		a, b := max(0, -x0), min(g.kw, g.w-x0)
+		if a >= b {
+			fillBytes(dst, s.pad)
+			return
+		}
+		if a > 0 {
+			fillBytes(dst[:a*s.run], s.pad)
+		}
+		copy(dst[a*s.run:b*s.run], src[(x0+a)*s.pixel:])
+		if b < g.kw {
+			fillBytes(dst[b*s.run:], s.pad)
+		}
+		return
+	}
+	for kx := range g.kw {
+		ix := x0 + kx*g.dw
+		if ix < 0 || ix >= g.w {
+			fillBytes(dst[kx*s.run:(kx+1)*s.run], s.pad)
+			continue
+		}
+		copy(dst[kx*s.run:(kx+1)*s.run], src[ix*s.pixel:])
+	}
+}
+
+func fillBytes(b []byte, v byte) {
+	if v == 0 {
+		clear(b)
+		return
+	}
+	for i := range b {
+		b[i] = v
+	}
+}
+
+// stripSpec says how strips pads: the element size in bytes and the bytes of one padding element.
+type stripSpec struct {
+	size int
+	pad  []byte // nil: zeros
+}
+
+// strip is one output row's view of its input: x holds the rows, taps are element offsets in it, y is the index of the
+// row's first output pixel.
+type strip struct {
+	x       []byte
+	taps    []int
+	y       int
+	scratch *scratch
+}
+
+const stripBytes = 128 << 10
+
+// strips calls f for every output row of a window over channels-last data. Where there is padding, a strip of rows is
+// first copied with its borders filled, so that f sees no edge.
+func strips(x *exec, g geom, src []byte, s stripSpec, f func(st strip)) {
+	pixel := g.c * s.size
+	wp := max((g.ow-1)*g.sw+(g.kw-1)*g.dw+1, g.pl+g.w)
+	inside := g.pt == 0 && g.pl == 0 && wp <= g.w && (g.oh-1)*g.sh+(g.kh-1)*g.dh < g.h
+	if inside {
+		wp = g.w
+	}
+	var taps []int
+	for ky := range g.kh {
+		for kx := range g.kw {
+			taps = append(taps, (ky*g.dh*wp+kx*g.dw)*g.c)
+		}
+	}
+	span := (g.kh-1)*g.dh + 1
+	rows := max(1, min(g.oh, stripBytes/max(wp*pixel, 1)-span)/max(g.sh, 1))
+	if t := x.p.pool.threads; t > 1 {
+		rows = max(1, min(rows, g.oh/(2*t)))
+	}
+	per := (g.oh + rows - 1) / rows
+	x.p.pool.run(x.scratch, g.n*per, func(sc *scratch, i int) {
+		n, y0 := i/per, i%per*rows
+		y1 := min(y0+rows, g.oh)
+		image := src[n*g.h*g.w*pixel:]
+		buf, top := image, y0*g.sh
+		if !inside {
+			buf = sc.bytes(((y1-1-y0)*g.sh + span) * wp * pixel)
+			padRows(buf, image, g, padSpec{pixel: pixel, wp: wp, y: y0*g.sh - g.pt, value: s.pad})
+			top = 0
+		}
+		for y := y0; y < y1; y++ {
+			f(strip{x: buf[(top+(y-y0)*g.sh)*wp*pixel:], taps: taps, y: (n*g.oh + y) * g.ow, scratch: sc})
+		}
+	})
+}
+
+type padSpec struct {
+	pixel, wp, y int // bytes a pixel, padded width in pixels, input row of the first padded one
+	value        []byte
+}
+
+// padRows fills dst with whole padded rows.
+func padRows(dst, src []byte, g geom, s padSpec) {
+	line := s.wp * s.pixel
+	for y := s.y; len(dst) >= line; y++ {
+		d := dst[:line]
+		dst = dst[line:]
+		if y < 0 || y >= g.h {
+			fillPattern(d, s.value)
+			continue
+		}
+		n := min(g.w, s.wp-g.pl)
+		fillPattern(d[:g.pl*s.pixel], s.value)
+		copy(d[g.pl*s.pixel:], src[y*g.w*s.pixel:][:n*s.pixel])
+		fillPattern(d[(g.pl+n)*s.pixel:], s.value)
+	}
+}
+
+func fillPattern(b, p []byte) {
+	switch len(p) {
+	case 0:
+		clear(b)
+	case 1:
+		fillBytes(b, p[0])
+	default:
+		for i := 0; i+len(p) <= len(b); i += len(p) {
+			copy(b[i:], p)
+		}
+	}
+}

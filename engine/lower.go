@@ -1,0 +1,309 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// prepare brings a graph into the form that lower expects.
+func prepare(_ context.Context, g *graph.Graph) error {
+	if err := g.Infer(); err != nil {
+		return err
+	}
+	return fuse(g)
+}
+
+// lowering rebuilds a graph out of the engine's operators. A value of rank 3 to 5 can exist in two forms, as the graph
+// says and with channels last; each is made when first asked for.
+type lowering struct {
+	p     *Program
+	b     *graph.Builder
+	plain map[*graph.Value]*graph.Value
+	last  map[*graph.Value]*graph.Value
+	node  *graph.Node // the one being lowered
+}
+
+// lowerer handles one operator; false leaves it to its own kernel.
+type lowerer func(l *lowering, n *graph.Node) bool
+
+// lowered is an operator of the engine that stands for one of the graph's.
+type lowered interface{ source() graph.Op }
+
+// original is a node as errors should name it.
+func original(n *graph.Node) *graph.Node {
+	if s, ok := n.Op.(lowered); ok {
+		return original(&graph.Node{Name: n.Name, Op: s.source()})
+	}
+	return n
+}
+
+func (p *Program) lower(g *graph.Graph) error {
+	p.g = &graph.Graph{Name: g.Name}
+	l := &lowering{p: p, b: graph.NewBuilder(p.g), plain: map[*graph.Value]*graph.Value{}, last: map[*graph.Value]*graph.Value{}}
+	for _, v := range g.Inputs {
+		w := graph.NewInput(v.Name, v.Type)
+		l.plain[v] = w
+		p.g.Inputs = append(p.g.Inputs, w)
+	}
+	for _, s := range g.States {
+		l.plain[s.Value] = graph.NewConst(s.Name, s.Init.Clone())
+	}
+	for _, n := range g.Nodes {
+		l.node = n
+		if f := lowerers[original(n).OpName()]; f != nil && f(l, n) {
+			continue
+		}
+		if h, ok := n.Op.(head); ok {
+			l.unfuse(n, h)
+			continue
+		}
+		l.keep(n, n.Op)
+	}
+	for _, v := range g.Outputs {
+		p.g.Outputs = append(p.g.Outputs, l.plainOf(v))
+	}
+	if l.b.Err != nil {
+		return l.b.Err
+	}
+	return p.g.Sort()
+}
+
+// keep lowers a node onto plain values with the given operator.
+func (l *lowering) keep(n *graph.Node, op graph.Op) {
+	in := make([]*graph.Value, len(n.In))
+	for i, v := range n.In {
+		in[i] = l.plainOf(v)
+	}
+	l.set(l.plain, n, l.emit(n, op, in))
+}
+
+// set records the outputs of a node in one of the two forms.
+func (l *lowering) set(form map[*graph.Value]*graph.Value, n *graph.Node, out []*graph.Value) {
+	for i, v := range n.Out {
+		if v != nil {
+			form[v] = out[i]
+		}
+	}
+}
+
+func (l *lowering) emit(n *graph.Node, op graph.Op, in []*graph.Value) []*graph.Value {
+	out := l.b.AddN(n.Name, len(n.Out), op, in...)
+	made := l.p.g.Nodes[len(l.p.g.Nodes)-1]
+	made.Name = n.Name
+	for i, v := range n.Out {
+		if v == nil {
+			made.Out[i] = nil
+			continue
+		}
+		if out[i].DType == tensor.Undefined && out[i].Elem == nil {
+			out[i].Type = v.Type
+		}
+	}
+	return out
+}
+
+// plainOf gives the value as the graph has it.
+func (l *lowering) plainOf(v *graph.Value) *graph.Value {
+	if v == nil {
+		return nil
+	}
+	if w := l.plain[v]; w != nil {
+		return w
+	}
+	if v.IsConst() {
+		w := graph.NewConst(v.Name, v.Const.Clone())
+		l.p.packed += v.Const.Bytes()
+		l.plain[v] = w
+		return w
+	}
+	w := l.last[v]
+	l.plain[v] = l.permute(w, firstPerm(len(w.Shape)))
+	return l.plain[v]
+}
+
+// lastOf gives the value with its channels last.
+func (l *lowering) lastOf(v *graph.Value) *graph.Value {
+	if w := l.last[v]; w != nil {
+		return w
+	}
+	w := l.plainOf(v)
+	l.last[v] = l.permute(w, lastPerm(len(v.Shape)))
+	return l.last[v]
+}
+
+func (l *lowering) permute(v *graph.Value, perm []int) *graph.Value {
+	op := graph.Op(transpose{ops.Transpose{Perm: perm}})
+	if keepsOrder(v.Shape, perm) {
+		op = view{op}
+	}
+	return l.b.Add(v.Name+"_layout", op, v)
+}
+
+// keepsOrder tells whether a permutation only moves dimensions of size one, so that the elements stay where they are.
+func keepsOrder(shape []graph.Dim, perm []int) bool {
+	before := -1
+	for _, p := range perm {
+		if shape[p].Is(1) {
+			continue
+		}
+		if p < before {
+			return false
+		}
+		before = p
+	}
+	return true
+}
+
+// lastPerm is the permutation that moves channels from second to last place, firstPerm its inverse.
+func lastPerm(rank int) []int {
+	perm := []int{0}
+	for i := 2; i < rank; i++ {
+		perm = append(perm, i)
+	}
+	return append(perm, 1)
+}
+
+func firstPerm(rank int) []int {
+	perm := []int{0, rank - 1}
+	for i := 1; i < rank-1; i++ {
+		perm = append(perm, i)
+	}
+	return perm
+}
+
+// isLast tells whether a value already exists with channels last, and only so.
+func (l *lowering) isLast(v *graph.Value) bool { return l.last[v] != nil && l.plain[v] == nil }
+
+// spatial tells whether a value can have channels last: rank 3 or 4.
+func spatial(v *graph.Value) bool { return v != nil && (v.Rank() == 3 || v.Rank() == 4) }
+
+// agnostic lowers an operator that works element by element: where its operands already lie channels last it stays
+// there, constants follow.
+func agnostic(wrap func(graph.Op) graph.Op) lowerer {
+	return func(l *lowering, n *graph.Node) bool {
+		op := wrap(n.Op)
+		in, ok := l.elementwise(n)
+		if !ok {
+			l.keep(n, op)
+			return true
+		}
+		l.set(l.last, n, l.emit(n, op, in))
+		return true
+	}
+}
+
+// elementwise gives a node's inputs with channels last, if they can be had without moving more than constants.
+func (l *lowering) elementwise(n *graph.Node) ([]*graph.Value, bool) {
+	out := n.Out[0]
+	if !spatial(out) {
+		return nil, false
+	}
+	found := false
+	for _, v := range n.In {
+		switch {
+		case v == nil || v.IsConst():
+		case v.Rank() == out.Rank():
+			found = found || l.isLast(v)
+		case v.Rank() != 0:
+			return nil, false
+		}
+	}
+	if !found {
+		return nil, false
+	}
+	in := make([]*graph.Value, len(n.In))
+	for i, v := range n.In {
+		switch {
+		case v == nil:
+		case v.IsConst():
+			in[i] = l.constLast(v, out.Rank())
+		case v.Rank() == 0:
+			in[i] = l.plainOf(v)
+		default:
+			in[i] = l.lastOf(v)
+		}
+	}
+	return in, true
+}
+
+// constLast is a constant operand of an elementwise operator, moved so that it broadcasts over channels last.
+func (l *lowering) constLast(v *graph.Value, rank int) *graph.Value {
+	if v.Const.Len() == 1 || len(v.Const.Shape) > rank {
+		return l.plainOf(v)
+	}
+	shape := make([]int, rank)
+	for i := range shape {
+		shape[i] = 1
+	}
+	copy(shape[rank-len(v.Const.Shape):], v.Const.Shape)
+	perm := lastPerm(rank)
+	t := tensor.New(v.DType, permuted(shape, perm)...)
+	permuteBytes(t.Data, v.Const.Data, permuteSpec{shape: shape, perm: perm, size: v.DType.Bits() / 8})
+	l.p.packed += len(t.Data)
+	return l.b.Const(v.Name, t)
+}
+
+func permuted(shape, perm []int) []int {
+	out := make([]int, len(perm))
+	for i, p := range perm {
+		out[i] = shape[p]
+	}
+	return out
+}
+
+// lowerTranspose turns a change between the two layouts into nothing.
+func lowerTranspose(l *lowering, n *graph.Node) bool {
+	op, ok := n.Op.(ops.Transpose)
+	if !ok || n.In[0].Unranked {
+		return false
+	}
+	if spatial(n.In[0]) && !n.In[0].IsConst() {
+		if slices.Equal(op.Perm, lastPerm(len(op.Perm))) {
+			l.plain[n.Out[0]] = l.lastOf(n.In[0])
+			return true
+		}
+		if slices.Equal(op.Perm, firstPerm(len(op.Perm))) {
+			l.last[n.Out[0]] = l.plainOf(n.In[0])
+			return true
+		}
+	}
+	if n.In[0].DType.Bits()%8 != 0 || n.In[0].DType.Bits() == 0 {
+		return false
+	}
+	l.keep(n, transpose{op})
+	return true
+}
+
+// unfuse gives a head that has no fast form back to its operators.
+func (l *lowering) unfuse(n *graph.Node, h head) {
+	in := make([]*graph.Value, len(n.In))
+	for i, v := range n.In {
+		in[i] = l.plainOf(v)
+	}
+	var res *graph.Value
+	if h.res {
+		res, in = in[len(in)-1], in[:len(in)-1]
+	}
+	var bias *graph.Value
+	if _, name := graph.NameOf(h.Op); name == "MatMul" {
+		bias, in = in[2], in[:2]
+	}
+	for len(in) > 0 && in[len(in)-1] == nil {
+		in = in[:len(in)-1]
+	}
+	v := l.emit(n, h.Op, in)[0]
+	for _, add := range []*graph.Value{bias, res} {
+		if add != nil {
+			v = l.b.Add(n.Name, ops.Add{}, v, add)
+		}
+	}
+	if h.clamped {
+		lo, hi := tensor.Scalar(h.lo), tensor.Scalar(h.hi)
+		v = l.b.Add(n.Name, ops.Clip{}, v, l.b.Const("lo", lo), l.b.Const("hi", hi))
+	}
+	l.plain[n.Out[0]] = v
+}

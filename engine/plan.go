@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// plan is the program for one set of input shapes: steps over numbered tensors, most of which lie in one arena.
+type plan struct {
+	p       *Program
+	key     string
+	steps   []step
+	vals    []slot
+	inputs  []int
+	outputs []int
+	arena   int
+	// watched values that no step makes: inputs, and what came out constant
+	seeFirst []int
+
+	mu   sync.Mutex
+	free []*frame
+}
+
+type step struct {
+	node    *graph.Node
+	in, out []int // -1: omitted
+	see     []int // slots to show after the step
+}
+
+// slot is where a value lives: a constant, arena bytes, or (size < 0) memory made during the run.
+type slot struct {
+	value *graph.Value
+	fact  graph.Fact
+	root  int // for views: the slot whose memory this one shares; else itself
+	off   int
+	size  int // arena bytes; -1: on the heap
+	view  bool
+	shape []int
+}
+
+// frame is the memory of one running call.
+type frame struct {
+	arena   []byte
+	t       []*tensor.Tensor
+	scratch scratch
+}
+
+// exec is what a fast step may use.
+type exec struct {
+	*graph.Exec
+	p       *Program
+	scratch *scratch
+}
+
+// fastOp is an operator of the engine's own. Outputs have their shape and memory already when these were known at
+// planning; a step gets them through Make in any case.
+type fastOp interface {
+	graph.Op
+	exec(x *exec, in, out []*tensor.Tensor) error
+}
+
+// viewOp marks operators whose output 0 is input 0 with another shape.
+type viewOp interface {
+	graph.Op
+	view()
+}
+
+// plan finds or makes the plan for these inputs.
+func (p *Program) plan(in []*tensor.Tensor) (*plan, error) {
+	var key []byte
+	for _, t := range in {
+		key = fmt.Appendf(key, "%d%v;", t.DType, t.Shape)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, pl := range p.plans {
+		if pl.key == string(key) {
+			copy(p.plans[1:i+1], p.plans[:i])
+			p.plans[0] = pl
+			return pl, nil
+		}
+	}
+	pl, err := newPlan(p, in)
+	if err != nil {
+		return nil, err
+	}
+	pl.key = string(key)
+	p.plans = append([]*plan{pl}, p.plans...)
+	if len(p.plans) > p.keep {
+		p.plans = p.plans[:p.keep]
+	}
+	return pl, nil
+}
+
+func (pl *plan) frame() *frame {
+	pl.mu.Lock()
+	if n := len(pl.free); n > 0 {
+		f := pl.free[n-1]
+		pl.free = pl.free[:n-1]
+		pl.mu.Unlock()
+		return f
+	}
+	pl.mu.Unlock()
+	f := &frame{arena: tensor.Aligned(pl.arena), t: make([]*tensor.Tensor, len(pl.vals))}
+	for i, s := range pl.vals {
+		f.t[i] = pl.tensor(f, s)
+	}
+	return f
+}
+
+// tensor makes the tensor that stands for a slot in a frame.
+func (pl *plan) tensor(f *frame, s slot) *tensor.Tensor {
+	if s.fact.Const != nil {
+		return s.fact.Const
+	}
+	if s.size < 0 {
+		return &tensor.Tensor{DType: s.fact.DType, Shape: s.shape}
+	}
+	return &tensor.Tensor{DType: s.fact.DType, Shape: s.shape, Data: f.arena[s.off : s.off+s.size : s.off+s.size]}
+}
+
+func (pl *plan) release(f *frame) {
+	for i, s := range pl.vals {
+		if s.size < 0 && s.fact.Const == nil {
+			f.t[i] = &tensor.Tensor{DType: s.fact.DType, Shape: s.shape}
+		}
+	}
+	pl.mu.Lock()
+	pl.free = append(pl.free, f)
+	pl.mu.Unlock()
+}
+
+func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {
+	x := &exec{Exec: &graph.Exec{Ctx: ctx, Threads: pl.p.pool.threads}, p: pl.p, scratch: &f.scratch}
+	x.Body = func(b *graph.Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+		sub := &Call{In: in}
+		err := pl.p.bodies[b].Run(ctx, sub)
+		return sub.Out, err
+	}
+	for i, s := range pl.inputs {
+		f.t[s] = aligned(c.In[i])
+	}
+	pl.show(f, c, pl.seeFirst)
+	for i := range pl.steps {
+		st := &pl.steps[i]
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := pl.step(x, f, st); err != nil {
+			return graph.NodeError(original(st.node), err)
+		}
+		pl.show(f, c, st.see)
+	}
+	return pl.deliver(f, c)
+}
+
+func (pl *plan) show(f *frame, c *Call, slots []int) {
+	if c.See == nil {
+		return
+	}
+	for _, s := range slots {
+		for _, v := range pl.p.watch[pl.vals[s].value] {
+			c.See(v, f.t[s])
+		}
+	}
+}
+
+// aligned gives t, or a copy of it when its data lies at an odd address.
+func aligned(t *tensor.Tensor) *tensor.Tensor {
+	if isAligned(t.Data) {
+		return t
+	}
+	return t.Clone()
+}
+
+func (pl *plan) step(x *exec, f *frame, st *step) error {
+	var buf [12]*tensor.Tensor
+	args := buf[:0]
+	for _, s := range st.in {
+		if s < 0 {
+			args = append(args, nil)
+		} else {
+			args = append(args, f.t[s])
+		}
+	}
+	n := len(args)
+	for _, s := range st.out {
+		if s < 0 {
+			args = append(args, nil)
+		} else {
+			args = append(args, f.t[s])
+		}
+	}
+	if op, ok := st.node.Op.(fastOp); ok {
+		return runFast(op, x, args[:n], args[n:])
+	}
+	return graph.RunKernel(x.Exec, st.node.Op, args[:n], args[n:])
+}
+
+func runFast(op fastOp, x *exec, in, out []*tensor.Tensor) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("inputs do not fit the operator: %v", p)
+		}
+	}()
+	return op.exec(x, in, out)
+}
+
+// deliver copies the outputs out of the arena, into the caller's tensors where these are given.
+func (pl *plan) deliver(f *frame, c *Call) error {
+	if c.Out == nil {
+		c.Out = make([]*tensor.Tensor, pl.p.nout)
+	}
+	for i := range pl.p.nout {
+		s := pl.outputs[i]
+		t := f.t[s]
+		if v := pl.vals[s]; c.Out[i] == nil && v.size < 0 && v.fact.Const == nil && !v.view && !slices.Contains(pl.inputs, s) {
+			c.Out[i] = t // made during the run, owned by nobody else
+			continue
+		}
+		if c.Out[i] == nil {
+			c.Out[i] = t.Clone()
+			continue
+		}
+		o := c.Out[i]
+		o.DType, o.Shape, o.Strings, o.Items = t.DType, append(o.Shape[:0], t.Shape...), t.Strings, t.Items
+		if cap(o.Data) < len(t.Data) {
+			o.Data = tensor.Aligned(len(t.Data))
+		}
+		o.Data = o.Data[:len(t.Data)]
+		copy(o.Data, t.Data)
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+// Package engine compiles a graph into a program for this machine and runs it: fused and prepacked operators, channels
+// last inside, one arena per call. What has no fast step runs its operator's own kernel.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/kernels"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// Runner answers calls: this engine, or another runtime behind the same interface.
+type Runner interface {
+	Run(ctx context.Context, c *Call) error
+	Close() error
+}
+
+// Call is one inference. In follows the graph's inputs. Out is filled: entries that are nil are allocated. See, if
+// not nil, is shown the watched values in step order; the tensor is valid only inside.
+type Call struct {
+	Signature      string
+	In, Out, State []*tensor.Tensor
+	See            func(v *graph.Value, t *tensor.Tensor)
+}
+
+// Options adjust compilation. The zero value uses all cores, the best kernels and keeps four plans.
+type Options struct {
+	Threads int            // 0: all cores
+	CPU     string         // generic, avx2, avx512, vnni; "": TFSOPT_CPU, else the best that the machine has
+	Watch   []*graph.Value // values that See is shown
+	Plans   int            // how many input shapes to keep plans for; 0: 4
+}
+
+// Program is a compiled graph. Run may be called concurrently.
+type Program struct {
+	g      *graph.Graph
+	set    *kernels.Set
+	pool   *pool
+	watch  map[*graph.Value][]*graph.Value // value of the program -> values of the caller
+	nout   int
+	bodies map[*graph.Graph]*Program
+	packed int
+
+	mu    sync.Mutex
+	plans []*plan // most recently used first
+	keep  int
+}
+
+// Memory is what a program holds, in bytes.
+type Memory struct {
+	Packed int // weights and other constants
+	Arena  int // the largest plan's arena, needed once per concurrent call
+	Plans  int // how many plans there are
+}
+
+// Compile makes a program. It lists every operator that cannot run (graph.UnsupportedError). Constants are copied or
+// packed, so that the file behind g may be closed afterwards; g itself is not changed.
+func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
+	if missing := graph.Unsupported(g); len(missing) > 0 {
+		return nil, &graph.UnsupportedError{Ops: missing}
+	}
+	name := o.CPU
+	if name == "" {
+		name = os.Getenv("TFSOPT_CPU")
+	}
+	set, err := kernels.Select(name)
+	if err != nil {
+		return nil, err
+	}
+	threads := o.Threads
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	p := &Program{set: set, pool: newPool(threads), keep: max(o.Plans, 0), bodies: map[*graph.Graph]*Program{}}
+	if p.keep == 0 {
+		p.keep = 4
+	}
+	if err := p.compile(ctx, g, o.Watch); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Program) compile(ctx context.Context, g *graph.Graph, watch []*graph.Value) error {
+	c, values := g.CloneMap()
+	p.nout = len(c.Outputs)
+	p.watch = map[*graph.Value][]*graph.Value{}
+	index := map[int]*graph.Value{}
+	for _, v := range watch {
+		w := values[v]
+		if w == nil {
+			return fmt.Errorf("watched value %q is not in the graph", v.Name)
+		}
+		if w.IsConst() {
+			continue
+		}
+		index[len(c.Outputs)] = v
+		c.Outputs = append(c.Outputs, w) // passes keep outputs
+	}
+	c.Signatures = nil
+	if err := prepare(ctx, c); err != nil {
+		return err
+	}
+	if err := p.lower(c); err != nil {
+		return err
+	}
+	for i, v := range index { // several may lie in one value of the program
+		p.watch[p.g.Outputs[i]] = append(p.watch[p.g.Outputs[i]], v)
+	}
+	return p.compileBodies(ctx)
+}
+
+// compileBodies makes a program of every subgraph; they share the pool and the kernels.
+func (p *Program) compileBodies(ctx context.Context) error {
+	for _, n := range p.g.Nodes {
+		for _, b := range graph.Bodies(n.Op) {
+			q := &Program{set: p.set, pool: p.pool, keep: p.keep, bodies: map[*graph.Graph]*Program{}}
+			if err := q.compile(ctx, b, nil); err != nil {
+				return graph.NodeError(n, err)
+			}
+			p.bodies[b] = q
+			p.packed += q.packed
+		}
+	}
+	return nil
+}
+
+// Close stops the workers. Calls that run must have returned.
+func (p *Program) Close() error {
+	p.pool.close()
+	return nil
+}
+
+// CPU is the name of the kernel set in use.
+func (p *Program) CPU() string { return p.set.Name }
+
+// Memory reports what the program holds now.
+func (p *Program) Memory() Memory {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := Memory{Packed: p.packed, Plans: len(p.plans)}
+	for _, pl := range p.plans {
+		m.Arena = max(m.Arena, pl.arena)
+	}
+	return m
+}
+
+// Run answers one call. Inputs must have the types of the graph's inputs; a shape that does not fit is an error that
+// names the input or the node.
+func (p *Program) Run(ctx context.Context, c *Call) error {
+	if err := p.checkInputs(c.In); err != nil {
+		return err
+	}
+	pl, err := p.plan(c.In)
+	if err != nil {
+		return err
+	}
+	f := pl.frame()
+	err = pl.run(ctx, f, c)
+	pl.release(f)
+	return err
+}
+
+func (p *Program) checkInputs(in []*tensor.Tensor) error {
+	if len(in) != len(p.g.Inputs) {
+		return fmt.Errorf("the model has %d inputs, got %d", len(p.g.Inputs), len(in))
+	}
+	for i, v := range p.g.Inputs {
+		t := in[i]
+		switch {
+		case t == nil:
+			return fmt.Errorf("input %q is missing", v.Name)
+		case v.DType != tensor.Undefined && t.DType != v.DType:
+			return fmt.Errorf("input %q: want %s, got %s", v.Name, v.DType, t.DType)
+		case v.Unranked || t.DType == tensor.Sequence || t.DType == tensor.Optional:
+			continue
+		case len(t.Shape) != len(v.Shape):
+			return fmt.Errorf("input %q: want shape %s, got %v", v.Name, v.Type, t.Shape)
+		}
+		for d, want := range v.Shape {
+			if n, ok := want.Value(); ok && n != t.Shape[d] {
+				return fmt.Errorf("input %q: want shape %s, got %v", v.Name, v.Type, t.Shape)
+			}
+		}
+		if t.DType != tensor.String && len(t.Data) < t.DType.Bytes(t.Len()) {
+			return fmt.Errorf("input %q: %d bytes for shape %v", v.Name, len(t.Data), t.Shape)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,302 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/kernels"
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// params are the quantization parameters of one 8-bit activation.
+type params struct {
+	scale  float32
+	zero   int32
+	signed bool
+}
+
+func (p params) dtype() tensor.DType {
+	if p.signed {
+		return tensor.Int8
+	}
+	return tensor.Uint8
+}
+
+// limits is the range of the type.
+func (p params) limits() (lo, hi int32) {
+	if p.signed {
+		return -128, 127
+	}
+	return 0, 255
+}
+
+// paramsOf reads constant per-tensor parameters; zero may be omitted.
+func paramsOf(scale, zero *graph.Value) (params, bool) {
+	if !scale.IsConst() || scale.Const.Len() != 1 || !isFloat(scale) {
+		return params{}, false
+	}
+	p := params{scale: tensor.Floats(scale.Const)[0]}
+	if zero == nil {
+		return p, true
+	}
+	if !zero.IsConst() || zero.Const.Len() != 1 || !isByte(zero) {
+		return params{}, false
+	}
+	p.zero, p.signed = int32(tensor.Ints(zero.Const)[0]), zero.DType == tensor.Int8
+	return p, true
+}
+
+// qlinear is the integer product that qconv and qgemm share: packed weights and how sums become outputs.
+type qlinear struct {
+	k, n   int
+	packed []int8
+	per    int // of one group
+	bias   []int32
+	scale  []float32 // x·w/y, one a column
+	x, y   params
+}
+
+// flip turns int8 activations into the uint8 ones that the kernels read: the top bit changes, which adds 128.
+var flip = func() (t [256]byte) {
+	for i := range t {
+		t[i] = byte(i) ^ 0x80
+	}
+	return t
+}()
+
+// weights8 gives symmetric int8 weights; uint8 weights around 128 are the same thing.
+func weights8(w, zero *graph.Value) ([]int8, bool) {
+	if !w.IsConst() || !isByte(w) {
+		return nil, false
+	}
+	want := int64(0)
+	if w.DType == tensor.Uint8 {
+		want = 128
+	}
+	if zero == nil && want != 0 {
+		return nil, false
+	}
+	if zero != nil && (!zero.IsConst() || slices.ContainsFunc(tensor.Ints(zero.Const), func(z int64) bool { return z != want })) {
+		return nil, false
+	}
+	out := append([]int8(nil), tensor.View[int8](w.Const)...)
+	if want != 0 {
+		for i := range out {
+			out[i] ^= -128
+		}
+	}
+	return out, true
+}
+
+// requant fills scale and bias: the zero point's share of each sum is known beforehand. w is K×N at w[k*rs+n*cs].
+func (q *qlinear) requant(ws *graph.Value, bias []int32, sums []int32) bool {
+	if !ws.IsConst() || !isFloat(ws) || ws.Const.Len() != 1 && ws.Const.Len() != len(sums) {
+		return false
+	}
+	s := tensor.Floats(ws.Const)
+	zero := q.x.zero
+	if q.x.signed {
+		zero += 128
+	}
+	q.scale, q.bias = make([]float32, len(sums)), make([]int32, len(sums))
+	for i, sum := range sums {
+		q.scale[i] = q.x.scale * s[i%len(s)] / q.y.scale
+		q.bias[i] = -zero * sum
+		if bias != nil {
+			q.bias[i] += bias[i]
+		}
+	}
+	return true
+}
+
+// qconv is QLinearConv with channels last. Input: x.
+type qconv struct {
+	ops.QLinearConv
+	qlinear
+	wshape []int
+	depth  bool
+}
+
+func (c qconv) source() graph.Op { return c.QLinearConv }
+
+// Infer gives the channels-last type.
+func (c qconv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	t, err := inferLast(ops.Conv(c.QLinearConv), in, c.wshape)
+	if err == nil {
+		t[0].DType = c.y.dtype()
+	}
+	return t, err
+}
+
+// lowerQConv packs a QLinearConv whose parameters are constant. Inputs: x, x_scale, x_zero, w, w_scale, w_zero,
+// y_scale, y_zero, bias.
+func lowerQConv(l *lowering, n *graph.Node) bool {
+	c, in := n.Op.(ops.QLinearConv), n.In
+	x, okx := paramsOf(in[1], in[2])
+	y, oky := paramsOf(in[6], in[7])
+	w, okw := weights8(in[3], in[5])
+	if !okx || !oky || !okw || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Group < 1 {
+		return false
+	}
+	var bias []int32
+	if len(in) > 8 && in[8] != nil {
+		if !in[8].IsConst() || in[8].DType != tensor.Int32 {
+			return false
+		}
+		bias = tensor.View[int32](in[8].Const)
+	}
+	op := qconv{QLinearConv: c, qlinear: qlinear{x: x, y: y}, wshape: in[3].Const.Shape}
+	if op.wshape[0]%c.Group != 0 || !op.requant(in[4], bias, rowSums(w, op.wshape[0])) {
+		return false
+	}
+	op.depth = c.Group > 1 && c.Group == op.wshape[0] && op.wshape[1] == 1
+	op.pack(l.p.set, w)
+	l.p.packed += len(op.packed)
+	l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(in[0])}))
+	return true
+}
+
+// rowSums sums each of m equal parts of w.
+func rowSums(w []int8, m int) []int32 {
+	sums := make([]int32, m)
+	per := len(w) / max(m, 1)
+	for i := range sums {
+		for _, v := range w[i*per : (i+1)*per] {
+			sums[i] += int32(v)
+		}
+	}
+	return sums
+}
+
+func (c *qconv) pack(set *kernels.Set, w []int8) {
+	m, cg, taps := c.wshape[0], c.wshape[1], tensor.Size(c.wshape[2:])
+	if c.depth {
+		rows := make([]int8, m*taps)
+		for i := range m {
+			for t := range taps {
+				rows[t*m+i] = w[i*taps+t]
+			}
+		}
+		c.packed = make([]int8, set.PackedDepthwiseS8(taps, m))
+		set.PackDepthwiseS8(c.packed, rows, taps, m)
+		return
+	}
+	c.k, c.n = cg*taps, m/c.Group
+	c.per = set.PackedS8(c.k, c.n)
+	c.packed = tensor.View[int8](&tensor.Tensor{Data: tensor.Aligned(c.per * c.Group)})
+	rows := make([]int8, c.k*c.n)
+	for g := range c.Group {
+		for i := range c.n {
+			for ch := range cg {
+				for t := range taps {
+					rows[(t*cg+ch)*c.n+i] = w[((g*c.n+i)*cg+ch)*taps+t]
+				}
+			}
+		}
+		set.PackS8(c.packed[g*c.per:(g+1)*c.per], rows, c.k, c.n, c.n, 1)
+	}
+}
+
+func (c qconv) exec(x *exec, in, out []*tensor.Tensor) error {
+	g, shape, err := geometry(in[0].Shape, func(first []int) (ops.Window, error) { return c.Window(first, c.wshape) })
+	if err != nil {
+		return err
+	}
+	m := c.wshape[0]
+	y := x.Make(out[0], c.y.dtype(), append(shape, m)...)
+	src := c.unsigned(x, in[0])
+	if c.depth {
+		c.depthwise(x, g, src, y.Data)
+		return nil
+	}
+	cg := c.wshape[1]
+	for i := range c.Group {
+		job := c.job(i*c.n, c.n)
+		job.M, job.B, job.LDC = g.n*g.oh*g.ow, c.packed[i*c.per:(i+1)*c.per], m
+		job.C = y.Data[i*c.n:]
+		c.product(x, g, src[min(i*cg, len(src)):], job)
+	}
+	return nil
+}
+
+// unsigned gives the activations as the kernels read them.
+func (q *qlinear) unsigned(x *exec, t *tensor.Tensor) []byte {
+	if !q.x.signed {
+		return t.Data
+	}
+	flipped := tensor.Aligned(len(t.Data))
+	x.p.set.Lookup(flipped, t.Data, &flip)
+	return flipped
+}
+
+// zeroByte is the zero point as it stands in unsigned data: the padding.
+func (q *qlinear) zeroByte() byte {
+	if q.x.signed {
+		return byte(q.x.zero + 128)
+	}
+	return byte(q.x.zero)
+}
+
+// job is the product for n columns from column at.
+func (q *qlinear) job(at, n int) kernels.GemmU8S8 {
+	lo, hi := q.y.limits()
+	return kernels.GemmU8S8{
+		N: n, K: q.k, Bias: q.bias[at : at+n], Scale: q.scale[at : at+n], Zero: q.y.zero, Lo: lo, Hi: hi,
+	}
+}
+
+func (c qconv) product(x *exec, g geom, src []byte, job kernels.GemmU8S8) {
+	cg := c.wshape[1]
+	if g.pointwise() {
+		job.A, job.LDA = src, g.c
+		gemm8(x, job)
+		return
+	}
+	row := (job.K + 3) &^ 3
+	split(x, job.M, job.N, row, len(job.B), func(s *scratch, t tile) {
+		rows := s.bytes((t.m1 - t.m0) * row)
+		gather(rows, src, gatherSpec{g: g, run: cg, pixel: g.c, pad: c.zeroByte(), row: row}, t.m0, t.m1)
+		sub := slice8(job, t)
+		sub.A, sub.LDA = rows, row
+		x.p.set.GemmU8S8(&sub)
+	})
+}
+
+// slice8 cuts a product to a tile; the caller sets A. Panels are multiples of 64 columns of ceil(K/4)·4 bytes.
+func slice8(j kernels.GemmU8S8, t tile) kernels.GemmU8S8 {
+	j.B = j.B[t.n0*((j.K+3)&^3):]
+	if j.C != nil {
+		j.C = j.C[t.m0*j.LDC+t.n0:]
+		j.Scale = j.Scale[t.n0:t.n1]
+	} else {
+		j.C32 = j.C32[t.m0*j.LDC+t.n0:]
+	}
+	if j.Bias != nil {
+		j.Bias = j.Bias[t.n0:t.n1]
+	}
+	j.M, j.N = t.m1-t.m0, t.n1-t.n0
+	return j
+}
+
+func gemm8(x *exec, j kernels.GemmU8S8) {
+	if x.p.pool.threads == 1 {
+		x.p.set.GemmU8S8(&j)
+		return
+	}
+	split(x, j.M, j.N, j.K, len(j.B), func(_ *scratch, t tile) {
+		sub := slice8(j, t)
+		sub.A = j.A[t.m0*j.LDA:]
+		x.p.set.GemmU8S8(&sub)
+	})
+}
+
+func (c qconv) depthwise(x *exec, g geom, src, dst []byte) {
+	lo, hi := c.y.limits()
+	strips(x, g, src, stripSpec{size: 1, pad: []byte{c.zeroByte()}}, func(st strip) {
+		x.p.set.DepthwiseU8S8(&kernels.DepthwiseU8S8{
+			N: g.ow, C: g.c, X: st.x, Step: g.sw * g.c, Taps: st.taps, W: c.packed, Bias: c.bias, Scale: c.scale,
+			Zero: c.y.zero, Lo: lo, Hi: hi, Y: dst[st.y*g.c:], LDY: g.c,
+		})
+	})
+}

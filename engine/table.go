@@ -1,0 +1,41 @@
+package engine
+
+// lowerers says how each operator becomes steps; what is not here runs its own kernel.
+var lowerers map[string]lowerer
+
+func init() {
+	lowerers = map[string]lowerer{
+		"Conv":              lowerConv,
+		"Gemm":              lowerLinear,
+		"MatMul":            lowerMatMul,
+		"MaxPool":           lowerPool,
+		"AveragePool":       lowerPool,
+		"GlobalAveragePool": lowerGlobalAverage,
+		"Transpose":         lowerTranspose,
+		"Reshape":           lowerView,
+		"Flatten":           lowerView,
+		"Squeeze":           lowerView,
+		"Unsqueeze":         lowerView,
+		"Identity":          lowerView,
+		"Dropout":           lowerDropout,
+		"Clip":              lowerClip,
+		"Concat":            lowerConcat,
+		"QuantizeLinear":    lowerQuantize,
+		"DequantizeLinear":  lowerQuantize,
+		"QLinearConv":       lowerQConv,
+		"QLinearMatMul":     lowerQMatMul,
+		"MatMulInteger":     lowerMatMulInteger,
+
+		"com.microsoft.QGemm":            lowerQGemm,
+		"com.microsoft.QLinearAdd":       lowerQBinary,
+		"com.microsoft.QLinearMul":       lowerQBinary,
+		"com.microsoft.QLinearSigmoid":   lowerLookup,
+		"com.microsoft.QLinearLeakyRelu": lowerLookup,
+	}
+	for name := range unaries {
+		lowerers[name] = agnostic(wrapUnary)
+	}
+	for name := range binaries {
+		lowerers[name] = agnostic(wrapBinary)
+	}
+}
