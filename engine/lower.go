@@ -6,12 +6,13 @@ import (
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/optimize"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // prepare brings a graph into the form that lower expects.
-func prepare(_ context.Context, g *graph.Graph) error {
-	if err := g.Infer(); err != nil {
+func prepare(ctx context.Context, g *graph.Graph) error {
+	if _, err := (graph.Pipeline{optimize.QLinear{}}).Run(ctx, g, nil); err != nil {
 		return err
 	}
 	return fuse(g)

@@ -176,9 +176,11 @@ func (p *Program) checkInputs(in []*tensor.Tensor) error {
 		switch {
 		case t == nil:
 			return fmt.Errorf("input %q is missing", v.Name)
+		case v.DType == tensor.Optional || t.DType == tensor.Optional: // a present optional may come as its element
+			continue
 		case v.DType != tensor.Undefined && t.DType != v.DType:
 			return fmt.Errorf("input %q: want %s, got %s", v.Name, v.DType, t.DType)
-		case v.Unranked || t.DType == tensor.Sequence || t.DType == tensor.Optional:
+		case v.Unranked || t.DType == tensor.Sequence:
 			continue
 		case len(t.Shape) != len(v.Shape):
 			return fmt.Errorf("input %q: want shape %s, got %v", v.Name, v.Type, t.Shape)
