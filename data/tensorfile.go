@@ -75,11 +75,16 @@ func TensorExt(t *tensor.Tensor) string {
 // SaveTensor writes what LoadTensor reads: .json for strings, .npy for everything else.
 func SaveTensor(path string, t *tensor.Tensor) error {
 	var b bytes.Buffer
+	if err := WriteTensor(&b, t); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, b.Bytes(), 0o666)
+}
+
+// WriteTensor is SaveTensor into a stream.
+func WriteTensor(w io.Writer, t *tensor.Tensor) error {
 	if t.DType != tensor.String {
-		if err := WriteNPY(&b, t); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		return os.WriteFile(path, b.Bytes(), 0o666)
+		return WriteNPY(w, t)
 	}
 	s := stringsFile{Shape: t.Shape, B64: make([]string, len(t.Strings))}
 	if s.Shape == nil {
@@ -88,8 +93,5 @@ func SaveTensor(path string, t *tensor.Tensor) error {
 	for i, e := range t.Strings {
 		s.B64[i] = base64.StdEncoding.EncodeToString([]byte(e))
 	}
-	if err := json.NewEncoder(&b).Encode(s); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return os.WriteFile(path, b.Bytes(), 0o666)
+	return json.NewEncoder(w).Encode(s)
 }

@@ -119,6 +119,20 @@ func Load(path string) (*File, error) {
 // Save writes g in the format that path's extension names. The file appears whole or not at all: see Atomic. The
 // warnings say what differs from the model that was loaded.
 func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error) {
+	f, err := saver(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Save(ctx, g, path)
+}
+
+// CanSave tells whether Save knows the format that path's extension names; it does not look at the disk.
+func CanSave(path string) error {
+	_, err := saver(path)
+	return err
+}
+
+func saver(path string) (*Format, error) {
 	ext := strings.ToLower(filepath.Ext(path))
 	var known []string
 	for i := range registered {
@@ -127,7 +141,7 @@ func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, 
 			continue
 		}
 		if f.hasExt(ext) {
-			return f.Save(ctx, g, path)
+			return f, nil
 		}
 		known = append(known, f.Exts...)
 	}

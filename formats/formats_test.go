@@ -48,6 +48,12 @@ func TestSaveByExtension(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), ".onnx") {
 		t.Errorf("got %v", err)
 	}
+	if err := formats.CanSave("model.doc"); err == nil {
+		t.Error("model.doc can be saved")
+	}
+	if err := formats.CanSave("dir/M.ONNX"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAtomic(t *testing.T) {
