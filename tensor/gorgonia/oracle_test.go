@@ -102,9 +102,9 @@ func conv(in []*gt.Dense) (gt.Tensor, error) {
 
 // TestOperatorsAgree computes each operator on random numbers with Gorgonia, the reference and the engine.
 func TestOperatorsAgree(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
 	for name, o := range oracles {
 		t.Run(name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 2))
 			g := &graph.Graph{Name: name, Opsets: map[string]int{"": 21}}
 			var in []*tensor.Tensor
 			var dense []*gt.Dense
