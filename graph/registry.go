@@ -104,6 +104,29 @@ func Domains() []string {
 	return out
 }
 
+// Zero is an operator whose attributes are all Go's zero values, to ask which interfaces it has; nil if the name is
+// not registered.
+func Zero(domain, name string) Op {
+	info := byName[opKey{domain, name}]
+	if info == nil {
+		return nil
+	}
+	return reflect.Zero(info.typ).Interface().(Op)
+}
+
+// Attributes lists the names of an operator's attributes in the order of its fields; nil if the name is not registered.
+func Attributes(domain, name string) []string {
+	info := byName[opKey{domain, name}]
+	if info == nil {
+		return nil
+	}
+	var out []string
+	for _, f := range info.fields {
+		out = append(out, f.name)
+	}
+	return out
+}
+
 // NameOf is an operator's domain and name.
 func NameOf(op Op) (domain, name string) {
 	if o, ok := op.(Opaque); ok {

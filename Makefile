@@ -1,0 +1,81 @@
+# make help lists the targets. Go is all that build, run, test, race (with a C compiler), lint, fuzz and bench need;
+# interop, bench-peers and golden make a Python environment in .venv.
+
+GO       ?= go
+PYTHON   ?= python3
+BIN      := bin/tfsopt
+OUT      := out
+FUZZTIME ?= 10s
+
+GOFUMPT     := $(GO) run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Packages that start goroutines or share memory between them.
+CONCURRENT := ./engine ./data ./evaluate ./quantize ./kernels ./cmd/...
+
+MODEL := testdata/models/fashion_lenet5.onnx
+TRAIN := testdata/data/fashion-train-images.gz,testdata/data/fashion-train-labels.gz
+TEST  := testdata/data/fashion-test-images.gz,testdata/data/fashion-test-labels.gz
+SMALL := $(OUT)/fashion_lenet5_int8.onnx
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race lint format bench bench-peers interop fuzz generate golden clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/tfsopt, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/tfsopt
+
+run: build ## quantize the bundled model and judge it against the original
+	@mkdir -p $(OUT)
+	$(BIN) quantize $(MODEL) -o $(SMALL) --data $(TRAIN) --preprocess unit --quiet
+	$(BIN) evaluate $(SMALL) --reference $(MODEL) --data $(TEST) --preprocess unit --max-drop 1
+
+test: ## run every test; those on real models skip without ../shared
+	$(GO) test $(TESTFLAGS) ./...
+
+race: ## run the concurrent packages' tests under the race detector, with the Go kernels
+	$(GO) test -race -tags noasm -short $(TESTFLAGS) $(CONCURRENT)
+
+lint: ## gofumpt, go vet, staticcheck
+	@files=$$($(GOFUMPT) -l .) || exit 1; [ -z "$$files" ] || { echo "not formatted by gofumpt:"; echo "$$files"; exit 1; }
+	$(GO) vet ./... ./testdata/interop/dump
+	$(GO) vet -C kernels/gen ./...
+	$(STATICCHECK) ./... ./testdata/interop/dump
+
+format: ## rewrite the sources as gofumpt wants them
+	$(GOFUMPT) -w .
+
+bench: ## run the Go benchmarks of kernels and engine; compare two runs with benchstat
+	$(GO) test -run '^$$' -bench . -benchmem ./kernels ./engine
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$file); do \
+			echo "$$(dirname $$file) $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$(dirname $$file) || exit 1; \
+		done; \
+	done
+
+generate: ## make kernels/*.s and docs/operators.md again
+	$(GO) generate ./kernels
+	$(GO) test . -run '^TestOperatorsPage$$' -update
+
+.venv/done: testdata/interop/requirements.txt
+	$(PYTHON) -m venv .venv || { echo "cannot make .venv: python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
+		{ echo "cannot install $<: is the network there?"; exit 1; }
+	@touch $@
+
+interop: build .venv/done ## check the files we write, and the scores, against ONNX Runtime
+	.venv/bin/python testdata/interop/check.py
+
+golden: build .venv/done ## show that quantize gives the same bytes for every model, thread count and kernel set (long)
+	.venv/bin/python testdata/interop/check.py --only bytes --all
+
+bench-peers: build .venv/done ## time this engine and ONNX Runtime in turns
+	.venv/bin/python testdata/interop/bench_peers.py
+
+clean: ## remove what the other targets made
+	rm -rf bin $(OUT) .venv
