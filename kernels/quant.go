@@ -71,9 +71,11 @@ func (s *Set) I32ToF32Scale(dst []float32, src []int32, rowScale float32, colSca
 	s.i32ToF32Scale(dst[:n], src, rowScale, colScale[:n], bias)
 }
 
-// AddQ is C = clamp(roundeven(((a-ZeroA)·ScaleA + (b-ZeroB)·ScaleB)/ScaleC) + ZeroC, Lo, Hi), every step rounded to
-// float32: DequantizeLinear of both, Add, QuantizeLinear. MulU8 multiplies instead of adding. Inputs are int8 if
-// Signed; the output's domain is that of Lo and Hi. C may be A or B.
+// AddQ is an elementwise operator on two tensors of 8-bit integers, computed as ONNX Runtime's QLinearAdd and
+// QLinearMul do. With r = scale/ScaleC of each operand and f = ZeroC - (rA·ZeroA + rB·ZeroB), AddU8 is
+// clamp(roundeven(fma(a, rA, fma(b, rB, f))), Lo, Hi), which is not dequantize, add, quantize. MulU8 is
+// clamp(roundeven((a-ZeroA)·(b-ZeroB)·(ScaleA·ScaleB/ScaleC) + ZeroC), Lo, Hi), every step rounded to float32. Inputs
+// are int8 if Signed; the output's domain is that of Lo and Hi. C may be A or B.
 type AddQ struct {
 	A, B, C        []byte // of one length
 	Signed         bool

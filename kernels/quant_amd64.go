@@ -88,8 +88,8 @@ func (k *quantKernels) set() quantSet {
 		quantizeF32: k.quantize, dequantizeI32: k.dequantizeColumns, requantI32: k.requant, i32ToF32Scale: k.scaleColumns,
 		dequantizeU8: k.dequantize(k.dequantizeU8, dequantizeU8Generic),
 		dequantizeS8: k.dequantize(k.dequantizeS8, dequantizeS8Generic),
-		addU8:        k.binary(k.addU8, k.addS8, addU8Generic),
-		mulU8:        k.binary(k.mulU8, k.mulS8, mulU8Generic),
+		addU8:        k.binary(k.addU8, k.addS8, addition),
+		mulU8:        k.binary(k.mulU8, k.mulS8, multiplication),
 		minMaxF32:    k.minMax, rowSumU8: k.rowSum, lookup: lookupGeneric,
 	}
 	if k == kernelsAVX512 && cpu.X86.HasAVX512VBMI {
@@ -165,14 +165,15 @@ func (k *quantKernels) scaleColumns(dst []float32, src []int32, rowScale float32
 	i32ToF32ScaleGeneric(dst[n:], src[n:], rowScale, colScale[n:], bias)
 }
 
-func (k *quantKernels) binary(u8, s8 func(*quantArgs), twin func(*AddQ)) func(*AddQ) {
+func (k *quantKernels) binary(u8, s8 func(*quantArgs), kind pairwise) func(*AddQ) {
 	return func(d *AddQ) {
 		n := k.whole(len(d.A))
 		if n > 0 {
 			q := quantCalls.Get().(*quantArgs)
 			q.dst, q.a, q.b = unsafe.Pointer(&d.C[0]), unsafe.Pointer(&d.A[0]), unsafe.Pointer(&d.B[0])
-			q.scaleA, q.scaleB, q.scaleC, q.zeroA, q.zeroB = d.ScaleA, d.ScaleB, d.ScaleC, d.ZeroA, d.ZeroB
-			q.output(output{d.ZeroC, d.Lo, d.Hi})
+			q.scaleA, q.scaleB, q.scaleC = kind.factors(d)
+			q.zeroA, q.zeroB = d.ZeroA, d.ZeroB
+			q.output(output{0, d.Lo, d.Hi}) // the zero point is added before rounding
 			if d.Signed {
 				q.run(s8, n)
 			} else {
@@ -182,7 +183,7 @@ func (k *quantKernels) binary(u8, s8 func(*quantArgs), twin func(*AddQ)) func(*A
 		if n < len(d.A) {
 			rest := *d
 			rest.A, rest.B, rest.C = d.A[n:], d.B[n:], d.C[n:]
-			twin(&rest)
+			kind.twin(&rest)
 		}
 	}
 }

@@ -50,28 +50,52 @@ func i32ToF32ScaleGeneric(dst []float32, src []int32, rowScale float32, colScale
 	}
 }
 
-// reals returns the dequantised inputs at i.
-func (q *AddQ) reals(i int) (a, b float32) {
-	x, y := int32(q.A[i]), int32(q.B[i])
+// pairwise is an operator on two byte vectors: its factors, and the Go that defines it.
+type pairwise struct {
+	factors func(q *AddQ) (a, b, c float32)
+	twin    func(q *AddQ)
+}
+
+var (
+	addition       = pairwise{(*AddQ).sumFactors, addU8Generic}
+	multiplication = pairwise{(*AddQ).productFactors, mulU8Generic}
+)
+
+// sumFactors are both operands' scales over the result's, and the constant part of the sum.
+func (q *AddQ) sumFactors() (a, b, fixed float32) {
+	a, b = q.ScaleA/q.ScaleC, q.ScaleB/q.ScaleC
+	return a, b, float32(q.ZeroC) - float32(float32(a*float32(q.ZeroA))+float32(b*float32(q.ZeroB)))
+}
+
+// productFactors are the scale of the product and the result's zero point.
+func (q *AddQ) productFactors() (scale, unused, zero float32) {
+	return float32(q.ScaleA*q.ScaleB) / q.ScaleC, 0, float32(q.ZeroC)
+}
+
+// pair returns the integers at i.
+func (q *AddQ) pair(i int) (a, b int32) {
 	if q.Signed {
-		x, y = int32(int8(q.A[i])), int32(int8(q.B[i]))
+		return int32(int8(q.A[i])), int32(int8(q.B[i]))
 	}
-	return float32(float32(x-q.ZeroA) * q.ScaleA), float32(float32(y-q.ZeroB) * q.ScaleB)
+	return int32(q.A[i]), int32(q.B[i])
 }
 
 func addU8Generic(q *AddQ) {
-	c := output{q.ZeroC, q.Lo, q.Hi}.clamp()
+	c := output{0, q.Lo, q.Hi}.clamp()
+	ra, rb, fixed := q.sumFactors()
 	for i := range q.A {
-		a, b := q.reals(i)
-		q.C[i] = c.quantum(float32(a+b) / q.ScaleC)
+		a, b := q.pair(i)
+		q.C[i] = c.quantum(FMA32(float32(a), ra, FMA32(float32(b), rb, fixed)))
 	}
 }
 
 func mulU8Generic(q *AddQ) {
-	c := output{q.ZeroC, q.Lo, q.Hi}.clamp()
+	c := output{0, q.Lo, q.Hi}.clamp()
+	scale, _, zero := q.productFactors()
 	for i := range q.A {
-		a, b := q.reals(i)
-		q.C[i] = c.quantum(float32(a*b) / q.ScaleC)
+		a, b := q.pair(i)
+		product := float32(a-q.ZeroA) * float32(b-q.ZeroB)
+		q.C[i] = c.quantum(float32(product*scale) + zero)
 	}
 }
 

@@ -171,8 +171,12 @@ func TestAddMul(t *testing.T) {
 				if signed {
 					x, y = int32(int8(q.A[i])), int32(int8(q.B[i]))
 				}
-				a, b := float32(float32(x-q.ZeroA)*q.ScaleA), float32(float32(y-q.ZeroB)*q.ScaleB)
-				sum[i], product[i] = wantQuantum(float32(a+b)/q.ScaleC, o), wantQuantum(float32(a*b)/q.ScaleC, o)
+				ra, rb := q.ScaleA/q.ScaleC, q.ScaleB/q.ScaleC
+				fixed := float32(o.zero) - float32(float32(ra*float32(q.ZeroA))+float32(rb*float32(q.ZeroB)))
+				at := output{0, o.lo, o.hi}
+				sum[i] = wantQuantum(FMA32(float32(x), ra, FMA32(float32(y), rb, fixed)), at)
+				scale := float32(q.ScaleA*q.ScaleB) / q.ScaleC
+				product[i] = wantQuantum(float32(float32((x-q.ZeroA)*(y-q.ZeroB))*scale)+float32(o.zero), at)
 			}
 			s.MulU8(q)
 			if !slices.Equal(q.C, product) {

@@ -22,8 +22,8 @@ func quantFile() {
 		v.dequantize("S8")
 		v.columns()
 		for _, sign := range []string{"U8", "S8"} {
-			v.binary("add", sign, func(x, y reg.VecPhysical) { VADDPS(y, x, x) })
-			v.binary("mul", sign, func(x, y reg.VecPhysical) { VMULPS(y, x, x) })
+			v.add(sign)
+			v.mul(sign)
 		}
 		v.minMax()
 		v.rowSum()
@@ -278,21 +278,43 @@ func (v *vecGen) columns() {
 	}
 }
 
-// binary applies op to two dequantised vectors and quantises the result.
-func (v *vecGen) binary(name, kind string, op func(x, y reg.VecPhysical)) {
-	v.begin(name+kind, qDst, qA, qB)
-	scaleA, scaleB, scaleC := v.constant(qScaleA), v.constant(qScaleB), v.constant(qScaleC)
+// add is fma(a, scaleA, fma(b, scaleB, scaleC)), rounded.
+func (v *vecGen) add(kind string) {
+	v.begin("add"+kind, qDst, qA, qB)
+	scaleA, scaleB, fixed := v.constant(qScaleA), v.constant(qScaleB), v.constant(qScaleC)
+	v.pairs(kind, func(x, y reg.VecPhysical) {
+		VCVTDQ2PS(x, x)
+		VCVTDQ2PS(y, y)
+		VFMADD213PS(fixed, scaleB, y)
+		VFMADD213PS(y, scaleA, x)
+	})
+}
+
+// mul is (a-zeroA)·(b-zeroB)·scaleA + scaleC, rounded.
+func (v *vecGen) mul(kind string) {
+	v.begin("mul"+kind, qDst, qA, qB)
+	scale, zero := v.constant(qScaleA), v.constant(qScaleC)
 	zeroA, zeroB := v.constant(qZeroA), v.constant(qZeroB)
+	v.pairs(kind, func(x, y reg.VecPhysical) {
+		VPSUBD(zeroA, x, x)
+		VCVTDQ2PS(x, x)
+		VPSUBD(zeroB, y, y)
+		VCVTDQ2PS(y, y)
+		VMULPS(y, x, x)
+		VMULPS(scale, x, x)
+		VADDPS(zero, x, x)
+	})
+}
+
+// pairs loops over two byte operands; op leaves a float result in x.
+func (v *vecGen) pairs(kind string, op func(x, y reg.VecPhysical)) {
 	v.output()
 	v.loop(map[int]int{qDst: 1, qA: 1, qB: 1}, func() {
 		for i := range 4 {
 			x, y := v.vec(i), v.vec(tempVec)
 			v.dwords(kind, qA, i, x)
 			v.dwords(kind, qB, i, y)
-			real(x, zeroA, scaleA)
-			real(y, zeroB, scaleB)
 			op(x, y)
-			VDIVPS(scaleC, x, x)
 		}
 		v.toBytes()
 	})
