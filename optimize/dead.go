@@ -1,27 +1,72 @@
 // Package optimize holds the passes that keep a graph's meaning.
 package optimize
 
-import "github.com/tfsopt/tfsopt/graph"
+import (
+	"context"
+
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+// Dead drops nodes whose outputs nobody reads, marks unread second outputs as omitted, and forgets initializers that
+// nothing uses. Operators that we do not know stay: they may do more than compute.
+type Dead struct{}
+
+// Name is "dead".
+func (Dead) Name() string { return "dead" }
+
+// Apply counts nodes and initializers.
+func (Dead) Apply(_ context.Context, g *graph.Graph) (int, error) {
+	changes := removeDead(g) + len(g.Unused)
+	g.Unused = nil
+	return changes + omitUnread(g), nil
+}
 
 // removeDead drops nodes whose outputs nobody reads and returns how many.
 func removeDead(g *graph.Graph) int {
 	live := map[*graph.Node]bool{}
-	var mark func(v *graph.Value)
-	mark = func(v *graph.Value) {
-		if v == nil || v.Def == nil || live[v.Def] {
-			return
-		}
-		live[v.Def] = true
-		for _, in := range v.Def.In {
-			mark(in)
+	var stack []*graph.Node
+	mark := func(v *graph.Value) {
+		if v != nil && v.Def != nil && !live[v.Def] {
+			live[v.Def] = true
+			stack = append(stack, v.Def)
 		}
 	}
+	for v := range leaving(g) {
+		mark(v)
+	}
 	for _, n := range g.Nodes {
-		for _, v := range n.Out {
-			if v != nil && g.IsOutput(v) {
-				mark(v)
-			}
+		if _, ok := n.Op.(graph.Opaque); ok && !live[n] {
+			live[n] = true
+			stack = append(stack, n)
+		}
+	}
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, v := range n.In {
+			mark(v)
 		}
 	}
 	return g.Remove(func(n *graph.Node) bool { return !live[n] })
+}
+
+// trailing outputs are optional in these operators, and computing them costs time.
+var optionalOutputs = map[string]bool{"MaxPool": true, "Dropout": true, "LayerNormalization": true}
+
+func omitUnread(g *graph.Graph) (changes int) {
+	uses, leaves := g.Uses(), leaving(g)
+	for _, n := range g.Nodes {
+		if !optionalOutputs[n.OpName()] {
+			continue
+		}
+		for len(n.Out) > 1 {
+			v := n.Out[len(n.Out)-1]
+			if v != nil && (leaves[v] || len(uses[v]) > 0) {
+				break
+			}
+			n.Out = n.Out[:len(n.Out)-1]
+			changes++
+		}
+	}
+	return changes
 }

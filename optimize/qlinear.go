@@ -49,6 +49,8 @@ var sandwiches = map[string]func(q *qlinear, n *graph.Node) bool{
 	"Mul":               func(q *qlinear, n *graph.Node) bool { return q.binary(n, "QLinearMul") },
 	"GlobalAveragePool": func(q *qlinear, n *graph.Node) bool { return q.pool(n, "QLinearGlobalAveragePool") },
 	"AveragePool":       func(q *qlinear, n *graph.Node) bool { return q.pool(n, "QLinearAveragePool") },
+	"Sigmoid":           func(q *qlinear, n *graph.Node) bool { return q.pool(n, "QLinearSigmoid") },
+	"LeakyRelu":         func(q *qlinear, n *graph.Node) bool { return q.pool(n, "QLinearLeakyRelu") },
 	"Concat":            (*qlinear).concat,
 }
 
@@ -82,9 +84,15 @@ func (q *qlinear) activation(v *graph.Value) (quantized, bool) {
 	return z, ok && z.scalar() && !z.v.IsConst()
 }
 
-func (z quantized) scalar() bool {
-	return z.scale.Const.Len() == 1 && (z.v.DType == tensor.Uint8 || z.v.DType == tensor.Int8)
+// weight is in for 8-bit values, activations or constants, whose scale may go along an axis.
+func (q *qlinear) weight(v *graph.Value) (quantized, bool) {
+	z, ok := q.in(v)
+	return z, ok && z.eightBit()
 }
+
+func (z quantized) scalar() bool { return z.scale.Const.Len() == 1 && z.eightBit() }
+
+func (z quantized) eightBit() bool { return z.v.DType == tensor.Uint8 || z.v.DType == tensor.Int8 }
 
 // sink is the quantization behind a value and the clamp before it.
 type sink struct {
@@ -148,6 +156,7 @@ func (s *sink) clamp(n *graph.Node) bool {
 func (q *qlinear) finish(n *graph.Node, op graph.Op, in []*graph.Value, s sink) bool {
 	v := q.b.Add(n.Name, op, in...)
 	made := v.Def
+	made.Name = n.Name
 	if lo, hi, narrow := s.limits(); narrow {
 		v = q.b.Add(n.Name+"_clip", ops.Clip{}, v, q.b.Const("lo", lo), q.b.Const("hi", hi))
 		made = v.Def
@@ -178,7 +187,7 @@ func (s sink) limits() (lo, hi *tensor.Tensor, narrow bool) {
 
 func (q *qlinear) conv(n *graph.Node) bool {
 	x, okx := q.activation(n.In[0])
-	w, okw := q.in(n.In[1])
+	w, okw := q.weight(n.In[1])
 	if !okx || !okw || !w.v.IsConst() || w.axis != 0 && w.scale.Const.Len() != 1 {
 		return false
 	}
@@ -218,7 +227,7 @@ func (q *qlinear) bias(v *graph.Value, x, w quantized) (*graph.Value, bool) {
 func (q *qlinear) gemm(n *graph.Node) bool {
 	op := n.Op.(ops.Gemm)
 	x, okx := q.activation(n.In[0])
-	w, okw := q.in(n.In[1])
+	w, okw := q.weight(n.In[1])
 	if !okx || !okw || !w.v.IsConst() || op.Beta != 1 || op.Alpha != 1 || op.TransA || !w.column(op) {
 		return false
 	}
@@ -263,6 +272,7 @@ func (z quantized) column(op ops.Gemm) bool {
 func (q *qlinear) replace(n *graph.Node, op graph.Op, in []*graph.Value) bool {
 	v := q.b.Add(n.Name, op, in...)
 	made := v.Def
+	made.Name = n.Name
 	made.Out[0], n.Out[0].Def = n.Out[0], made
 	q.b.G.Remove(func(m *graph.Node) bool { return m == n })
 	return true
@@ -270,15 +280,25 @@ func (q *qlinear) replace(n *graph.Node, op graph.Op, in []*graph.Value) bool {
 
 func (q *qlinear) matMul(n *graph.Node) bool {
 	a, oka := q.activation(n.In[0])
-	b, okb := q.in(n.In[1])
-	if !oka || !okb || b.scale.Const.Len() != 1 && b.axis != -1 && b.axis != n.In[1].Rank()-1 {
+	b, okb := q.weight(n.In[1])
+	rank := n.In[1].Rank()
+	if !oka || !okb || b.scale.Const.Len() != 1 && (rank != 2 || b.axis != -1 && b.axis != rank-1) {
 		return false
 	}
 	s, ok := q.out(n.Out[0])
 	if !ok {
-		return false
+		return q.matrices(n, a, b)
 	}
 	return q.finish(n, ops.QLinearMatMul{}, []*graph.Value{a.v, a.scale, a.zero, b.v, b.scale, b.zero, s.scale, s.zero}, s)
+}
+
+// matrices lets a product of two matrices whose result is not quantized give a float, as ONNX has no operator for that.
+func (q *qlinear) matrices(n *graph.Node, a, b quantized) bool {
+	op, err := graph.NewOp(microsoft, "QGemm", nil)
+	if err != nil || n.In[0].Rank() != 2 || n.In[1].Rank() != 2 || !b.v.IsConst() {
+		return false
+	}
+	return q.replace(n, op, []*graph.Value{a.v, a.scale, a.zero, b.v, b.scale, b.zero, nil})
 }
 
 func (q *qlinear) binary(n *graph.Node, name string) bool {
@@ -317,11 +337,15 @@ func (q *qlinear) pool(n *graph.Node, name string) bool {
 // moves tells whether an operator only moves its first input's elements to one output.
 func moves(n *graph.Node) bool {
 	op, ok := n.Op.(graph.Quantizable)
-	if !ok || !op.Quant().Moves || len(n.Out) != 1 {
+	if !ok || len(n.In) == 0 || n.In[0] == nil || !single(n) || realOnly[n.OpName()] {
 		return false
 	}
-	return n.OpName() != "Pad" // what it fills with is a number
+	quant := op.Quant()
+	return quant.Moves && !quant.All && len(quant.Data) == 0
 }
+
+// realOnly names the operators that move data but also fill in real zeros, or take no integers.
+var realOnly = map[string]bool{"Pad": true, "CenterCropPad": true, "MaxUnpool": true, "Trilu": true, "Dropout": true}
 
 // move lets an operator that only moves data, with the same parameters before and behind it, move the integers.
 func (q *qlinear) move(n *graph.Node) bool {

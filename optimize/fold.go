@@ -1,0 +1,108 @@
+package optimize
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// Fold computes what depends on constants alone. A node whose result would add more than Growth bytes to the file stays,
+// as do random operators, those with bodies, what leaves the graph and, unless Weights is set, DequantizeLinear, which
+// is how quantized weights are written.
+type Fold struct {
+	Growth  int
+	Weights bool
+}
+
+// Name is "fold".
+func (Fold) Name() string { return "fold" }
+
+// Apply goes through the nodes once, in order, so that chains fold from their start.
+func (f Fold) Apply(ctx context.Context, g *graph.Graph) (int, error) {
+	e := edit(g)
+	for _, n := range g.Nodes {
+		if err := ctx.Err(); err != nil {
+			return e.changes, err
+		}
+		if f.wants(n) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.leaves[v] }) {
+			f.fold(ctx, e, n)
+		}
+	}
+	return e.finish()
+}
+
+func (f Fold) wants(n *graph.Node) bool {
+	if !pure(n) || !f.Weights && n.OpName() == "DequantizeLinear" {
+		return false
+	}
+	if _, ok := n.Op.(graph.Kernel); !ok {
+		return false
+	}
+	return !slices.ContainsFunc(n.In, func(v *graph.Value) bool { return v != nil && !v.IsConst() })
+}
+
+// fold runs one node; one whose inputs do not fit stays, so that the error comes where the model is run.
+func (f Fold) fold(ctx context.Context, e *editor, n *graph.Node) {
+	freed := 0
+	in := make([]*tensor.Tensor, len(n.In))
+	for i, v := range n.In {
+		if v == nil {
+			continue
+		}
+		in[i] = v.Const
+		if e.reader(v) != nil {
+			freed += v.Const.Bytes()
+		}
+	}
+	limit := freed + f.Growth
+	for _, v := range n.Out {
+		if v == nil {
+			continue
+		}
+		if shape, ok := v.Fixed(); ok {
+			if size, err := tensor.CheckedSize(shape); err != nil || v.DType.Bytes(size) > limit {
+				return
+			}
+		} else if n.OpName() == "ConstantOfShape" || n.OpName() == "Expand" || n.OpName() == "Tile" || n.OpName() == "Range" {
+			return // of unknown size: it may be anything
+		}
+	}
+	out := make([]*tensor.Tensor, len(n.Out))
+	for i, v := range n.Out {
+		if v != nil {
+			out[i] = &tensor.Tensor{}
+		}
+	}
+	if err := graph.RunKernel(&graph.Exec{Ctx: ctx}, n.Op, in, out); err != nil {
+		return
+	}
+	bytes := 0
+	for _, t := range out {
+		if t != nil {
+			bytes += t.Bytes()
+		}
+	}
+	if bytes > limit {
+		return
+	}
+	for i, v := range slices.Clone(n.Out) {
+		if v != nil {
+			e.freeze(v, out[i])
+		}
+	}
+}
+
+// random operators give another result each time; Dropout does in training.
+var random = map[string]bool{
+	"RandomNormal": true, "RandomNormalLike": true, "RandomUniform": true, "RandomUniformLike": true,
+	"Bernoulli": true, "Multinomial": true, "Dropout": true,
+}
+
+// pure tells whether a node's outputs depend on its inputs and attributes alone and cannot be anything but computed.
+// Operators with bodies and those that we do not know are not.
+func pure(n *graph.Node) bool {
+	_, opaque := n.Op.(graph.Opaque)
+	return !opaque && !random[n.OpName()] && len(graph.Bodies(n.Op)) == 0
+}

@@ -1,0 +1,117 @@
+package optimize
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+// fileGrowth is how many bytes a folded node may add to a file, engineGrowth how many to a program.
+const (
+	fileGrowth   = 64 << 10
+	engineGrowth = 256 << 20
+)
+
+// step is a pass at its place. Its name is unique; a pass that runs twice has two.
+type step struct {
+	name   string
+	engine bool // only for the engine: not in files
+	pass   graph.Pass
+}
+
+// Name is the step's name, which logs and errors show.
+func (s step) Name() string { return s.name }
+
+// steps is every pass in the order in which they run.
+var steps = []step{
+	{name: "shapes", pass: Shapes{}},
+	{name: "fold", pass: Fold{Growth: fileGrowth}},
+	{name: "identity", pass: Identity{}},
+	{name: "clip", pass: Clip{}},
+	{name: "gemm", pass: Gemm{}},
+	{name: "batchnorm", pass: BatchNorm{}},
+	{name: "pad", pass: Pad{}},
+	{name: "dedup", pass: Dedup{}},
+	{name: "layernorm", engine: true, pass: LayerNorm{}},
+	{name: "gelu", engine: true, pass: Gelu{}},
+	{name: "splitnorm", engine: true, pass: SplitNorm{}},
+	{name: "qlinear", engine: true, pass: QLinear{}},
+	{name: "fold weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true}},
+	{name: "dead", pass: Dead{}},
+}
+
+// order says which steps must come before which, and why.
+var order = []struct{ before, after, why string }{
+	{"shapes", "fold", "known shapes are constants that fold"},
+	{"fold", "identity", "computed pads, steps and shapes become constants"},
+	{"identity", "clip", "nothing stands between two clamps"},
+	{"identity", "gemm", "nothing stands between MatMul and Add"},
+	{"identity", "batchnorm", "nothing stands between a product and its normalization"},
+	{"gemm", "batchnorm", "a bias must be in the Gemm before what follows can be folded"},
+	{"clip", "pad", "one clamp tells whether a MaxPool's input can be negative"},
+	{"batchnorm", "dedup", "weights with two readers do not fold"},
+	{"batchnorm", "pad", "a normalization may stand between Pad and what takes it"},
+	{"dedup", "layernorm", "x - mean is computed once"},
+	{"batchnorm", "splitnorm", "only what found no product is split"},
+	{"dedup", "qlinear", "a value that is quantized twice the same has one reader"},
+	{"pad", "qlinear", "integers are not padded with real zeros"},
+	{"qlinear", "fold weights", "weights stay quantized where integers can use them"},
+	{"fold weights", "dead", "what was folded is gone"},
+}
+
+func init() {
+	if err := checkOrder(); err != nil {
+		panic(err)
+	}
+}
+
+func checkOrder() error {
+	place := map[string]int{}
+	for i, s := range steps {
+		if _, twice := place[s.name]; twice {
+			return fmt.Errorf("optimize: two steps are named %q", s.name)
+		}
+		place[s.name] = i
+	}
+	for _, o := range order {
+		before, ok := place[o.before]
+		after, ok2 := place[o.after]
+		if !ok || !ok2 || before >= after {
+			return fmt.Errorf("optimize: %q must run before %q: %s", o.before, o.after, o.why)
+		}
+	}
+	return nil
+}
+
+// Apply runs the pass. A body that does not fit the values that reach it, as in a branch for other shapes, stays as it is.
+func (s step) Apply(ctx context.Context, g *graph.Graph) (int, error) {
+	if g.Infer() != nil {
+		return 0, nil
+	}
+	return s.pass.Apply(ctx, g)
+}
+
+// Default is what optimize and quantize run: its result is a file that any runtime takes, in the opset that it had.
+func Default() graph.Pipeline {
+	var p graph.Pipeline
+	for _, s := range steps {
+		if !s.engine {
+			p = append(p, s)
+		}
+	}
+	return p
+}
+
+// ForEngine is Default with what helps our own engine: operators that files of the model's opset may not have, integer
+// operators, and no thought of the file's size.
+func ForEngine() graph.Pipeline { return Passes() }
+
+// Passes lists every pass, in order.
+func Passes() []graph.Pass {
+	var p graph.Pipeline
+	for _, s := range steps {
+		p = append(p, s)
+	}
+	return p
+}
