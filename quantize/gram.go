@@ -1,0 +1,195 @@
+package quantize
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// What a gram may cost: rows of a layer's input taken from one sample, its largest side, multiply-adds for one sample, and the memory of all.
+const (
+	gramRows   = 256
+	gramSide   = 2304
+	gramWork   = 48 << 20
+	gramBudget = 512 << 20
+)
+
+// gram is E[x xᵀ] and E[x] of the vectors that a layer's rows are multiplied with, one for each group of channels.
+type gram struct {
+	k, groups int
+	conv      *ops.Conv
+	weight    []int
+	xx        []float32 // [groups][k][k], the lower triangle
+	x         []float64 // [groups][k]
+	count     int64
+	rows      []float32 // scratch: [k][positions] of one group
+}
+
+// newGram makes an empty one; nil if the layer is too large or not of a kind that it knows.
+func newGram(l *layer) *gram {
+	g := &gram{k: l.k, groups: 1, weight: l.weight.Const.Shape}
+	if l.k > gramSide || l.k < 2 {
+		return nil
+	}
+	if op, ok := l.node.Op.(ops.Conv); ok {
+		if l.weight.Rank() != 4 {
+			return nil
+		}
+		g.conv, g.groups = &op, max(op.Group, 1)
+	}
+	g.xx = make([]float32, g.groups*g.k*g.k)
+	g.x = make([]float64, g.groups*g.k)
+	return g
+}
+
+func (g *gram) bytes() int64 { return int64(len(g.xx))*4 + int64(len(g.x))*8 }
+
+// add takes the layer's input of one run.
+func (g *gram) add(t *tensor.Tensor) error {
+	if g.conv == nil {
+		return g.addRows(t)
+	}
+	if len(t.Shape) != 4 {
+		return fmt.Errorf("input has rank %d", len(t.Shape))
+	}
+	w, err := g.conv.Window(t.Shape, g.weight)
+	if err != nil {
+		return err
+	}
+	n := w.Out[0] * w.Out[1]
+	budget := g.budget()
+	at := pick(n, max(1, (n+budget-1)/budget))
+	channels := g.weight[1]
+	area := t.Shape[2] * t.Shape[3]
+	v := tensor.Floats(t)
+	for b := range t.Shape[0] {
+		for group := range g.groups {
+			rows := g.scratch(len(at))
+			from := (b*t.Shape[1] + group*channels) * area
+			for c := range channels {
+				g.patches(rows, v[from+c*area:from+(c+1)*area], patch{w, c, at})
+			}
+			g.accumulate(group, rows, len(at))
+		}
+		g.count += int64(len(at))
+	}
+	return nil
+}
+
+// patch says which part of an image to spread out: the window, the channel, the output positions.
+type patch struct {
+	w       ops.Window
+	channel int
+	at      []int
+}
+
+// patches writes the kernel's view of one channel: rows [kernel][positions].
+func (g *gram) patches(rows, image []float32, p patch) {
+	w, n := p.w, len(p.at)
+	taps := w.Kernel[0] * w.Kernel[1]
+	for tap := range taps {
+		dst := rows[(p.channel*taps+tap)*n:][:n]
+		dy := tap/w.Kernel[1]*w.Dilations[0] - w.Begin[0]
+		dx := tap%w.Kernel[1]*w.Dilations[1] - w.Begin[1]
+		for j, pos := range p.at {
+			y, x := pos/w.Out[1]*w.Strides[0]+dy, pos%w.Out[1]*w.Strides[1]+dx
+			if y < 0 || y >= w.In[0] || x < 0 || x >= w.In[1] {
+				dst[j] = 0
+				continue
+			}
+			dst[j] = image[y*w.In[1]+x]
+		}
+	}
+}
+
+// budget is how many vectors to take from one sample: fewer for longer ones.
+func (g *gram) budget() int { return min(max(gramWork/(g.k*g.k), 24), gramRows) }
+
+// accumulate adds the products of n vectors, stored as rows [k][n], each entry in one fixed order.
+func (g *gram) accumulate(group int, rows []float32, n int) {
+	k := g.k
+	xx := g.xx[group*k*k:][:k*k]
+	sums := g.x[group*k:][:k]
+	for i := range k {
+		var s float64
+		for _, x := range rows[i*n : (i+1)*n] {
+			s += float64(x)
+		}
+		sums[i] += s
+	}
+	line := func(i int) {
+		a := rows[i*n : (i+1)*n]
+		for j := range i + 1 {
+			xx[i*k+j] += dot(a, rows[j*n:(j+1)*n])
+		}
+	}
+	if k < 64 {
+		for i := range k {
+			line(i)
+		}
+		return
+	}
+	workers := runtime.GOMAXPROCS(0)
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := w; i < k; i += workers {
+				line(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// dot is a product in four chains.
+func dot(a, b []float32) float32 {
+	var s0, s1, s2, s3 float32
+	b = b[:len(a)]
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		s0 += float32(a[i] * b[i])
+		s1 += float32(a[i+1] * b[i+1])
+		s2 += float32(a[i+2] * b[i+2])
+		s3 += float32(a[i+3] * b[i+3])
+	}
+	for ; i < len(a); i++ {
+		s0 += float32(a[i] * b[i])
+	}
+	return float32(s0+s1) + float32(s2+s3)
+}
+
+// addRows takes the rows of a matrix product's input.
+func (g *gram) addRows(t *tensor.Tensor) error {
+	v := tensor.Floats(t)
+	n := len(v) / g.k
+	step := max(1, (n+g.budget()-1)/g.budget())
+	at := pick(n, step)
+	rows := g.scratch(len(at))
+	for j, r := range at {
+		for i := range g.k {
+			rows[i*len(at)+j] = v[r*g.k+i]
+		}
+	}
+	g.accumulate(0, rows, len(at))
+	g.count += int64(len(at))
+	return nil
+}
+
+func pick(n, step int) []int {
+	var at []int
+	for i := step / 2; i < n; i += step {
+		at = append(at, i)
+	}
+	return at
+}
+
+func (g *gram) scratch(n int) []float32 {
+	if cap(g.rows) < g.k*n {
+		g.rows = make([]float32, g.k*n)
+	}
+	return g.rows[:g.k*n]
+}
+

@@ -1,0 +1,219 @@
+package quantize
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// layer is an operator with constant weights, seen as a matrix with a row for each output channel.
+type layer struct {
+	node    *graph.Node
+	weight  *graph.Value
+	rows, k int
+	axis    int       // of the weight: the output channels
+	w       []float32 // [rows][k]
+	bias    []float32 // [rows]; nil: none
+	canBias bool      // the operator takes a bias
+	maxInt  int
+	scale   []float32 // [rows], or one for all
+	ints    []int8    // [rows][k]
+	correct []float64 // [rows], added to the bias
+	input   *activation
+	clipped int
+}
+
+// layersOf makes the layers of a placement in the order of the graph.
+func layersOf(p *placement) ([]*layer, error) {
+	var out []*layer
+	var errs []error
+	for _, n := range p.g.Nodes {
+		if p.roles[n] != weighs {
+			continue
+		}
+		l, err := newLayer(n)
+		if err != nil {
+			errs = append(errs, graph.NodeError(n, err))
+			continue
+		}
+		l.input = p.values[n.In[0]]
+		out = append(out, l)
+	}
+	return out, errors.Join(errs...)
+}
+
+func newLayer(n *graph.Node) (*layer, error) {
+	q := n.Op.(graph.Quantizable).Quant()
+	l := &layer{node: n, weight: n.In[q.Weight], axis: q.Axis, canBias: q.Bias > 0, maxInt: 127}
+	shape := l.weight.Const.Shape
+	if l.axis != 0 && (l.axis != 1 || len(shape) != 2) {
+		return nil, fmt.Errorf("output channels of the weight %v on axis %d", shape, l.axis)
+	}
+	l.rows = shape[l.axis]
+	l.k = l.weight.Const.Len() / max(l.rows, 1)
+	l.w = l.toRows(tensor.Floats(l.weight.Const))
+	for i, x := range l.w {
+		if x != x || x-x != 0 {
+			return nil, fmt.Errorf("weight %q: element %d is %v", l.weight.Name, i, x)
+		}
+	}
+	if q.Bias > 0 && len(n.In) > q.Bias && n.In[q.Bias] != nil {
+		b := tensor.Floats(n.In[q.Bias].Const)
+		switch len(b) {
+		case l.rows:
+			l.bias = append([]float32(nil), b...)
+		case 1:
+			l.bias = make([]float32, l.rows)
+			for i := range l.bias {
+				l.bias[i] = b[0]
+			}
+		default:
+			return nil, fmt.Errorf("bias of %d elements for %d channels", len(b), l.rows)
+		}
+	}
+	l.correct = make([]float64, l.rows)
+	return l, nil
+}
+
+// toRows copies weights as [rows][k]; fromRows is its inverse.
+func (l *layer) toRows(w []float32) []float32 {
+	out := make([]float32, len(w))
+	if l.axis == 0 {
+		copy(out, w)
+		return out
+	}
+	for i := range l.k {
+		for r := range l.rows {
+			out[r*l.k+i] = w[i*l.rows+r]
+		}
+	}
+	return out
+}
+
+func fromRows[T any](l *layer, rows []T) []T {
+	if l.axis == 0 {
+		return rows
+	}
+	out := make([]T, len(rows))
+	for i := range l.k {
+		for r := range l.rows {
+			out[i*l.rows+r] = rows[r*l.k+i]
+		}
+	}
+	return out
+}
+
+// scales chooses the weights' scales: max|w|/127 by row or for all, or the explicit step.
+func (l *layer) scales(o Options) {
+	n := l.rows
+	if o.PerTensor {
+		n = 1
+	}
+	l.scale = make([]float32, n)
+	step := o.Step
+	if s, ok := o.LayerSteps[l.node.Name]; ok {
+		step = s
+	}
+	each := len(l.w) / n
+	for i := range l.scale {
+		if step != 0 {
+			l.scale[i] = step
+			continue
+		}
+		l.scale[i] = scaleOf(l.w[i*each:(i+1)*each], l.maxInt)
+	}
+}
+
+func scaleOf(w []float32, maxInt int) float32 {
+	var top float32
+	for _, x := range w {
+		top = max(top, float32(math.Abs(float64(x))))
+	}
+	if s := top / float32(maxInt); s > 1e-30 {
+		return s
+	}
+	return 1
+}
+
+// fitBias widens scales so that the bias fits int32 with room for its correction.
+func (l *layer) fitBias(o Options) {
+	if l.bias == nil || o.Step != 0 {
+		return
+	}
+	if _, ok := o.LayerSteps[l.node.Name]; ok {
+		return
+	}
+	sx := float64(l.input.group.scale)
+	for r := range l.rows {
+		s := &l.scale[r*len(l.scale)/l.rows]
+		if need := math.Abs(float64(l.bias[r])) / (sx * (1 << 29)); need > float64(*s) {
+			*s = float32(need)
+		}
+	}
+}
+
+func (l *layer) scaleOfRow(r int) float32 { return l.scale[r*len(l.scale)/l.rows] }
+
+// nearest rounds every weight to nearest even.
+func (l *layer) nearest() {
+	l.ints = make([]int8, len(l.w))
+	for r := range l.rows {
+		s := l.scaleOfRow(r)
+		for i := r * l.k; i < (r+1)*l.k; i++ {
+			l.ints[i] = l.round(float64(l.w[i]) / float64(s))
+		}
+	}
+}
+
+func (l *layer) round(x float64) int8 {
+	return int8(min(max(math.RoundToEven(x), float64(-l.maxInt)), float64(l.maxInt)))
+}
+
+// back gives the weights that the integers stand for, as [rows][k].
+func (l *layer) back() []float32 {
+	out := make([]float32, len(l.ints))
+	for i, q := range l.ints {
+		out[i] = float32(q) * l.scaleOfRow(i/l.k)
+	}
+	return out
+}
+
+// correctedBias is the bias with its correction; nil if there is neither.
+func (l *layer) correctedBias() []float64 {
+	some := l.bias != nil
+	out := make([]float64, l.rows)
+	for r := range out {
+		if l.bias != nil {
+			out[r] = float64(l.bias[r])
+		}
+		out[r] += l.correct[r]
+		some = some || l.correct[r] != 0
+	}
+	if !some {
+		return nil
+	}
+	return out
+}
+
+// report measures the weights.
+func (l *layer) report() Layer {
+	r := Layer{Name: l.node.Name, Op: l.node.OpName(), Precision: "int8"}
+	var sum float64
+	clipped := 0
+	for i, b := range l.back() {
+		e := math.Abs(float64(b) - float64(l.w[i]))
+		r.MaxError = max(r.MaxError, e)
+		sum += e
+		s := l.scaleOfRow(i / l.k)
+		r.HalfStep = max(r.HalfStep, float64(s)/2)
+		if math.Abs(float64(l.w[i])/float64(s)) > float64(l.maxInt)+0.5 {
+			clipped++
+		}
+	}
+	r.MeanError = sum / float64(len(l.w))
+	r.Clipped = float64(clipped) / float64(len(l.w))
+	return r
+}

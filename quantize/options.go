@@ -1,0 +1,132 @@
+// Package quantize turns a float graph into one that computes with 8-bit integers (or keeps its weights as such):
+// it chooses which values become integers, calibrates their ranges, rounds weights with regard to the data and corrects
+// biases, and writes the result as a QDQ graph.
+package quantize
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// Options adjust quantization; the zero value is the documented default.
+type Options struct {
+	Mode        string  // static (default), dynamic, weight-only
+	Calibration string  // how ranges of activations are chosen: mse (default), minmax, percentile, entropy
+	Percentile  float64 // share of values inside the range, in percent, for percentile; 0: 99.99
+	Weights     string  // int8 (default), int4 (blocks, weight-only)
+	BlockSize   int     // of int4 weights; 0: 32
+	Activations string  // uint8 (default, asymmetric), int8
+	PerTensor   bool    // one scale per weight tensor instead of one per output channel
+	Style       string  // qdq (default), qoperator
+	Step        float32 // explicit step of all weights, symmetric; 0: chosen from the weights
+	LayerSteps  map[string]float32
+	Exclude     []string // names of nodes or operator types that stay float
+
+	NoBiasCorrection bool
+	Target           string // cpu (default), gpu: symmetric int8 activations and per-channel weights, as TensorRT wants
+	IO               string // float (default), int8: the graph's inputs and outputs are the integers
+	QuantizeLogits   bool
+	Threads          int    // 0: all cores
+	CPU              string // kernel set of calibration; results do not depend on it
+	Progress         func(stage string, done, total int)
+}
+
+// Modes, styles and calibration methods by the names of the command line.
+const (
+	modeStatic, modeDynamic, modeWeightOnly = "static", "dynamic", "weight-only"
+	styleQDQ, styleQOperator                = "qdq", "qoperator"
+	methodMSE, methodMinMax                 = "mse", "minmax"
+	methodPercentile, methodEntropy         = "percentile", "entropy"
+)
+
+// defaults fills in what is not said and checks the rest.
+func (o Options) defaults() (Options, error) {
+	for _, c := range []struct {
+		option  string
+		value   *string
+		allowed []string
+	}{
+		{"mode", &o.Mode, []string{modeStatic, modeDynamic, modeWeightOnly}},
+		{"calibration", &o.Calibration, []string{methodMSE, methodMinMax, methodPercentile, methodEntropy}},
+		{"weights", &o.Weights, []string{"int8", "int4"}},
+		{"activations", &o.Activations, []string{"uint8", "int8"}},
+		{"style", &o.Style, []string{styleQDQ, styleQOperator}},
+		{"target", &o.Target, []string{"cpu", "gpu", "tpu"}},
+		{"io", &o.IO, []string{"float", "int8"}},
+	} {
+		if *c.value == "" {
+			*c.value = c.allowed[0]
+		} else if !slices.Contains(c.allowed, *c.value) {
+			return o, fmt.Errorf("%s %q: want %s", c.option, *c.value, strings.Join(c.allowed, ", "))
+		}
+	}
+	if o.Percentile == 0 {
+		o.Percentile = 99.99
+	}
+	if o.BlockSize == 0 {
+		o.BlockSize = 32
+	}
+	if o.Target == "gpu" {
+		o.Activations, o.PerTensor = "int8", false
+	}
+	return o, o.check()
+}
+
+func (o Options) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if o.Target == "tpu" {
+		fail("target tpu needs TFLite, which cannot be written yet")
+	}
+	if !(o.Percentile > 50 && o.Percentile <= 100) {
+		fail("percentile %g: want a number above 50 and at most 100", o.Percentile)
+	}
+	if o.BlockSize < 16 || o.BlockSize&(o.BlockSize-1) != 0 {
+		fail("block size %d: want a power of two of at least 16", o.BlockSize)
+	}
+	if o.Weights == "int4" && o.Mode != modeWeightOnly {
+		fail("int4 weights need the mode %s: integer convolutions and products take 8 bits", modeWeightOnly)
+	}
+	if !validStep(o.Step) && o.Step != 0 {
+		fail("step %g: want a positive number", o.Step)
+	}
+	for name, s := range o.LayerSteps {
+		if !validStep(s) {
+			fail("step %g of layer %q: want a positive number", s, name)
+		}
+	}
+	if o.Mode != modeStatic && (o.Style != styleQDQ || o.IO != "float" || o.Target != "cpu") {
+		fail("mode %s: style, io and target are for the mode %s", o.Mode, modeStatic)
+	}
+	return errors.Join(errs...)
+}
+
+func validStep(s float32) bool { return s > 0 && !math.IsInf(float64(s), 0) }
+
+// excluded tells whether a node stays float on request.
+func (o Options) excluded(n *graph.Node) bool {
+	return slices.Contains(o.Exclude, n.Name) || slices.Contains(o.Exclude, n.OpName())
+}
+
+// symmetric tells whether activations have zero point 0.
+func (o Options) symmetric() bool { return o.Target == "gpu" }
+
+// activationType is the integer type of activations.
+func (o Options) activationType() tensor.DType {
+	if o.Activations == "int8" {
+		return tensor.Int8
+	}
+	return tensor.Uint8
+}
+
+func (o Options) progress(stage string, done, total int) {
+	if o.Progress != nil {
+		o.Progress(stage, done, total)
+	}
+}

@@ -1,0 +1,48 @@
+package quantize
+
+import (
+	"fmt"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// probeElements is how many elements of a value the probe keeps of a sample.
+const probeElements = 4096
+
+// probe compares the same values of two graphs on spread elements.
+type probe struct {
+	index         map[*graph.Value]int
+	kept          map[[2]int][]float32 // by sample and layer
+	signal, noise []float64
+}
+
+func (p *probe) keep(sample int, v *graph.Value, t *tensor.Tensor) error {
+	p.kept[[2]int{sample, p.index[v]}] = thin(t)
+	return nil
+}
+
+func (p *probe) compare(sample int, v *graph.Value, t *tensor.Tensor) error {
+	i := p.index[v]
+	a, b := p.kept[[2]int{sample, i}], thin(t)
+	if len(a) != len(b) {
+		return fmt.Errorf("%d elements, the float graph has %d", len(b), len(a))
+	}
+	for j, x := range a {
+		d := float64(x) - float64(b[j])
+		p.signal[i] += float64(x) * float64(x)
+		p.noise[i] += d * d
+	}
+	return nil
+}
+
+// thin copies about evenly spaced elements.
+func thin(t *tensor.Tensor) []float32 {
+	v := tensor.Floats(t)
+	n := min(len(v), probeElements)
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = v[i*len(v)/n]
+	}
+	return out
+}

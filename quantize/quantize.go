@@ -1,0 +1,166 @@
+package quantize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/optimize"
+)
+
+// Result is a quantized graph and what it cost.
+type Result struct {
+	Graph    *graph.Graph
+	Layers   []Layer
+	Warnings []string
+}
+
+// Layer tells about one operator with quantized weights.
+type Layer struct {
+	Name, Op, Precision string
+	SQNR                float64 // of its output against the float graph's on calibration samples, in dB; 0 if not measured
+	MaxError, MeanError float64 // of its weights, |ŵ - w|
+	HalfStep            float64 // the largest half step of its weights
+	Clipped             float64 // share of its weights beyond the range
+}
+
+// ErrNoData says that a mode needs calibration samples.
+var ErrNoData = errors.New("static quantization needs calibration data")
+
+// Quantize makes a quantized graph out of a float one, which stays as it is; constants may be shared. set holds the
+// calibration samples; the modes dynamic and weight-only need none. Errors name the node and the sample. A value that is
+// not finite in the float graph is an error.
+func Quantize(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*Result, error) {
+	o, err := o.defaults()
+	if err != nil {
+		return nil, err
+	}
+	f, err := prepare(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.known(f); err != nil {
+		return nil, err
+	}
+	switch o.Mode {
+	case modeDynamic:
+		return dynamic(f, o)
+	case modeWeightOnly:
+		return weightOnly(f, o)
+	}
+	if set == nil || set.Len() == 0 {
+		return nil, ErrNoData
+	}
+	return static(&session{ctx: ctx, set: set, o: o}, f)
+}
+
+// prepare gives the simplified copy of the graph that is quantized.
+func prepare(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+	f := g.Clone()
+	if err := f.Infer(); err != nil {
+		return nil, err
+	}
+	_, err := optimize.Default().Run(ctx, f, nil)
+	return f, err
+}
+
+// known checks that the layers that options name exist.
+func (o Options) known(g *graph.Graph) error {
+	have := map[string]bool{}
+	for _, n := range g.Nodes {
+		have[n.Name], have[n.OpName()] = true, true
+	}
+	var errs []error
+	for _, name := range o.Exclude {
+		if !have[name] {
+			errs = append(errs, fmt.Errorf("exclude %q: the graph has no such node or operator", name))
+		}
+	}
+	for name := range o.LayerSteps {
+		if !have[name] {
+			errs = append(errs, fmt.Errorf("step of %q: the graph has no such node", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func static(s *session, f *graph.Graph) (*Result, error) {
+	p := place(f, s.o)
+	layers, err := layersOf(p)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.order) == 0 {
+		return nil, errors.New("nothing to quantize: no operator with constant float32 weights that is not excluded")
+	}
+	c, err := s.calibrate(p, layers)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range p.groups {
+		g.params = p.quantizer(g.bounds).choose(g.hist, s.o)
+		g.hist = nil
+	}
+	for i, l := range layers {
+		l.scales(s.o)
+		l.fitBias(s.o)
+		l.nearest()
+		_ = c.grams[i]
+	}
+	if !s.o.NoBiasCorrection {
+		if err := s.correct(p, layers, c); err != nil {
+			return nil, err
+		}
+	}
+	out, _, err := rewrite(p, layers, false)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Graph: out, Warnings: s.set.Warnings()}
+	if r.Layers, err = s.measure(p, layers); err != nil {
+		return nil, err
+	}
+	if s.o.Style == styleQOperator {
+		if _, err := (graph.Pipeline{optimize.QLinear{}}).Run(s.ctx, out, nil); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// measureSamples bounds the samples that layers are measured on.
+const measureSamples = 8
+
+// measure gives each layer's SQNR: both graphs run the same samples, one after the other.
+func (s *session) measure(p *placement, layers []*layer) ([]Layer, error) {
+	out := make([]Layer, len(layers))
+	q, of, err := rewrite(p, layers, true)
+	if err != nil {
+		return nil, err
+	}
+	signal, noise := make([]float64, len(layers)), make([]float64, len(layers))
+	index := map[*graph.Value]int{}
+	var plain, quantized []*graph.Value
+	for i, l := range layers {
+		v := l.node.Out[0]
+		index[v], index[of[v]] = i, i
+		plain, quantized = append(plain, v), append(quantized, of[v])
+	}
+	probe := &probe{index: index, kept: map[[2]int][]float32{}, signal: signal, noise: noise}
+	if err := s.pass("measure", p.g, plain, measureSamples, probe.keep); err != nil {
+		return nil, err
+	}
+	if err := s.pass("measure", q, quantized, measureSamples, probe.compare); err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
+		out[i] = l.report()
+		if noise[i] > 0 && signal[i] > 0 {
+			out[i].SQNR = 10 * math.Log10(signal[i]/noise[i])
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,277 @@
+package quantize
+
+import (
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// rewriter turns a copy of the float graph into a quantized one.
+type rewriter struct {
+	p        *placement
+	layers   []*layer
+	g        *graph.Graph
+	of       map[*graph.Value]*graph.Value // from the float graph's values
+	nodes    map[*graph.Node]*graph.Node
+	names    graph.Namer
+	simulate bool // weights stay float numbers that integers stand for
+	scales   map[*group][2]*graph.Value
+	zeros    map[int]*graph.Value
+}
+
+// rewrite makes the QDQ graph. With simulate, weights and biases are float constants with the values that the integers
+// stand for, so that every value in between can be watched at the speed of float. The map leads from the values of the
+// float graph to those of the copy before quantization.
+func rewrite(p *placement, layers []*layer, simulate bool) (*graph.Graph, map[*graph.Value]*graph.Value, error) {
+	r := &rewriter{p: p, layers: layers, simulate: simulate, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}}
+	r.g, r.of = p.g.CloneMap()
+	r.names = r.g.Names()
+	r.nodes = map[*graph.Node]*graph.Node{}
+	for i, n := range p.g.Nodes {
+		r.nodes[n] = r.g.Nodes[i]
+	}
+	for _, l := range layers {
+		r.layer(l)
+	}
+	for _, n := range p.g.Nodes {
+		if p.roles[n] == point {
+			r.operands(n)
+		}
+	}
+	for _, a := range p.order {
+		r.activation(a)
+	}
+	if p.o.IO == "int8" && !simulate {
+		r.integerIO()
+	}
+	if err := r.g.Sort(); err != nil {
+		return nil, nil, err
+	}
+	return r.g, r.of, r.g.Infer()
+}
+
+func (r *rewriter) constant(name string, t *tensor.Tensor) *graph.Value {
+	return graph.NewConst(r.names.Fresh(name), t)
+}
+
+// takeName gives the name of a constant that the float graph no longer needs to its integers.
+func (r *rewriter) takeName(old *graph.Value, uses int) string {
+	if len(r.p.uses[old]) == uses && !r.p.g.IsOutput(old) {
+		delete(r.names, old.Name)
+		return old.Name
+	}
+	return old.Name + "_quantized"
+}
+
+func (r *rewriter) dequantize(name string, axis int, in ...*graph.Value) *graph.Value {
+	op := ops.DequantizeLinear{Axis: 1}
+	if in[1].Rank() > 0 {
+		op.Axis = axis
+	}
+	return r.add(name, op, in...)
+}
+
+func (r *rewriter) add(name string, op graph.Op, in ...*graph.Value) *graph.Value {
+	name = r.names.Fresh(name)
+	n := &graph.Node{Name: name, Op: op, In: in}
+	v := &graph.Value{Name: name, Def: n, Fact: graph.Fact{Type: graph.AnyRank(tensor.Undefined)}}
+	n.Out = []*graph.Value{v}
+	r.g.Nodes = append(r.g.Nodes, n)
+	return v
+}
+
+// zeroPoints are int8 zeros for n channels; -1: a scalar.
+func (r *rewriter) zeroPoints(n int) *graph.Value {
+	if r.zeros[n] == nil {
+		t := tensor.New(tensor.Int8)
+		if n >= 0 {
+			t = tensor.New(tensor.Int8, n)
+		}
+		r.zeros[n] = r.constant("weight_zero_point", t)
+	}
+	return r.zeros[n]
+}
+
+func (r *rewriter) layer(l *layer) {
+	n := r.nodes[l.node]
+	q := l.node.Op.(graph.Quantizable).Quant()
+	bias := l.correctedBias()
+	if r.simulate {
+		n.In[q.Weight] = r.constant(l.weight.Name+"_hat", tensor.From(fromRows(l, l.back()), l.weight.Const.Shape...))
+		if bias != nil && q.Bias > 0 {
+			setInput(n, q.Bias, r.constant(l.node.Name+"_bias", tensor.From(r.roundedBias(l, bias), l.rows)))
+		}
+		return
+	}
+	shape := []int{len(l.scale)}
+	zero := len(l.scale)
+	if r.p.o.PerTensor {
+		shape, zero = nil, -1
+	}
+	ints := r.constant(r.takeName(l.weight, 1), tensor.From(fromRows(l, l.ints), l.weight.Const.Shape...))
+	scale := r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
+	n.In[q.Weight] = r.dequantize(l.weight.Name+"_dequantized", l.axis, ints, scale, r.zeroPoints(zero))
+	if bias == nil || q.Bias == 0 {
+		return
+	}
+	name := l.node.Name + "_bias"
+	if len(l.node.In) > q.Bias && l.node.In[q.Bias] != nil {
+		name = r.takeName(l.node.In[q.Bias], 1)
+	}
+	sums, steps := l.intBias(bias)
+	if r.p.o.PerTensor {
+		steps = steps[:1]
+	}
+	b := r.constant(name, tensor.From(sums, l.rows))
+	s := r.constant(name+"_scale", tensor.From(steps, shape...))
+	setInput(n, q.Bias, r.dequantize(name+"_dequantized", 0, b, s))
+}
+
+func setInput(n *graph.Node, i int, v *graph.Value) {
+	for len(n.In) <= i {
+		n.In = append(n.In, nil)
+	}
+	n.In[i] = v
+}
+
+// intBias rounds the bias to multiples of float32(sx*sw), as ONNX Runtime wants it; steps has one for each row.
+func (l *layer) intBias(bias []float64) (sums []int32, steps []float32) {
+	sums, steps = make([]int32, l.rows), make([]float32, l.rows)
+	for i := range sums {
+		steps[i] = l.input.group.scale * l.scaleOfRow(i)
+		sums[i] = int32(min(max(math.RoundToEven(bias[i]/float64(steps[i])), math.MinInt32+1), math.MaxInt32))
+	}
+	return sums, steps
+}
+
+func (r *rewriter) roundedBias(l *layer, bias []float64) []float32 {
+	sums, steps := l.intBias(bias)
+	out := make([]float32, l.rows)
+	for i := range out {
+		out[i] = float32(float64(sums[i]) * float64(steps[i]))
+	}
+	return out
+}
+
+// operands quantizes the constants that an operator without weights reads.
+func (r *rewriter) operands(node *graph.Node) {
+	n := r.nodes[node]
+	for _, i := range dataInputs(node) {
+		c := node.In[i]
+		if !c.IsConst() {
+			continue
+		}
+		v := tensor.Floats(c.Const)
+		s := span{}
+		for _, x := range v {
+			s = span{min(s.lo, float64(x)), max(s.hi, float64(x))}
+		}
+		q := r.p.quantizer(span{math.Inf(-1), math.Inf(1)})
+		pr := q.fit(s)
+		ints := tensor.New(q.dtype, c.Const.Shape...)
+		_ = tensor.SetInts(ints, q.ofAll(v, pr)) // an 8-bit integer takes any number
+		scale, zero := r.paramValues(c.Name, pr)
+		n.In[i] = r.dequantize(c.Name+"_dequantized", 0, r.constant(r.takeName(c, 1), ints), scale, zero)
+	}
+}
+
+// ofAll quantizes numbers: clamp(roundeven(x/scale) + zero).
+func (q quantizer) ofAll(v []float32, p params) []int64 {
+	first, last := q.ints()
+	out := make([]int64, len(v))
+	for i, x := range v {
+		out[i] = int64(min(max(math.RoundToEven(float64(x/p.scale))+float64(p.zero), float64(first)), float64(last)))
+	}
+	return out
+}
+
+func (p *placement) quantizer(bounds span) quantizer {
+	return quantizer{dtype: p.o.activationType(), symmetric: p.o.symmetric(), bounds: bounds}
+}
+
+func (r *rewriter) paramValues(name string, p params) (scale, zero *graph.Value) {
+	z := tensor.New(r.p.o.activationType())
+	_ = tensor.SetInts(z, []int64{int64(p.zero)}) // an 8-bit integer takes any number
+	return r.constant(name+"_scale", tensor.Scalar(p.scale)), r.constant(name+"_zero_point", z)
+}
+
+// activation puts QuantizeLinear and DequantizeLinear behind a value. The integers keep its name; a graph's input and
+// output keep theirs.
+func (r *rewriter) activation(a *activation) {
+	v := r.of[a.v]
+	name := v.Name
+	made := a.v.Def != nil && r.integer(a.v.Def)
+	readers := r.readers(a.v, made)
+	if r.scales[a.group][0] == nil {
+		s, z := r.paramValues(name, a.group.params)
+		r.scales[a.group] = [2]*graph.Value{s, z}
+	}
+	pair := r.scales[a.group]
+	out := r.p.g.IsOutput(a.v) && made
+	ints := name
+	if a.v.Def == nil || r.p.g.IsOutput(a.v) {
+		ints = name + "_quantized"
+	} else {
+		v.Name = r.names.Fresh(name + "_float")
+		delete(r.names, name)
+	}
+	q := r.add(ints, ops.QuantizeLinear{Axis: 1, Saturate: true}, v, pair[0], pair[1])
+	d := r.dequantize(name+"_dequantized", 0, q, pair[0], pair[1])
+	for _, u := range readers {
+		u.Node.In[u.Index] = d
+	}
+	if out {
+		r.g.Replace(v, d) // which also gives d the output's name
+		q.Def.In[0] = v
+	}
+}
+
+// integer tells whether a node of the float graph, or the operator that clamps through it, has an integer twin.
+func (r *rewriter) integer(n *graph.Node) bool {
+	if r.p.roles[n] != stays {
+		return true
+	}
+	return len(n.In) > 0 && n.In[0] != nil && n.In[0].Def != nil && r.p.clamp[n.In[0].Def] == n
+}
+
+// readers are the uses of a value that shall read what its integers stand for: all if integers are what its maker
+// makes, else those of integer operators.
+func (r *rewriter) readers(v *graph.Value, all bool) []graph.Use {
+	var out []graph.Use
+	for _, u := range r.p.uses[v] {
+		if all || r.p.roles[u.Node] != stays {
+			out = append(out, graph.Use{Node: r.nodes[u.Node], Index: u.Index})
+		}
+	}
+	return out
+}
+
+// integerIO lets the graph's quantized inputs and outputs be the integers themselves.
+func (r *rewriter) integerIO() {
+	for i, v := range r.g.Inputs {
+		for _, n := range r.g.Nodes {
+			if _, ok := n.Op.(ops.QuantizeLinear); ok && n.In[0] == v && len(r.g.Uses()[v]) == 1 {
+				q := n.Out[0]
+				in := graph.NewInput(v.Name, v.Type)
+				in.DType = r.p.o.activationType()
+				r.g.Replace(q, in)
+				r.g.Inputs[i] = in
+				r.g.Remove(func(m *graph.Node) bool { return m == n })
+				break
+			}
+		}
+	}
+	for _, v := range r.g.Outputs {
+		if v.Def == nil {
+			continue
+		}
+		if _, ok := v.Def.Op.(ops.DequantizeLinear); ok && len(r.g.Uses()[v]) == 0 {
+			q := v.Def.In[0]
+			n := v.Def
+			r.g.Replace(v, q)
+			r.g.Remove(func(m *graph.Node) bool { return m == n })
+		}
+	}
+}
