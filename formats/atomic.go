@@ -3,6 +3,7 @@ package formats
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -27,6 +28,10 @@ func Create(ctx context.Context, path string) (*Pending, error) {
 	name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%08x.tmp", filepath.Base(path), rand.Uint32()))
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
+		var pe *os.PathError // of the temporary name, which says nothing to the user
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
 		return nil, fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return &Pending{w: bufio.NewWriterSize(f, 1<<16), f: f, path: path, ctx: ctx}, nil

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+// modelFile is a model on disk. Bytes counts external data too.
+type modelFile struct {
+	Path   string `json:"path"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// change is the result of the verbs that make one model of another. Compression is input bytes by output bytes.
+type change struct {
+	Input       modelFile    `json:"input"`
+	Output      *modelFile   `json:"output,omitempty"`
+	Compression float64      `json:"compression,omitempty"`
+	Seconds     float64      `json:"seconds"`
+	PeakRSS     int64        `json:"peak_rss_bytes"`
+	Layers      []layer      `json:"layers"`
+	Warnings    []string     `json:"warnings"`
+	Passes      []passResult `json:"passes,omitempty"`
+	Dump        string       `json:"dump,omitempty"`
+}
+
+// layer is what became of one operator.
+type layer struct {
+	Name      string `json:"name"`
+	Op        string `json:"op"`
+	Precision string `json:"precision"`
+	SQNR      finite `json:"sqnr_db"`
+	layerStep
+}
+
+// layerStep is the error of a layer's weights against half their step.
+type layerStep struct {
+	MaxError  finite `json:"max_error"`
+	MeanError finite `json:"mean_error"`
+	HalfStep  finite `json:"half_step"`
+	Clipped   finite `json:"clipped"` // percent
+}
+
+type passResult struct {
+	Pass    string  `json:"pass"`
+	Changes int     `json:"changes"`
+	Seconds float64 `json:"seconds"`
+}
+
+// finite is a number that JSON can hold, or null.
+type finite float64
+
+// MarshalJSON gives null for NaN and infinities, which an exact result has as its SQNR.
+func (f finite) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(f))
+}
+
+// rewriter turns the loaded model into the graph to save (nil: save nothing) and adds what it did to the result.
+type rewriter func(m *formats.File, r *change) (*graph.Graph, error)
+
+// rewrite loads in, applies f and saves the result at out, which may be in itself: it is replaced once all is written.
+func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change, error) {
+	start := time.Now()
+	if out != "" {
+		if err := checkOutput(ctx, out); err != nil {
+			return nil, err
+		}
+	}
+	m, err := formats.Load(in)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	r := &change{Layers: []layer{}, Warnings: append([]string{}, m.Warnings...)}
+	if r.Input, err = describe(in, m.Bytes); err != nil {
+		return nil, err
+	}
+	g, err := f(m, r)
+	if err != nil {
+		return nil, at(in, err)
+	}
+	if g != nil && out != "" {
+		if err := r.save(ctx, g, out); err != nil {
+			return nil, err
+		}
+	}
+	r.Seconds, r.PeakRSS = time.Since(start).Seconds(), peakRSS()
+	a.warn(r.Warnings...)
+	return r, nil
+}
+
+// save writes the graph and measures the file by loading it again.
+func (r *change) save(ctx context.Context, g *graph.Graph, out string) error {
+	warnings, err := formats.Save(ctx, g, out)
+	r.Warnings = append(r.Warnings, warnings...)
+	if err != nil {
+		return err
+	}
+	written, err := formats.Load(out)
+	if err != nil {
+		return fmt.Errorf("what was written does not load: %w", err)
+	}
+	size := written.Bytes
+	if err := written.Close(); err != nil {
+		return err
+	}
+	o, err := describe(out, size)
+	if err != nil {
+		return err
+	}
+	r.Output, r.Compression = &o, float64(r.Input.Bytes)/float64(max(o.Bytes, 1))
+	return nil
+}
+
+// checkOutput finds out before the work whether a model can be written at path at all.
+func checkOutput(ctx context.Context, path string) error {
+	if err := formats.CanSave(path); err != nil {
+		return usageError{err}
+	}
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return usagef("%s is a directory", path)
+	}
+	p, err := formats.Create(ctx, path)
+	if err != nil {
+		return err
+	}
+	p.Discard()
+	return nil
+}
+
+func describe(path string, size int64) (modelFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return modelFile{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return modelFile{}, err
+	}
+	return modelFile{filepath.Clean(path), size, hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+// at puts a model's path before an error that does not name it.
+func at(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// report prints the result.
+func (a *app) report(r *change) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	if a.quiet || r.Output == nil {
+		return nil
+	}
+	return a.printf("%s: %s, %s: %s, %.2f times smaller, %.1f s, peak memory %s\n", r.Input.Path, bytesText(r.Input.Bytes),
+		r.Output.Path, bytesText(r.Output.Bytes), r.Compression, r.Seconds, bytesText(r.PeakRSS))
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+type inspectOptions struct {
+	nodes bool
+	dot   string
+	dims  dims
+}
+
+func inspectCmd(a *app) *cobra.Command {
+	var o inspectOptions
+	cmd := &cobra.Command{
+		Use:   "inspect MODEL",
+		Short: "Show a model's signature, operators, size and work",
+		Long: `Show a model's signature, operators, parameters, bytes and FLOPs.
+
+Parameters are the elements of all constant tensors. FLOPs count a multiply-add as two and are those of one sample:
+a first dimension without a size counts as 1 unless --dim binds it.`,
+		Example: "  tfsopt inspect model.onnx\n  tfsopt inspect model.onnx --nodes --dim batch=8\n  tfsopt inspect model.onnx --dot model.dot && dot -Tsvg -O model.dot",
+		Args:    oneModel,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.inspect(cmd.Context(), args[0], o) },
+	}
+	cmd.Flags().BoolVar(&o.nodes, "nodes", false, "list every node")
+	cmd.Flags().StringVar(&o.dot, "dot", "", "write a drawing for Graphviz to this file")
+	o.dims = addDims(cmd)
+	return cmd
+}
+
+// inspection is the result. Opset is that of ONNX's own operators.
+type inspection struct {
+	Format      string         `json:"format"`
+	Opset       int            `json:"opset"`
+	Opsets      map[string]int `json:"opsets"`
+	Inputs      []port         `json:"inputs"`
+	Outputs     []port         `json:"outputs"`
+	Signatures  []signature    `json:"signatures"`
+	Nodes       int            `json:"nodes"`
+	Operators   map[string]int `json:"operators"`
+	Unsupported []string       `json:"unsupported"`
+	Parameters  int64          `json:"parameters"`
+	Bytes       int64          `json:"bytes"`
+	FLOPs       int64          `json:"flops"`
+	NodeList    []nodeInfo     `json:"node_list,omitempty"`
+	Warnings    []string       `json:"warnings"`
+
+	work map[string]int64 // FLOPs by operator
+}
+
+type signature struct {
+	Name    string `json:"name"`
+	Method  string `json:"method"`
+	Inputs  []port `json:"inputs"`
+	Outputs []port `json:"outputs"`
+}
+
+type nodeInfo struct {
+	Name    string   `json:"name"`
+	Op      string   `json:"op"`
+	Inputs  []string `json:"inputs"`
+	Outputs []port   `json:"outputs"`
+	FLOPs   int64    `json:"flops"`
+}
+
+func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error {
+	m, err := a.loadBound(path, o.dims)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r := newInspection(m)
+	if err := r.count(m.Graph, o.nodes); err != nil {
+		return at(path, err)
+	}
+	if o.dot != "" {
+		b, err := graph.DOT(m.Graph)
+		if err != nil {
+			return at(path, err)
+		}
+		if err := writeFile(ctx, o.dot, b); err != nil {
+			return err
+		}
+	}
+	a.warn(r.Warnings...)
+	if a.json {
+		return a.printJSON(r)
+	}
+	return a.printInspection(path, r, m.Format)
+}
+
+func newInspection(m *formats.File) *inspection {
+	g := m.Graph
+	r := &inspection{
+		Format: strings.ToLower(m.Format), Opset: g.Opsets[""], Opsets: map[string]int{},
+		Inputs: ports(g.Inputs), Outputs: ports(g.Outputs), Signatures: []signature{},
+		Operators: map[string]int{}, Unsupported: append([]string{}, graph.Unsupported(g)...),
+		Parameters: graph.Parameters(g), Bytes: m.Bytes, Warnings: append([]string{}, m.Warnings...), work: map[string]int64{},
+	}
+	for domain, v := range g.Opsets {
+		if domain == "" {
+			domain = "ai.onnx"
+		}
+		r.Opsets[domain] = v
+	}
+	named := func(list []graph.Port) []port {
+		out := []port{}
+		for _, p := range list {
+			out = append(out, portOf(p.Name, p.Value.Type))
+		}
+		return out
+	}
+	for _, s := range g.Signatures {
+		r.Signatures = append(r.Signatures, signature{s.Name, s.Method, named(s.Inputs), named(s.Outputs)})
+	}
+	return r
+}
+
+// count adds up nodes and work, for one sample where the batch is open.
+func (r *inspection) count(g *graph.Graph, list bool) error {
+	shown := map[*graph.Node]port{}
+	g.Walk(func(n *graph.Node) { // before the batch is bound
+		for _, v := range n.Out {
+			if v != nil {
+				shown[n] = portOf(v.Name, v.Type)
+				break
+			}
+		}
+	})
+	c := g.Clone()
+	if err := bindBatch(c); err != nil {
+		return err
+	}
+	unknown := 0
+	var failed error
+	c.Walk(func(n *graph.Node) {
+		cost, known, err := graph.NodeCost(n)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		if !known {
+			unknown++
+		}
+		flops := 2*cost.MACs + cost.Ops
+		r.Nodes++
+		r.Operators[n.OpName()]++
+		r.work[n.OpName()] += flops
+		r.FLOPs += flops
+		if list {
+			r.NodeList = append(r.NodeList, nodeOf(n, flops))
+		}
+	})
+	if unknown > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("flops leave out %d operators whose shapes are not known; --dim NAME=N gives sizes", unknown))
+	}
+	return failed
+}
+
+// bindBatch makes the symbols that begin an input's shape 1, if the graph allows it.
+func bindBatch(g *graph.Graph) error {
+	one := map[string]int{}
+	for _, v := range g.Inputs {
+		if len(v.Shape) == 0 {
+			continue
+		}
+		for _, name := range v.Shape[0].Names() {
+			one[name] = 1
+		}
+		if !v.Shape[0].Known() {
+			v.Shape[0] = graph.Fixed(1)
+		}
+	}
+	return g.Bind(one)
+}
+
+func nodeOf(n *graph.Node, flops int64) nodeInfo {
+	i := nodeInfo{Name: n.Name, Op: n.OpName(), Inputs: []string{}, Outputs: []port{}, FLOPs: flops}
+	for _, v := range n.In {
+		name := ""
+		if v != nil {
+			name = v.Name
+		}
+		i.Inputs = append(i.Inputs, name)
+	}
+	for _, v := range n.Out {
+		if v != nil {
+			i.Outputs = append(i.Outputs, portOf(v.Name, v.Type))
+		}
+	}
+	return i
+}
+
+func (a *app) printInspection(path string, r *inspection, format string) error {
+	err := a.printf("%s: %s, opset %d, %d nodes, %s parameters, %s, %s\n\n", path, format, r.Opset, r.Nodes,
+		strings.TrimSpace(siText(float64(r.Parameters), "")), bytesText(r.Bytes), siText(float64(r.FLOPs), "FLOPs"))
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, p := range r.Inputs {
+		rows = append(rows, []string{"input", p.Name, p.DType, shapeText(p)})
+	}
+	for _, p := range r.Outputs {
+		rows = append(rows, []string{"output", p.Name, p.DType, shapeText(p)})
+	}
+	if err := a.table([]column{text(""), text("name"), text("type"), text("shape")}, rows); err != nil {
+		return err
+	}
+	for _, s := range r.Signatures {
+		if err := a.printf("signature %s (%s): %d inputs, %d outputs\n", s.Name, s.Method, len(s.Inputs), len(s.Outputs)); err != nil {
+			return err
+		}
+	}
+	if err := a.printf("\n"); err != nil {
+		return err
+	}
+	if err := a.printOperators(r); err != nil || r.NodeList == nil {
+		return err
+	}
+	if err := a.printf("\n"); err != nil {
+		return err
+	}
+	return a.printNodes(r.NodeList)
+}
+
+func (a *app) printOperators(r *inspection) error {
+	names := slices.SortedFunc(maps.Keys(r.Operators), func(x, y string) int {
+		if d := r.Operators[y] - r.Operators[x]; d != 0 {
+			return d
+		}
+		return strings.Compare(x, y)
+	})
+	var rows [][]string
+	for _, name := range names {
+		note := ""
+		if slices.Contains(r.Unsupported, name) {
+			note = "cannot run here"
+		}
+		rows = append(rows, []string{name, strconv.Itoa(r.Operators[name]), siText(float64(r.work[name]), ""), note})
+	}
+	return a.table([]column{text("operator"), number("nodes"), number("FLOPs"), text("")}, rows)
+}
+
+func (a *app) printNodes(list []nodeInfo) error {
+	var rows [][]string
+	for _, n := range list {
+		var outs []string
+		for _, p := range n.Outputs {
+			outs = append(outs, p.Name+" "+p.DType+shapeText(p))
+		}
+		rows = append(rows, []string{n.Name, n.Op, strings.Join(n.Inputs, ", "), strings.Join(outs, ", "), siText(float64(n.FLOPs), "")})
+	}
+	return a.table([]column{text("node"), text("operator"), text("reads"), text("makes"), number("FLOPs")}, rows)
+}
+
+func shapeText(p port) string {
+	if p.Shape == nil {
+		return "[...]"
+	}
+	parts := make([]string, len(p.Shape))
+	for i, d := range p.Shape {
+		parts[i] = "?"
+		if d != nil {
+			parts[i] = fmt.Sprint(d)
+		}
+	}
+	return "[" + strings.Join(parts, ",") + "]"
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// app is what every verb shares: where to print and the global flags.
+type app struct {
+	out, err io.Writer
+	json     bool
+	quiet    bool
+	threads  int
+	logLevel choice
+	terminal bool // err is one, so that progress makes sense
+	running  bool // flags and arguments were fine
+	bar      progress
+	log      *slog.Logger
+	warned   map[string]bool
+}
+
+// run executes one command line and gives its exit code.
+func run(ctx context.Context, args []string, out, err io.Writer) int {
+	a := &app{out: out, err: err, logLevel: choice{value: "warn", of: []string{"debug", "info", "warn", "error"}}, warned: map[string]bool{}}
+	if f, ok := err.(*os.File); ok {
+		a.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(err)
+	cmd, failure := root.ExecuteContextC(ctx)
+	a.clearProgress()
+	return a.finish(cmd, failure, args)
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tfsopt",
+		Short: "Make trained models smaller and faster to serve, and measure what that costs",
+		Long: `tfsopt quantizes and optimizes trained models, judges the result against the original and writes files that other
+runtimes load.
+
+Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage,
+3 a gate failed, 4 a gate could not be decided.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.begin(cmd)
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print the result as one JSON object")
+	flags.BoolVar(&a.quiet, "quiet", false, "print no progress, no warnings and no summary of a written file")
+	flags.IntVar(&a.threads, "threads", 0, "how many threads to use (0: all cores)")
+	flags.Var(&a.logLevel, "log-level", "what to log to stderr: "+a.logLevel.list())
+	for _, make := range verbs {
+		root.AddCommand(make(a))
+	}
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.RunE = func(*cobra.Command, []string) error {
+				return usagef("name a shell: bash, zsh, fish or powershell")
+			}
+		}
+	}
+	return root
+}
+
+// verbs are the commands, in the order of the documentation.
+var verbs = []func(*app) *cobra.Command{
+	inspectCmd, convertCmd, optimizeCmd, runCmd, versionCmd,
+}
+
+// begin checks the global flags and sets up the log.
+func (a *app) begin(*cobra.Command) error {
+	if a.threads < 0 {
+		return usagef("--threads %d: want a positive number, or 0 for all cores", a.threads)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel.value)); err != nil {
+		return usagef("--log-level: %v", err)
+	}
+	if a.quiet && level < slog.LevelError {
+		level = slog.LevelError
+	}
+	a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
+			if len(groups) == 0 && at.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return at
+		},
+	}))
+	a.running = true
+	return nil
+}
+
+// warn logs each text once.
+func (a *app) warn(texts ...string) {
+	a.clearProgress()
+	for _, t := range texts {
+		if !a.warned[t] {
+			a.warned[t] = true
+			a.log.Warn(t)
+		}
+	}
+}
+
+// printf prints a line of a text result.
+func (a *app) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.out, format, args...)
+	return err
+}

@@ -1,0 +1,6 @@
+//go:build !linux && !darwin
+
+package main
+
+// peakRSS is 0: unknown on this system.
+func peakRSS() int64 { return 0 }

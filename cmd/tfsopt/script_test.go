@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tfsopt": main})
+}
+
+// TestScript runs the command lines of testdata/script. Beside testscript's own commands there are
+//
+//	code N tfsopt ARG…      the command ends with exit code N
+//	mkmodel IN.txt OUT      a graph's text form becomes a model file
+//	mknpy OUT TYPE SHAPE V… a tensor, as "1x4"; a single value fills it, none counts up
+//	json PATH VALUE         stdout is one JSON object that has this at PATH, as "outputs.0.name"; VALUE may be
+//	                        "*" (anything), ">N", "<N" or null
+//
+// and the condition [shared], which says that the project's shared data is there, as $SHARED.
+func TestScript(t *testing.T) {
+	shared := os.Getenv("TFSOPT_SHARED")
+	if shared == "" {
+		shared = filepath.Join("..", "..", "..", "shared")
+	}
+	shared, err := filepath.Abs(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("SHARED", shared)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "shared" {
+				return false, errors.New("unknown condition " + cond)
+			}
+			_, err := os.Stat(filepath.Join(shared, "models"))
+			return err == nil && !testing.Short(), nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"code": exitsWith, "mkmodel": makeModel, "mknpy": makeNPY, "json": checkJSON,
+		},
+	})
+}
+
+func exitsWith(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func makeModel(ts *testscript.TestScript, _ bool, args []string) {
+	g, err := graph.Parse(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Check(g.Infer())
+	_, err = formats.Save(context.Background(), g, ts.MkAbs(args[1]))
+	ts.Check(err)
+}
+
+// TestSafeName gives names to tensors that file systems would refuse or mix up.
+func TestSafeName(t *testing.T) {
+	used := map[string]bool{}
+	for _, c := range [][2]string{
+		{"logits", "logits"}, {"a/b:0", "a_b_0"}, {"a_b:0", "a_b_0_1"}, {"A/b:0", "A_b_0_2"}, {"../../etc/passwd", "_._.._etc_passwd"},
+		{"", "_"}, {"con", "_con"}, {"LPT1.x", "_LPT1.x"}, {"größe", "gr____e"}, {strings.Repeat("x", 300), strings.Repeat("x", 200)},
+	} {
+		if got := safeName(c[0], used); got != c[1] {
+			t.Errorf("%q: got %q, want %q", c[0], got, c[1])
+		}
+	}
+}
+
+// TestInterrupted cancels a command before it writes.
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.onnx")
+	g, err := graph.Parse(strings.NewReader("graph \"g\" {\n opset \"\" 21\n input x: float32[2]\n y: float32[2] = Relu(x)\n output y\n}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := formats.Save(t.Context(), g, in); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, log bytes.Buffer
+	if code := run(ctx, []string{"convert", in, "-o", filepath.Join(dir, "out.onnx")}, &out, &log); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if out.Len() > 0 || !strings.Contains(log.String(), "tfsopt: interrupted") {
+		t.Errorf("stdout %q, stderr %q", out.String(), log.String())
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
