@@ -20,17 +20,22 @@ func init() {
 		"Dropout":           lowerDropout,
 		"Clip":              lowerClip,
 		"Concat":            lowerConcat,
-		"QuantizeLinear":    lowerQuantize,
-		"DequantizeLinear":  lowerQuantize,
-		"QLinearConv":       lowerQConv,
-		"QLinearMatMul":     lowerQMatMul,
-		"MatMulInteger":     lowerMatMulInteger,
+		"Softmax":           lowerSoftmax,
 
-		"com.microsoft.QGemm":            lowerQGemm,
-		"com.microsoft.QLinearAdd":       lowerQBinary,
-		"com.microsoft.QLinearMul":       lowerQBinary,
-		"com.microsoft.QLinearSigmoid":   lowerLookup,
-		"com.microsoft.QLinearLeakyRelu": lowerLookup,
+		"LayerNormalization": lowerLayerNorm,
+
+		"QuantizeLinear":   lowerQuantize,
+		"DequantizeLinear": lowerQuantize,
+		"QLinearConv":      lowerQConv,
+		"QLinearMatMul":    lowerQMatMul,
+		"MatMulInteger":    lowerMatMulInteger,
+
+		"com.microsoft.QGemm":                    lowerQGemm,
+		"com.microsoft.QLinearAdd":               lowerQBinary,
+		"com.microsoft.QLinearMul":               lowerQBinary,
+		"com.microsoft.QLinearGlobalAveragePool": lowerQGlobalAverage,
+		"com.microsoft.QLinearSigmoid":           lowerLookup,
+		"com.microsoft.QLinearLeakyRelu":         lowerLookup,
 	}
 	for name := range unaries {
 		lowerers[name] = agnostic(wrapUnary)

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/kernels"
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// softmax is Softmax over the last dimension of float32 data.
+type softmax struct{ ops.Softmax }
+
+func (s softmax) source() graph.Op { return s.Softmax }
+
+func (s softmax) exec(x *exec, in, out []*tensor.Tensor) error {
+	shape := in[0].Shape
+	last := len(shape) - 1
+	if in[0].DType != tensor.Float32 || last < 0 || s.Axis != -1 && s.Axis != last {
+		return graph.RunKernel(x.Exec, s.Softmax, in, out)
+	}
+	y := x.Make(out[0], tensor.Float32, shape...)
+	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
+	rows(x, len(src), shape[last], func(a, b int) { x.p.set.Softmax(dst[a:b], src[a:b]) })
+	return nil
+}
+
+// rows runs f on each row of n elements, several rows a task.
+func rows(x *exec, total, n int, f func(a, b int)) {
+	if n == 0 {
+		return
+	}
+	count, per := total/n, max(1, grain/n)
+	x.p.pool.run(x.scratch, (count+per-1)/per, func(_ *scratch, t int) {
+		for i := t * per; i < min((t+1)*per, count); i++ {
+			f(i*n, (i+1)*n)
+		}
+	})
+}
+
+func lowerSoftmax(l *lowering, n *graph.Node) bool {
+	op, ok := n.Op.(ops.Softmax)
+	if ok {
+		l.keep(n, softmax{op})
+	}
+	return ok
+}
+
+// layerNorm is LayerNormalization over the last dimension of float32 data with constant or computed scale and bias.
+type layerNorm struct{ ops.LayerNormalization }
+
+func (s layerNorm) source() graph.Op { return s.LayerNormalization }
+
+func (s layerNorm) exec(x *exec, in, out []*tensor.Tensor) error {
+	shape := in[0].Shape
+	last := len(shape) - 1
+	single := len(out) == 1 || out[1] == nil && (len(out) == 2 || out[2] == nil)
+	if in[0].DType != tensor.Float32 || last < 0 || !single || s.Axis != -1 && s.Axis != last || in[1].Len() != shape[last] {
+		return graph.RunKernel(x.Exec, s.LayerNormalization, in, out)
+	}
+	norm := kernels.Norm{Scale: tensor.View[float32](in[1]), Eps: s.Epsilon}
+	if len(in) > 2 && in[2] != nil {
+		if in[2].Len() != shape[last] {
+			return graph.RunKernel(x.Exec, s.LayerNormalization, in, out)
+		}
+		norm.Bias = tensor.View[float32](in[2])
+	}
+	y := x.Make(out[0], tensor.Float32, shape...)
+	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
+	rows(x, len(src), shape[last], func(a, b int) { x.p.set.LayerNorm(dst[a:b], src[a:b], norm) })
+	return nil
+}
+
+func lowerLayerNorm(l *lowering, n *graph.Node) bool {
+	op, ok := n.Op.(ops.LayerNormalization)
+	if ok {
+		l.keep(n, layerNorm{op})
+	}
+	return ok
+}
