@@ -12,7 +12,7 @@ import (
 
 // prepare brings a graph into the form that lower expects.
 func prepare(ctx context.Context, g *graph.Graph) error {
-	if _, err := (graph.Pipeline{optimize.QLinear{}}).Run(ctx, g, nil); err != nil {
+	if _, err := optimize.ForEngine().Run(ctx, g, nil); err != nil {
 		return err
 	}
 	return fuse(g)
