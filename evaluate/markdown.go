@@ -1,0 +1,75 @@
+package evaluate
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxListed is how many classes, changes and layers a page lists.
+const maxListed = 20
+
+// writeMarkdown writes the verdict and one table, then what is worth a look, short enough for a comment on a merge
+// request.
+func writeMarkdown(w io.Writer, r *Result) error {
+	b := bufio.NewWriter(w)
+	title := "Evaluation"
+	if r.Verdict != "" {
+		title = string(r.Verdict)
+	}
+	fmt.Fprintf(b, "## %s: %s\n\n%s\n\n", title, cell(r.Model.Path), cell(r.Headline()))
+	if r.Reference != nil {
+		fmt.Fprintf(b, "| | model | reference | change |\n|---|--:|--:|--:|\n")
+	} else {
+		fmt.Fprintf(b, "| | model |\n|---|--:|\n")
+	}
+	for _, row := range r.Rows() {
+		if r.Reference != nil {
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", row.Name, row.Model, row.Reference, row.Change)
+		} else {
+			fmt.Fprintf(b, "| %s | %s |\n", row.Name, row.Model)
+		}
+	}
+	fmt.Fprintf(b, "\n%s\n", cell(r.basis()))
+	for _, s := range r.Warnings {
+		fmt.Fprintf(b, "\n> **Note:** %s\n", cell(s))
+	}
+	if worst := r.worstLayers(5); len(worst) > 0 {
+		fmt.Fprintf(b, "\nLayers with the most error:")
+		for i, l := range worst {
+			if i > 0 {
+				fmt.Fprint(b, ",")
+			}
+			fmt.Fprintf(b, " %s (%s) %s", cell(l.Name), l.Op, decibels(l.SQNR))
+		}
+		fmt.Fprintln(b, ".")
+	}
+	return b.Flush()
+}
+
+// basis says what the figures rest on.
+func (r *Result) basis() string {
+	s := fmt.Sprintf("%s samples", count(r.Samples))
+	if r.Data != "" {
+		s += " of " + r.Data
+	}
+	if r.Output != "" {
+		s += ", output " + r.Output
+	}
+	if r.Reference != nil {
+		s += ", reference " + r.Reference.Path
+	}
+	if l := r.Latency; l != nil {
+		s += fmt.Sprintf("; latency of batches of %d with %d threads (%s), %s runs", l.Batch, l.Threads, l.CPU, count(l.Runs))
+		if l.ReferenceMS != nil {
+			s += " of each model in turn"
+		}
+	}
+	return s + "."
+}
+
+// cell keeps text from outside, such as file names, from being read as Markdown.
+func cell(s string) string {
+	return strings.NewReplacer("\n", " ", "\r", " ", "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "<", "&lt;", "[", `\[`).Replace(s)
+}

@@ -1,0 +1,188 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// WriteReport writes the result as "json", "md" (Markdown), "html" (one file that needs nothing else) or "xml" (JUnit,
+// for CI systems). The kind may be a file name or an extension instead.
+func WriteReport(w io.Writer, kind string, r *Result) error {
+	if ext := filepath.Ext(kind); ext != "" {
+		kind = ext[1:]
+	}
+	writers := map[string]func(io.Writer, *Result) error{
+		"json": writeJSON, "md": writeMarkdown, "html": writeHTML, "htm": writeHTML, "xml": writeJUnit,
+	}
+	write := writers[strings.ToLower(kind)]
+	if write == nil {
+		return fmt.Errorf("report %q: want .json, .md, .html or .xml", kind)
+	}
+	return write(w, r)
+}
+
+func writeJSON(w io.Writer, r *Result) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// Headline is the verdict as one sentence.
+func (r *Result) Headline() string {
+	switch r.Verdict {
+	case Pass:
+		return fmt.Sprintf("The drop in top-1 accuracy is at most %s: with %s confidence it is below %s.",
+			points(*r.MaxDrop), percent(100*r.Confidence), points(r.DropBounds[1]))
+	case Fail:
+		return fmt.Sprintf("The drop in top-1 accuracy exceeds %s: with %s confidence it is above %s.",
+			points(*r.MaxDrop), percent(100*r.Confidence), points(r.DropBounds[0]))
+	case Inconclusive:
+		s := fmt.Sprintf("%s samples cannot tell with %s confidence whether the drop in top-1 accuracy is at most %s: it lies between %s and %s.",
+			count(r.Samples), percent(100*r.Confidence), points(*r.MaxDrop), fixed(r.DropBounds[0], 2), points(r.DropBounds[1]))
+		if r.SamplesNeeded != nil {
+			s += fmt.Sprintf(" About %s samples like these would decide.", count(*r.SamplesNeeded))
+		}
+		return s
+	}
+	switch {
+	case r.Drop != nil:
+		return fmt.Sprintf("Top-1 accuracy drops by %s (%s interval %s to %s). No limit was set, so there is no verdict.",
+			points(*r.Drop), percent(100*r.Confidence), fixed(r.DropCI[0], 2), fixed(r.DropCI[1], 2))
+	case r.Agreement != nil:
+		return fmt.Sprintf("The models give the same answer on %s of %s samples. Without labels there is no accuracy and no verdict.",
+			percent(*r.Agreement), count(r.Samples))
+	case r.Model.Top1 != nil:
+		return fmt.Sprintf("Top-1 accuracy is %s on %s samples. No reference was given.", percent(*r.Model.Top1), count(r.Samples))
+	}
+	return fmt.Sprintf("Measured on %s samples.", count(r.Samples))
+}
+
+// Row is one line of the comparison: a figure of the model, of the reference, and what lies between.
+type Row struct{ Name, Model, Reference, Change string }
+
+// Rows is the table that the reports and the command line show.
+func (r *Result) Rows() []Row {
+	ref := r.Reference
+	if ref == nil {
+		ref = &Scores{}
+	}
+	rows := []Row{
+		{"size", size(r.Model.Bytes), size(ref.Bytes), optional(r.Compression, func(c float64) string { return fixed(c, 3) + " of the reference" })},
+		{"top-1 accuracy", optional(r.Model.Top1, percent), optional(ref.Top1, percent), optional(r.Drop, func(d float64) string { return signed(-d) + " points" })},
+		{"top-5 accuracy", optional(r.Model.Top5, percent), optional(ref.Top5, percent), difference(r.Model.Top5, ref.Top5, 2, " points")},
+		{"cross entropy", optional(r.Model.Loss, func(x float64) string { return fixed(x, 4) }), optional(ref.Loss, func(x float64) string { return fixed(x, 4) }), difference(r.Model.Loss, ref.Loss, 4, "")},
+	}
+	if r.DropCI != nil {
+		rows = append(rows, Row{"drop, " + percent(100*r.Confidence) + " interval", "", "", fmt.Sprintf("%s to %s points", fixed(r.DropCI[0], 2), fixed(r.DropCI[1], 2))})
+		rows = append(rows, Row{"right where the other is wrong", count(*r.OnlyModelRight), count(*r.OnlyReferenceRight), ""})
+	}
+	rows = append(rows,
+		Row{"same answer", "", "", optional(r.Agreement, percent)},
+		Row{"signal to error (SQNR)", "", "", optional(r.SQNR, decibels)},
+		Row{"cosine similarity", "", "", optional(r.Cosine, func(x float64) string { return fixed(x, 5) })},
+		Row{"largest output error", "", "", optional(r.MaxAbsError, short)},
+		Row{"mean output error", "", "", optional(r.MeanAbsError, short)},
+	)
+	if l := r.Latency; l != nil {
+		rows = append(rows, Row{
+			"latency, median", fixed(l.ModelMS, 3) + " ms", optional(l.ReferenceMS, func(x float64) string { return fixed(x, 3) + " ms" }),
+			optional(l.Ratio, func(x float64) string { return fixed(x, 2) + " × as fast" }),
+		})
+	}
+	var out []Row
+	for _, row := range rows {
+		if row.Model+row.Reference+row.Change != "" {
+			out = append(out, row)
+		}
+	}
+	return out
+}
+
+func optional(x *float64, format func(float64) string) string {
+	if x == nil {
+		return ""
+	}
+	return format(*x)
+}
+
+func difference(model, ref *float64, digits int, unit string) string {
+	if model == nil || ref == nil {
+		return ""
+	}
+	return plus(*model-*ref) + fixed(*model-*ref, digits) + unit
+}
+
+func plus(x float64) string {
+	if x > 0 {
+		return "+"
+	}
+	return ""
+}
+
+// fixed prints digits decimals, never "-0.00".
+func fixed(x float64, digits int) string {
+	s := strconv.FormatFloat(x, 'f', digits, 64)
+	if strings.HasPrefix(s, "-") && strings.Trim(s, "-0.") == "" {
+		return s[1:]
+	}
+	return s
+}
+
+func signed(x float64) string { return plus(x) + fixed(x, 2) }
+
+// trimmed prints up to two decimals.
+func trimmed(x float64) string {
+	s := fixed(x, 2)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+func percent(x float64) string { return trimmed(x) + " %" }
+
+func points(x float64) string {
+	if s := trimmed(x); s != "1" {
+		return s + " points"
+	}
+	return "1 point"
+}
+
+// short prints four significant digits.
+func short(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
+
+func decibels(x float64) string {
+	if x >= MaxSQNR {
+		return "identical"
+	}
+	return fixed(x, 2) + " dB"
+}
+
+// count prints a number with thousands separated by commas.
+func count(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// size prints bytes in binary units, "" for 0.
+func size(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	x, unit := float64(n), "B"
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if x < 1024 {
+			break
+		}
+		x, unit = x/1024, u
+	}
+	if unit == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return strconv.FormatFloat(x, 'f', max(0, 2-int(math.Log10(x))), 64) + " " + unit
+}
