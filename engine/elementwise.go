@@ -5,6 +5,7 @@ import (
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
+	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
@@ -15,6 +16,8 @@ var unaries = map[string]func(s *kernels.Set, dst, src []float32){
 	"Tanh":       func(s *kernels.Set, d, x []float32) { s.Tanh(d, x) },
 	"Exp":        func(s *kernels.Set, d, x []float32) { s.Exp(d, x) },
 	"Erf":        func(s *kernels.Set, d, x []float32) { s.Erf(d, x) },
+	"Log":        func(s *kernels.Set, d, x []float32) { s.Log(d, x) },
+	"Gelu":       func(s *kernels.Set, d, x []float32) { s.Gelu(d, x) },
 	"Sqrt":       func(_ *kernels.Set, d, x []float32) { each(d, x, sqrt32) },
 	"Neg":        func(_ *kernels.Set, d, x []float32) { each(d, x, func(v float32) float32 { return -v }) },
 	"Reciprocal": func(_ *kernels.Set, d, x []float32) { each(d, x, func(v float32) float32 { return 1 / v }) },
@@ -50,7 +53,7 @@ func wrapUnary(op graph.Op) graph.Op {
 const grain = 16 << 10
 
 func (u unary) exec(x *exec, in, out []*tensor.Tensor) error {
-	if in[0].DType != tensor.Float32 {
+	if g, ok := u.Op.(ops.Gelu); in[0].DType != tensor.Float32 || ok && g.Approximate != "none" {
 		return graph.RunKernel(x.Exec, u.Op, in, out)
 	}
 	y := x.Make(out[0], tensor.Float32, in[0].Shape...)

@@ -106,7 +106,7 @@ type strip struct {
 	scratch *scratch
 }
 
-const stripBytes = 128 << 10
+const stripBytes = 256 << 10
 
 // strips calls f for every output row of a window over channels-last data. Where there is padding, a strip of rows is
 // first copied with its borders filled, so that f sees no edge.
