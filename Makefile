@@ -40,9 +40,9 @@ race: ## run the concurrent packages' tests under the race detector, with the Go
 
 lint: ## gofumpt, go vet, staticcheck
 	@files=$$($(GOFUMPT) -l .) || exit 1; [ -z "$$files" ] || { echo "not formatted by gofumpt:"; echo "$$files"; exit 1; }
-	$(GO) vet ./... ./testdata/interop/dump
+	$(GO) vet ./... ./testdata/interop/answers
 	$(GO) vet -C kernels/gen ./...
-	$(STATICCHECK) ./... ./testdata/interop/dump
+	$(STATICCHECK) ./... ./testdata/interop/answers
 
 format: ## rewrite the sources as gofumpt wants them
 	$(GOFUMPT) -w .

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Checks this project's files and scores against ONNX Runtime; models whose files are absent are left out, and named.
+
+    check.py [--only NAME]... [--model NAME]... [--all]
+
+NAME of a check: float, int8, runtime, roundtrip, bytes. --all lets `bytes` take every model.
+"""
+
+import argparse
+import contextlib
+import itertools
+import math
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import runtime
+from models import MODELS
+from tfsopt import ROOT, SHARED, answers, tfsopt
+
+FLOAT_POINTS = 0.4  # float top-1 may be this far from ONNX Runtime's on Pillow's decoding
+SAME_TOP1 = 99.5  # percent of samples on which ONNX Runtime and this engine give the same class
+SETS = {"avx2": "avx2", "avx512": "avx512f", "vnni": "avx512_vnni"}  # kernel set -> the CPU flag that it needs
+
+
+class Report:
+    """Rows of one check; a row is fine or says what is wrong."""
+
+    def __init__(self, title, columns):
+        self.title, self.rows, self.wrong = title, [columns + ["seconds", "result"]], 0
+        self.start = time.time()
+
+    def row(self, *cells, wrong=None):
+        seconds, self.start = time.time() - self.start, time.time()
+        self.wrong += bool(wrong)
+        self.rows.append([str(c) for c in cells] + [f"{seconds:.1f}", f"WRONG: {wrong}" if wrong else "ok"])
+
+    @contextlib.contextmanager
+    def trying(self, name):
+        """What cannot even be computed is wrong, and the next model gets its turn."""
+        try:
+            yield
+        except Exception as e:  # ours (Failed) or any of ONNX Runtime's
+            self.row(name, *[""] * (len(self.rows[0]) - 3), wrong=f"{type(e).__name__}: {e}".strip())
+
+    def print(self):
+        width = [max(map(len, column)) for column in zip(*self.rows)]
+        print(f"\n{self.title}")
+        for r in self.rows:
+            print("  " + "  ".join(c.ljust(w) for c, w in zip(r, width)).rstrip(), flush=True)
+
+
+def standard_error(e):
+    """Of a paired drop in points: the samples that only one of both gets right differ by chance."""
+    n, b, c = e["samples"], e["only_reference_right"], e["only_model_right"]
+    return 100 * math.sqrt(max(b + c - (b - c) ** 2 / n, 0)) / n
+
+
+class Checks:
+    def __init__(self, models, tmp, every):
+        self.models, self.tmp, self.every = models, pathlib.Path(tmp), every
+        self.quantized = {}
+
+    def int8_file(self, m):
+        """Quantizes a model with the defaults, once."""
+        if m.name not in self.quantized:
+            path = self.tmp / f"{m.name}_int8.onnx"
+            self.quantized[m.name] = path, tfsopt("quantize", m.path, "-o", path, *m.quantize())
+        return self.quantized[m.name]
+
+    def float(self):
+        r = Report("float top-1 through our own preprocessing", ["model", "top-1", "ONNX Runtime", "samples"])
+        for m in self.models:
+            with r.trying(m.name):
+                e = tfsopt("evaluate", m.path, "--data", m.data, "--preprocess", m.preprocess, "--label-offset", m.offset)
+                top1 = e["model"]["top1"]
+                far = abs(top1 - m.top1) > FLOAT_POINTS + 1e-6
+                r.row(m.name, f"{top1:.2f}", f"{m.top1:.2f}", e["samples"], wrong=far and f"more than {FLOAT_POINTS} points away")
+        return r
+
+    def int8(self):
+        columns = ["model", "float", "int8", "drop", "at most", "agreement", "at least", "SQNR", "size", "at most", "quantize s"]
+        r = Report("int8 with the defaults against float", columns)
+        for m in filter(lambda m: m.calibrate, self.models):
+            with r.trying(m.name):
+                path, q = self.int8_file(m)
+                e = tfsopt(
+                    "evaluate", path, "--reference", m.path, "--data", m.judge, "--preprocess", m.preprocess,
+                    "--label-offset", m.offset,
+                )
+                size, error, wrong = q["output"]["bytes"] / q["input"]["bytes"], standard_error(e), []
+                if e["drop"] > m.drop + error + 1e-9:
+                    wrong.append("drop")
+                if e["agreement"] < m.agreement - 1e-9:
+                    wrong.append("agreement")
+                if size > m.size:
+                    wrong.append("size")
+                r.row(
+                    m.name, f"{e['reference']['top1']:.2f}", f"{e['model']['top1']:.2f}", f"{e['drop']:.2f}",
+                    f"{m.drop} + {error:.2f}", f"{e['agreement']:.2f}", m.agreement, f"{e['sqnr_db']:.1f}", f"{size:.3f}",
+                    m.size, f"{q['seconds']:.1f}", wrong=", ".join(wrong),
+                )
+        return r
+
+    def runtime(self):
+        r = Report("int8 files in ONNX Runtime", ["model", "same top-1", "samples", "float operators left"])
+        for m in filter(lambda m: m.calibrate, self.models):
+            with r.trying(m.name):
+                path, _ = self.int8_file(m)
+                s, counts = runtime.fused(path)
+                left = {op: n for op, n in counts.items() if op in runtime.FLOAT}
+                same, total = self.same_top1(m, path, s)
+                wrong = []
+                if left:
+                    wrong.append("not fused")
+                if 100 * same < SAME_TOP1 * total:
+                    wrong.append("another class")
+                r.row(m.name, f"{100 * same / total:.2f}", total, left or "none", wrong=", ".join(wrong))
+        return r
+
+    def same_top1(self, m, path, s):
+        """Gives ONNX Runtime the tensors that our engine got; counts equal classes and samples."""
+        name, same, total = s.get_inputs()[0].name, 0, 0
+        free = not isinstance(s.get_inputs()[0].shape[0], int)
+        with tempfile.TemporaryDirectory(dir=self.tmp) as out:
+            answers(path, m.judge, m.preprocess, out)
+            for k in itertools.count():
+                given = pathlib.Path(out, f"in_{k}.npy")
+                if not given.exists():
+                    return same, total
+                x, ours = np.load(given), np.load(pathlib.Path(out, f"out_{k}.npy"))
+                parts = [x] if free else [x[i : i + 1] for i in range(len(x))]
+                theirs = np.concatenate([s.run(None, {name: p})[0].reshape(len(p), -1) for p in parts])
+                same += int((ours.reshape(len(ours), -1).argmax(1) == theirs.argmax(1)).sum())
+                total += len(x)
+
+    def roundtrip(self):
+        r = Report("loaded and saved again, in ONNX Runtime", ["model", "outputs"])
+        files = sorted((ROOT / "testdata/models").glob("*.onnx")) + sorted((SHARED / "models").rglob("*.onnx"))
+        sizes = {"p2o.DynamicDimension.1": 48, "p2o.DynamicDimension.2": 192}
+        for path in files:
+            with r.trying(path.name):
+                if path.name == "skeleton.onnx":  # its weights come from elsewhere
+                    continue
+                copy = self.tmp / "copy.onnx"
+                tfsopt("convert", path, "-o", copy)
+                a, b = runtime.session(path), runtime.session(copy)
+                wrong, outputs = None, [o.name for o in a.get_outputs()]
+                if outputs != [o.name for o in b.get_outputs()]:
+                    wrong = "other names of outputs"
+                else:
+                    feeds = runtime.random_feeds(a, sizes, np.random.default_rng(0))
+                    for name, x, y in zip(outputs, a.run(None, feeds), b.run(None, feeds)):
+                        if x.dtype != y.dtype or x.shape != y.shape or x.tobytes() != y.tobytes():
+                            wrong = f"{name} differs"
+                r.row(path.name, len(outputs), wrong=wrong)
+        return r
+
+    def bytes(self):
+        """The same command gives the same file with every kernel set that this machine has and with 1 and 2 threads."""
+        flags = pathlib.Path("/proc/cpuinfo")
+        has = flags.read_text() if flags.exists() else ""
+        amd64 = platform.machine().lower() in ("x86_64", "amd64")
+        sets = ["generic"] + [name for name, flag in SETS.items() if amd64 and flag in has]
+        r = Report(f"bytes of int8 files with 1 and 2 threads and {', '.join(sets)}", ["model", "samples", "files", "different"])
+        for m in filter(lambda m: m.calibrate, self.models):
+            with r.trying(m.name):
+                small = m.name in ("fashion", "kws", "resnet8")
+                if not small and not self.every:
+                    continue
+                samples, sums = 32 if small else 8, {}
+                for cpu, threads in itertools.product(sets, (1, 2)):
+                    q = tfsopt(
+                        "quantize", m.path, "-o", self.tmp / "same.onnx", *m.quantize(samples), "--threads", threads,
+                        env={"TFSOPT_CPU": cpu},
+                    )
+                    sums[cpu, threads] = q["output"]["sha256"]
+                first = next(iter(sums.values()))
+                other = [f"{cpu} with {n}" for (cpu, n), s in sums.items() if s != first]
+                r.row(m.name, samples, len(sums), ", ".join(other) or "none", wrong=other and "not the same bytes")
+        return r
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ["float", "int8", "runtime", "roundtrip", "bytes"]
+    p.add_argument("--only", action="append", choices=names, help="a check; may be repeated")
+    p.add_argument("--model", action="append", choices=[m.name for m in MODELS], help="a model; may be repeated")
+    p.add_argument("--all", action="store_true", help="bytes: all models")
+    a = p.parse_args()
+    models = [m for m in MODELS if m.present() and (not a.model or m.name in a.model)]
+    absent = [m.name for m in MODELS if not m.present()]
+    if absent:
+        print(f"{SHARED} lacks: {', '.join(absent)}; not checked")
+    subprocess.run(["go", "build", "-o", ROOT / "bin" / "answers", "./testdata/interop/answers"], cwd=ROOT, check=True)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as tmp:
+        checks = Checks(models, tmp, a.all)
+        for name in a.only or names:
+            report = getattr(checks, name)()
+            report.print()
+            wrong += report.wrong
+    print(f"\n{wrong} wrong" if wrong else "\nall right")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""ONNX Runtime on one thread, and a look at what it makes of a model."""
+
+import collections
+import os
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+
+onnxruntime.set_default_logger_severity(3)
+
+# Operators that compute in float; an int8 model whose optimized graph still has one was not fused.
+FLOAT = {"Conv", "FusedConv", "NhwcFusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm", "FusedGemm"}
+
+TYPES = {
+    "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
+    "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8,
+}
+
+
+def session(path, optimized=None):
+    o = onnxruntime.SessionOptions()
+    o.intra_op_num_threads = o.inter_op_num_threads = 1
+    o.log_severity_level = 3
+    if optimized:
+        o.optimized_model_filepath = str(optimized)
+    return onnxruntime.InferenceSession(str(path), o, providers=["CPUExecutionProvider"])
+
+
+def fused(path):
+    """Loads a model and counts the operators of the graph that ONNX Runtime will run, bodies included."""
+    with tempfile.TemporaryDirectory() as tmp:
+        optimized = os.path.join(tmp, "optimized.onnx")
+        s = session(path, optimized)
+        graph = onnx.load(optimized, load_external_data=False).graph
+    counts = collections.Counter()
+
+    def count(g):
+        for n in g.node:
+            counts[n.op_type] += 1
+            for a in n.attribute:
+                count(a.g)
+
+    count(graph)
+    return s, counts
+
+
+def random_feeds(s, sizes, rng):
+    """Inputs for a session: a free dimension is what sizes says of its name, else 2 in front and 16 elsewhere."""
+    feeds = {}
+    for i in s.get_inputs():
+        shape = [d if isinstance(d, int) else sizes.get(d, 16 if k else 2) for k, d in enumerate(i.shape)]
+        dtype = TYPES[i.type]
+        if np.issubdtype(dtype, np.floating):
+            feeds[i.name] = rng.standard_normal(shape).astype(dtype)
+        else:
+            feeds[i.name] = rng.integers(0, 100, shape).astype(dtype)
+    return feeds
