@@ -70,7 +70,7 @@ func lowerLinear(l *lowering, n *graph.Node) bool {
 	if !op.setBias(n.In[2], beta) {
 		return false
 	}
-	data := scaled(tensor.Floats(w), alpha)
+	data := scaled(l.floats(w), alpha)
 	op.packed = f32(tensor.Aligned(4 * l.p.set.PackedF32(op.k, op.n)))
 	l.p.set.PackF32(op.packed, data, op.k, op.n, rs, cs)
 	l.p.packed += 4 * len(op.packed)

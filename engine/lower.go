@@ -25,7 +25,8 @@ type lowering struct {
 	b     *graph.Builder
 	plain map[*graph.Value]*graph.Value
 	last  map[*graph.Value]*graph.Value
-	node  *graph.Node // the one being lowered
+	rows  []float32 // reused by packing, which would otherwise double the memory of large models
+	raw   scratch
 }
 
 // lowerer handles one operator; false leaves it to its own kernel.
@@ -54,7 +55,6 @@ func (p *Program) lower(g *graph.Graph) error {
 		l.plain[s.Value] = graph.NewConst(s.Name, s.Init.Clone())
 	}
 	for _, n := range g.Nodes {
-		l.node = n
 		if f := lowerers[original(n).OpName()]; f != nil && f(l, n) {
 			continue
 		}
@@ -71,6 +71,24 @@ func (p *Program) lower(g *graph.Graph) error {
 		return l.b.Err
 	}
 	return p.g.Sort()
+}
+
+// floats shows a constant's elements; a misaligned one is copied to memory that the next call reuses.
+func (l *lowering) floats(t *tensor.Tensor) []float32 {
+	if t.DType != tensor.Float32 || isAligned(t.Data) {
+		return tensor.Floats(t)
+	}
+	b := l.raw.bytes(len(t.Data))
+	copy(b, t.Data)
+	return f32(b)
+}
+
+// temp gives n floats of any value, valid until the next call.
+func (l *lowering) temp(n int) []float32 {
+	if cap(l.rows) < n {
+		l.rows = make([]float32, n)
+	}
+	return l.rows[:n]
 }
 
 // keep lowers a node onto plain values with the given operator.
