@@ -70,7 +70,8 @@ func (f finite) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(f))
 }
 
-// rewriter turns the loaded model into the graph to save (nil: save nothing) and adds what it did to the result.
+// rewriter turns the loaded model into the graph to save and adds what it did to the result. Its errors name the file
+// that they speak of.
 type rewriter func(m *formats.File, r *change) (*graph.Graph, error)
 
 // rewrite loads in, applies f and saves the result at out, which may be in itself: it is replaced once all is written.
@@ -92,9 +93,9 @@ func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change,
 	}
 	g, err := f(m, r)
 	if err != nil {
-		return nil, at(in, err)
+		return nil, err
 	}
-	if g != nil && out != "" {
+	if out != "" {
 		if err := r.save(ctx, g, out); err != nil {
 			return nil, err
 		}

@@ -62,7 +62,7 @@ func (a *app) optimize(ctx context.Context, in, out, dump string) error {
 		for _, p := range results {
 			r.Passes = append(r.Passes, passResult{p.Pass, p.Changes, p.Time.Seconds()})
 		}
-		return m.Graph, err
+		return m.Graph, at(in, err)
 	})
 	if err != nil {
 		return err

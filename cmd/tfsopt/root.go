@@ -52,7 +52,7 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return a.begin(cmd)
+			return a.begin(cmd.CommandPath())
 		},
 	}
 	flags := root.PersistentFlags()
@@ -76,11 +76,11 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 
 // verbs are the commands, in the order of the documentation.
 var verbs = []func(*app) *cobra.Command{
-	inspectCmd, convertCmd, optimizeCmd, runCmd, versionCmd,
+	inspectCmd, convertCmd, optimizeCmd, runCmd, evaluateCmd, benchCmd, versionCmd,
 }
 
 // begin checks the global flags and sets up the log.
-func (a *app) begin(*cobra.Command) error {
+func (a *app) begin(verb string) error {
 	if a.threads < 0 {
 		return usagef("--threads %d: want a positive number, or 0 for all cores", a.threads)
 	}
@@ -100,6 +100,7 @@ func (a *app) begin(*cobra.Command) error {
 			return at
 		},
 	}))
+	a.log.Debug("begin", "command", verb, "threads", a.threads)
 	a.running = true
 	return nil
 }

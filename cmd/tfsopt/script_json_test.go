@@ -77,7 +77,7 @@ func holds(got any, want string) bool {
 	return strings.ReplaceAll(fmt.Sprint(got), " ", ",") == want || fmt.Sprint(got) == want
 }
 
-// makeNPY writes a tensor whose elements are given, all alike, or 0, 1, 2, …
+// makeNPY writes a tensor whose elements are given, repeated, or 0, 1, 2, …
 func makeNPY(ts *testscript.TestScript, _ bool, args []string) {
 	dtype, err := tensor.ParseDType(args[1])
 	ts.Check(err)
@@ -92,7 +92,7 @@ func makeNPY(ts *testscript.TestScript, _ bool, args []string) {
 	for i := range v {
 		v[i] = float64(i)
 		if given := args[3:]; len(given) > 0 {
-			v[i], err = strconv.ParseFloat(given[min(i, len(given)-1)], 64)
+			v[i], err = strconv.ParseFloat(given[i%len(given)], 64)
 			ts.Check(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -24,8 +23,9 @@ func TestMain(m *testing.M) {
 // TestScript runs the command lines of testdata/script. Beside testscript's own commands there are
 //
 //	code N tfsopt ARG…      the command ends with exit code N
+//	cut IN OUT              the first half of a file
 //	mkmodel IN.txt OUT      a graph's text form becomes a model file
-//	mknpy OUT TYPE SHAPE V… a tensor, as "1x4"; a single value fills it, none counts up
+//	mknpy OUT TYPE SHAPE V… a tensor, as "1x4"; values repeat, none counts up
 //	json PATH VALUE         stdout is one JSON object that has this at PATH, as "outputs.0.name"; VALUE may be
 //	                        "*" (anything), ">N", "<N" or null
 //
@@ -53,7 +53,7 @@ func TestScript(t *testing.T) {
 			return err == nil && !testing.Short(), nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code": exitsWith, "mkmodel": makeModel, "mknpy": makeNPY, "json": checkJSON,
+			"code": exitsWith, "cut": cutFile, "mkmodel": makeModel, "mknpy": makeNPY, "json": checkJSON,
 		},
 	})
 }
@@ -95,27 +95,8 @@ func TestSafeName(t *testing.T) {
 	}
 }
 
-// TestInterrupted cancels a command before it writes.
-func TestInterrupted(t *testing.T) {
-	dir := t.TempDir()
-	in := filepath.Join(dir, "in.onnx")
-	g, err := graph.Parse(strings.NewReader("graph \"g\" {\n opset \"\" 21\n input x: float32[2]\n y: float32[2] = Relu(x)\n output y\n}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := formats.Save(t.Context(), g, in); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var out, log bytes.Buffer
-	if code := run(ctx, []string{"convert", in, "-o", filepath.Join(dir, "out.onnx")}, &out, &log); code != 1 {
-		t.Errorf("exit code %d", code)
-	}
-	if out.Len() > 0 || !strings.Contains(log.String(), "tfsopt: interrupted") {
-		t.Errorf("stdout %q, stderr %q", out.String(), log.String())
-	}
-	if left, _ := os.ReadDir(dir); len(left) != 1 {
-		t.Errorf("left behind: %v", left)
-	}
+func cutFile(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b[:len(b)/2], 0o666))
 }
