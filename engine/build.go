@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sort"
 	"unsafe"
 
@@ -36,7 +37,29 @@ func newPlan(p *Program, in []*tensor.Tensor) (*plan, error) {
 	b.trim()
 	b.unmade()
 	b.layout()
+	if b.pl.arena > maxArena {
+		return nil, fmt.Errorf("these input shapes need %d GiB of memory for intermediate values, more than %d", b.pl.arena>>30, maxArena>>30)
+	}
 	return b.pl, nil
+}
+
+// maxValue and maxArena bound what the shapes of a model or of its inputs can make a call allocate, in bytes.
+const (
+	maxValue = 16 << 30
+	maxArena = 64 << 30
+)
+
+// fits refuses shapes that no machine should be asked for.
+func fits(t graph.Type) error {
+	shape, ok := t.Fixed()
+	if !ok {
+		return nil
+	}
+	n, err := tensor.CheckedSize(shape)
+	if err == nil && n > maxValue/max(1, t.DType.Bits())*8 {
+		err = fmt.Errorf("shape %v is too large", shape)
+	}
+	return err
 }
 
 func (b *builder) add(v *graph.Value, f graph.Fact) int {
@@ -84,6 +107,9 @@ func (b *builder) node(n *graph.Node) error {
 			continue
 		}
 		f := graph.Fact{Type: types[i]}
+		if err := fits(f.Type); err != nil {
+			return fmt.Errorf("output %d: %w", i, err)
+		}
 		if s, ok := n.Op.(graph.Shaper); ok && i == 0 {
 			f.Ints = s.Ints(in)
 			f.Const = constOf(f)

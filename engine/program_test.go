@@ -264,3 +264,21 @@ func TestInputErrors(t *testing.T) {
 		t.Errorf("a cancelled call gave %v", err)
 	}
 }
+
+func TestHugeShapesAreErrors(t *testing.T) {
+	g := parse(t, `graph "huge" {
+  opset "" 17
+  input x: float32[1,1,2,2]
+  const w: float32[1,1,1,1] = random 1
+  y: float32[?,?,?,?] = Conv(x, w) {pads=[2000000,2000000,2000000,2000000]}
+  output y
+}`)
+	p, err := engine.Compile(context.Background(), g, engine.Options{Threads: 1})
+	if err == nil {
+		defer p.Close()
+		err = p.Run(context.Background(), &engine.Call{In: []*tensor.Tensor{noise(1, 1, 1, 2, 2)}})
+	}
+	if err == nil || !strings.Contains(err.Error(), "too large") || !strings.Contains(err.Error(), "(Conv)") {
+		t.Errorf("got %v", err)
+	}
+}
