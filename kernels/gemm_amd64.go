@@ -24,8 +24,11 @@ type f32Tile struct {
 	lanes      *int32 // the same mask for AVX2, one int32 for each column
 }
 
-// gemmKernels holds the kernel for m rows and 2^p adjacent panels at [p][m].
-type gemmKernels [3][]func(*f32Tile)
+// gemmKernels holds the kernel for m rows and 2^p adjacent panels at [p][m], and at [halfPanel][m] the one for at most
+// half the columns of one panel, where a set has it.
+type gemmKernels [4][]func(*f32Tile)
+
+const halfPanel = 3
 
 const (
 	gemmKC      = 2048      // most k of one pass, so that a panel's share (256 KiB) leaves room for A in the L2 cache
@@ -139,6 +142,9 @@ func (r *gemmRun) column(j, p, rows, tiles int) {
 	t.bias = nil
 	if g.Bias != nil {
 		t.bias = &g.Bias[n0]
+	}
+	if p == 0 && 2*cols <= nr && len(r.s.tiles[halfPanel]) > 0 {
+		p = halfPanel
 	}
 	for q := range tiles {
 		lo, hi := rows*q/tiles, rows*(q+1)/tiles

@@ -77,6 +77,48 @@ func gemmAVX512R2P4(t *f32Tile)
 func gemmAVX512R3P4(t *f32Tile)
 
 //go:noescape
+func gemmAVX512R1H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R2H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R3H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R4H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R5H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R6H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R7H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R8H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R9H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R10H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R11H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R12H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R13H(t *f32Tile)
+
+//go:noescape
+func gemmAVX512R14H(t *f32Tile)
+
+//go:noescape
 func gemmAVX2R1P1(t *f32Tile)
 
 //go:noescape
@@ -94,14 +136,15 @@ func gemmAVX2R5P1(t *f32Tile)
 //go:noescape
 func gemmAVX2R6P1(t *f32Tile)
 
-// gemmAVX512[p][m] computes m rows of 2^p adjacent panels.
+// gemmAVX512[p][m] computes m rows of 2^p adjacent panels, [halfPanel][m] of half a panel.
 var gemmAVX512 = gemmKernels{
 	{nil, gemmAVX512R1P1, gemmAVX512R2P1, gemmAVX512R3P1, gemmAVX512R4P1, gemmAVX512R5P1, gemmAVX512R6P1, gemmAVX512R7P1, gemmAVX512R8P1, gemmAVX512R9P1, gemmAVX512R10P1, gemmAVX512R11P1, gemmAVX512R12P1, gemmAVX512R13P1, gemmAVX512R14P1},
 	{nil, gemmAVX512R1P2, gemmAVX512R2P2, gemmAVX512R3P2, gemmAVX512R4P2, gemmAVX512R5P2, gemmAVX512R6P2},
 	{nil, gemmAVX512R1P4, gemmAVX512R2P4, gemmAVX512R3P4},
+	{nil, gemmAVX512R1H, gemmAVX512R2H, gemmAVX512R3H, gemmAVX512R4H, gemmAVX512R5H, gemmAVX512R6H, gemmAVX512R7H, gemmAVX512R8H, gemmAVX512R9H, gemmAVX512R10H, gemmAVX512R11H, gemmAVX512R12H, gemmAVX512R13H, gemmAVX512R14H},
 }
 
-// gemmAVX2[p][m] computes m rows of 2^p adjacent panels.
+// gemmAVX2[p][m] computes m rows of 2^p adjacent panels, [halfPanel][m] of half a panel.
 var gemmAVX2 = gemmKernels{
 	{nil, gemmAVX2R1P1, gemmAVX2R2P1, gemmAVX2R3P1, gemmAVX2R4P1, gemmAVX2R5P1, gemmAVX2R6P1},
 }

@@ -30,11 +30,14 @@ var ymm = []reg.VecPhysical{
 func gemmFamily(d *decls) {
 	const params = "(t *f32Tile)"
 	table := func(name string, maxRows []int, kernel func(tile)) {
-		d.tables = append(d.tables, fmt.Sprintf("// %s[p][m] computes m rows of 2^p adjacent panels.\nvar %s = gemmKernels{", name, name))
+		d.tables = append(d.tables, fmt.Sprintf("// %s[p][m] computes m rows of 2^p adjacent panels, [halfPanel][m] of half a panel.\nvar %s = gemmKernels{", name, name))
 		for p, rows := range maxRows {
 			line := "\t{nil, "
 			for m := 1; m <= rows; m++ {
 				t := tile{name: fmt.Sprintf("%sR%dP%d", name, m, 1<<p), m: m, panels: 1 << p}
+				if p == halfPanel {
+					t = tile{name: fmt.Sprintf("%sR%dH", name, m), m: m, panels: 1, half: true}
+				}
 				kernel(t)
 				d.add(t.name, params)
 				line += t.name + ", "
@@ -45,9 +48,12 @@ func gemmFamily(d *decls) {
 	}
 	peak("peakF32AVX512", zmm)
 	d.add("peakF32AVX512", "(n int)")
-	table("gemmAVX512", []int{14, 6, 3}, gemmZ)
+	table("gemmAVX512", []int{14, 6, 3, 14}, gemmZ)
 	table("gemmAVX2", []int{6}, gemmY)
 }
+
+// halfPanel is the row of the table that holds the kernels for at most half of one panel.
+const halfPanel = 3
 
 // peak issues n·10 independent FMAs: the machine's limit, for benchmarks.
 func peak(name string, v []reg.VecPhysical) {
@@ -70,6 +76,7 @@ func peak(name string, v []reg.VecPhysical) {
 type tile struct {
 	name      string
 	m, panels int
+	half      bool // only the panel's first vector
 }
 
 // frame holds the registers of a kernel that both instruction sets share.

@@ -10,11 +10,16 @@ import (
 func gemmZ(t tile) {
 	f := enter(t)
 	nv := 2 * t.panels
+	if t.half {
+		nv = 1
+	}
 	acc := func(i, v int) reg.VecPhysical { return zmm[i*nv+v] }
 	z := &zTile{tile: t, frame: f, nv: nv, acc: acc}
 	z.masks()
 	z.start()
-	if t.panels == 1 {
+	if t.half {
+		f.loopK(128, z.rowHalf)
+	} else if t.panels == 1 {
 		f.loopK(128, z.rowOuter)
 	} else {
 		f.loopK(128, z.columnOuter)
@@ -53,6 +58,9 @@ func (z *zTile) each(base, stride int, do func(acc reg.VecPhysical, m Mem, v int
 
 // mask returns the opmask of vector v, or nil where all its columns exist.
 func (z *zTile) mask(v int) []Op {
+	if z.half {
+		return []Op{reg.K1}
+	}
 	if v < z.nv-2 {
 		return nil
 	}
@@ -90,6 +98,15 @@ func (z *zTile) rowOuter(u int) {
 		VBROADCASTSS(at(z.a, z.rows, i, 4*u), x)
 		VFMADD231PS(x, zmm[28], z.acc(i, 0))
 		VFMADD231PS(x, zmm[29], z.acc(i, 1))
+	}
+}
+
+// rowHalf does one k of half a panel.
+func (z *zTile) rowHalf(u int) {
+	VMOVUPS(Mem{Base: z.b, Disp: 128 * u}, zmm[28])
+	PREFETCHT0(Mem{Base: z.b, Disp: 128*u + prefetch})
+	for i := range z.m {
+		VFMADD231PS_BCST(at(z.a, z.rows, i, 4*u), zmm[28], z.acc(i, 0))
 	}
 }
 
