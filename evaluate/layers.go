@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/graph"
@@ -37,7 +38,10 @@ func (t *twin) real(x *tensor.Tensor) []float32 {
 
 // layers compares the values that both graphs have under one name, on samples spread over the set.
 func (e *evaluation) layers(ctx context.Context) error {
-	twins := findTwins(e.ref.Graph, e.model.Graph)
+	twins, err := findTwins(e.ref.Graph, e.model.Graph)
+	if err != nil {
+		return err
+	}
 	if len(twins) == 0 {
 		e.warn("no value inside the models bears the same name: layers cannot be compared")
 		return nil
@@ -61,22 +65,18 @@ func (e *evaluation) layers(ctx context.Context) error {
 		return err
 	}
 	defer model.program.Close()
-	var order []*twin
 	n := min(maxLayerSamples, e.res.Samples)
 	for i := range n {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		p := probe{e: e, ref: ref, model: model, byRef: byRef, byModel: byModel, seen: map[*twin]*tensor.Tensor{}}
-		if i == 0 {
-			p.order = &order
-		}
 		if err := p.run(ctx, i*e.res.Samples/n); err != nil {
 			return err
 		}
 	}
 	e.res.LayerCount = n
-	for _, t := range order {
+	for _, t := range twins {
 		if t.rows > 0 {
 			e.res.Layers = append(e.res.Layers, t.result())
 		}
@@ -107,7 +107,6 @@ type probe struct {
 	byRef      map[*graph.Value]*twin
 	byModel    map[*graph.Value][]*twin
 	seen       map[*twin]*tensor.Tensor
-	order      *[]*twin // gets the reference's step order, if not nil
 }
 
 func (p *probe) run(ctx context.Context, at int) error {
@@ -135,9 +134,6 @@ func (p *probe) run(ctx context.Context, at int) error {
 func (p *probe) seeRef(v *graph.Value, t *tensor.Tensor) {
 	if w := p.byRef[v]; w != nil {
 		p.seen[w] = t.Clone()
-		if p.order != nil {
-			*p.order = append(*p.order, w)
-		}
 	}
 }
 
@@ -164,33 +160,57 @@ func hasNaN(x []float32) bool {
 	return false
 }
 
-// findTwins lists the reference's float values that the model has under the same name.
-func findTwins(ref, model *graph.Graph) []*twin {
+// findTwins lists the float values that the reference computes from its inputs and the model has under the same name, in
+// the order of computation. Operators that only move data are left out: they repeat the error of what they move.
+func findTwins(ref, model *graph.Graph) ([]*twin, error) {
+	sorted := ref.Clone()
+	if err := sorted.Sort(); err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	original, byName := valuesByName(ref), valuesByName(model)
 	uses := model.Uses()
-	byName := map[string]*graph.Value{}
-	for _, n := range model.Nodes {
-		for _, v := range n.Out {
-			if v != nil {
-				byName[v.Name] = v
-			}
-		}
+	live := map[*graph.Value]bool{} // depends on an input
+	for _, v := range sorted.Inputs {
+		live[v] = true
 	}
 	var out []*twin
-	for _, n := range ref.Nodes {
-		if _, op := graph.NameOf(n.Op); op == "Constant" {
+	for _, n := range sorted.Nodes {
+		if !slices.ContainsFunc(n.In, func(v *graph.Value) bool { return live[v] }) {
 			continue
 		}
 		for _, v := range n.Out {
-			if v == nil || v.Const != nil || !v.DType.IsFloat() || byName[v.Name] == nil {
+			if v == nil {
+				continue
+			}
+			live[v] = true
+			if !v.DType.IsFloat() || byName[v.Name] == nil || moves(n.Op) {
 				continue
 			}
 			if t := seenAs(byName[v.Name], uses); t != nil {
-				t.ref = v
+				t.ref = original[v.Name]
 				out = append(out, t)
 			}
 		}
 	}
+	return out, nil
+}
+
+// valuesByName maps the values that a graph computes.
+func valuesByName(g *graph.Graph) map[string]*graph.Value {
+	out := map[string]*graph.Value{}
+	for _, n := range g.Nodes {
+		for _, v := range n.Out {
+			if v != nil {
+				out[v.Name] = v
+			}
+		}
+	}
 	return out
+}
+
+func moves(op graph.Op) bool {
+	q, ok := op.(graph.Quantizable)
+	return ok && q.Quant().Moves
 }
 
 // seenAs finds how the readers of v see it, nil if that cannot be told.

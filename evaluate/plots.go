@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"image/color"
 	"math"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -200,13 +201,10 @@ func histogramPlot(h *Histogram) (template.HTML, error) {
 	var ticks []plot.Tick
 	for i := -4; i <= 4; i++ {
 		at := float64(reach) * float64(i) / 4
-		ticks = append(ticks, plot.Tick{Value: at + float64(reach), Label: strings.TrimPrefix(short(at*h.Width), "-0")})
-		if i == 0 {
-			ticks[len(ticks)-1].Label = "0"
-		}
+		ticks = append(ticks, plot.Tick{Value: at + float64(reach), Label: strconv.FormatFloat(at*h.Width, 'g', 3, 64)})
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
-	p.X.Min, p.X.Max = 0, float64(2*reach)
+	p.X.Min, p.X.Max = -0.03*float64(reach), 2.03*float64(reach)
 	var y []plot.Tick
 	y = append(y, plot.Tick{Value: 0, Label: "0"})
 	for n := 1; n <= 10*most; n *= 10 {
@@ -248,11 +246,11 @@ func intervalPlot(r *Result) (template.HTML, error) {
 	if r.MaxDrop != nil {
 		lo, hi = min(lo, *r.MaxDrop), max(hi, *r.MaxDrop)
 	}
-	room := max(hi-lo, 0.1) * 0.08
+	room := max(hi-lo, 0.1) * 0.1
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = lo-room, hi+room, 0, 1
 	p.HideY()
 	p.Add(interval{r})
-	return embed(p, plotHeight*0.36, "drop of the accuracy with its confidence interval")
+	return embed(p, plotHeight*0.4, "drop of the accuracy with its confidence interval")
 }
 
 // interval draws the confidence interval, the measured drop, zero and the limit.
@@ -263,7 +261,7 @@ func (v interval) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	line := func(at float64, s draw.LineStyle) { c.StrokeLine2(s, x(at), y(0), x(at), y(1)) }
 	line(0, draw.LineStyle{Color: grid, Width: vg.Points(1)})
-	mid := y(0.45)
+	mid := y(0.36)
 	c.StrokeLine2(draw.LineStyle{Color: modelInk, Width: vg.Points(5)}, x(v.r.DropCI[0]), mid, x(v.r.DropCI[1]), mid)
 	c.DrawGlyph(draw.GlyphStyle{Color: modelInk, Radius: vg.Points(7), Shape: draw.CircleGlyph{}}, vg.Point{X: x(*v.r.Drop), Y: mid})
 	text := p.X.Label.TextStyle
@@ -273,6 +271,6 @@ func (v interval) Plot(c draw.Canvas, p *plot.Plot) {
 		return
 	}
 	line(*v.r.MaxDrop, draw.LineStyle{Color: refInk, Width: vg.Points(1.5), Dashes: []vg.Length{vg.Points(4), vg.Points(3)}})
-	text.XAlign, text.YAlign = draw.XRight, draw.YTop
-	c.FillText(text, vg.Point{X: x(*v.r.MaxDrop) - vg.Points(5), Y: y(1)}, "limit "+trimmed(*v.r.MaxDrop))
+	text.XAlign, text.YAlign = draw.XLeft, draw.YTop
+	c.FillText(text, vg.Point{X: x(*v.r.MaxDrop) + vg.Points(5), Y: y(1)}, "limit "+trimmed(*v.r.MaxDrop))
 }

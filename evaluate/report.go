@@ -42,7 +42,7 @@ func (r *Result) Headline() string {
 		return fmt.Sprintf("The drop in top-1 accuracy exceeds %s: with %s confidence it is above %s.",
 			points(*r.MaxDrop), percent(100*r.Confidence), points(r.DropBounds[0]))
 	case Inconclusive:
-		s := fmt.Sprintf("%s samples cannot tell with %s confidence whether the drop in top-1 accuracy is at most %s: it lies between %s and %s.",
+		s := fmt.Sprintf("%s samples cannot tell with %s confidence whether the drop in top-1 accuracy is at most %s: its one-sided bounds are %s and %s.",
 			count(r.Samples), percent(100*r.Confidence), points(*r.MaxDrop), fixed(r.DropBounds[0], 2), points(r.DropBounds[1]))
 		if r.SamplesNeeded != nil {
 			s += fmt.Sprintf(" About %s samples like these would decide.", count(*r.SamplesNeeded))
