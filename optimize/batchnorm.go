@@ -207,7 +207,7 @@ func (e *editor) foldInto(n, next *graph.Node, p product, a affine) bool {
 			op = ops.Gemm{Alpha: 1, Beta: 1}
 		}
 		if old != nil || !allZero(tensor.Doubles(b)) {
-			in = append(in, e.revise(old, n.Name+"_bias", b))
+			in = append(in, e.revise(old, label(n)+"_bias", b))
 		} else {
 			op = n.Op
 		}
@@ -280,9 +280,9 @@ func (SplitNorm) Apply(_ context.Context, g *graph.Graph) (int, error) {
 		if !okScale || !okShift {
 			continue
 		}
-		scaled := e.b.Add(n.Name+"_scaled", ops.Mul{}, n.In[0], e.b.Const(n.Name+"_scale", scale))
+		scaled := e.b.Add(label(n)+"_scaled", ops.Mul{}, n.In[0], e.b.Const(label(n)+"_scale", scale))
 		n.Op = ops.Add{}
-		e.setIn(n, scaled, e.b.Const(n.Name+"_shift", shift))
+		e.setIn(n, scaled, e.b.Const(label(n)+"_shift", shift))
 		e.changes++
 	}
 	return e.finish()

@@ -80,7 +80,7 @@ func (e *editor) clip(n *graph.Node, first, second [2]float64) {
 			if tensor.SetDoubles(t, b[i:i+1]) != nil {
 				return
 			}
-			in[i+1] = e.b.Const(n.Name+name, t)
+			in[i+1] = e.b.Const(label(n)+name, t)
 		}
 		n.Op = ops.Clip{}
 		e.setIn(n, in...)

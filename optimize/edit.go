@@ -146,3 +146,11 @@ func equalShapes(a, b *graph.Value) bool {
 	return !a.Unranked && !b.Unranked && slices.Equal(a.Shape, b.Shape) &&
 		!slices.ContainsFunc(a.Shape, func(d graph.Dim) bool { return !d.Known() })
 }
+
+// label is what new constants of a node are named after.
+func label(n *graph.Node) string {
+	if n.Name == "" && len(n.Out) > 0 && n.Out[0] != nil {
+		return n.Out[0].Name
+	}
+	return n.Name
+}

@@ -11,7 +11,8 @@ import (
 
 // Identity removes nodes that give back their input: Identity, Dropout outside of training, casts to the same type,
 // reshapes, transposes, slices and pads that change nothing, arithmetic with a neutral constant (x + 0 makes a zero
-// positive, which we do not count as a change). It joins two transposes, or two reshapes, into one.
+// positive, which we do not count as a change). It joins two transposes, or two reshapes, into one,
+// and makes a Sum of two an Add.
 type Identity struct{}
 
 // Name is "identity".
@@ -21,6 +22,10 @@ func (Identity) Name() string { return "identity" }
 func (Identity) Apply(_ context.Context, g *graph.Graph) (int, error) {
 	e := edit(g)
 	for _, n := range g.Nodes {
+		if n.OpName() == "Sum" && len(n.In) == 2 {
+			n.Op = ops.Add{}
+			e.changes++
+		}
 		e.join(n)
 		i, ok := -1, false
 		if rule := identities[n.OpName()]; rule != nil && single(n) {

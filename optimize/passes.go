@@ -25,9 +25,12 @@ func (s step) Name() string { return s.name }
 
 // steps is every pass in the order in which they run.
 var steps = []step{
+	{name: "unread", pass: Dead{}},
 	{name: "shapes", pass: Shapes{}},
 	{name: "fold", pass: Fold{Growth: fileGrowth}},
+	{name: "fold all", engine: true, pass: Fold{Growth: engineGrowth}},
 	{name: "identity", pass: Identity{}},
+	{name: "transpose", pass: Transpose{}},
 	{name: "clip", pass: Clip{}},
 	{name: "gemm", pass: Gemm{}},
 	{name: "batchnorm", pass: BatchNorm{}},
@@ -35,6 +38,7 @@ var steps = []step{
 	{name: "dedup", pass: Dedup{}},
 	{name: "layernorm", engine: true, pass: LayerNorm{}},
 	{name: "gelu", engine: true, pass: Gelu{}},
+	{name: "hardswish", engine: true, pass: HardSwish{}},
 	{name: "splitnorm", engine: true, pass: SplitNorm{}},
 	{name: "qlinear", engine: true, pass: QLinear{}},
 	{name: "fold weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true}},
@@ -43,8 +47,13 @@ var steps = []step{
 
 // order says which steps must come before which, and why.
 var order = []struct{ before, after, why string }{
+	{"unread", "identity", "a Dropout whose mask nobody reads is an identity"},
 	{"shapes", "fold", "known shapes are constants that fold"},
 	{"fold", "identity", "computed pads, steps and shapes become constants"},
+	{"fold all", "batchnorm", "weights must be constant to take a normalization"},
+	{"identity", "transpose", "nothing stands between two transposes"},
+	{"transpose", "clip", "nothing stands between two clamps"},
+	{"transpose", "batchnorm", "nothing stands between a product and its normalization"},
 	{"identity", "clip", "nothing stands between two clamps"},
 	{"identity", "gemm", "nothing stands between MatMul and Add"},
 	{"identity", "batchnorm", "nothing stands between a product and its normalization"},
@@ -53,6 +62,8 @@ var order = []struct{ before, after, why string }{
 	{"batchnorm", "dedup", "weights with two readers do not fold"},
 	{"batchnorm", "pad", "a normalization may stand between Pad and what takes it"},
 	{"dedup", "layernorm", "x - mean is computed once"},
+	{"clip", "hardswish", "its clamp is one node"},
+	{"dedup", "hardswish", "its input is one value"},
 	{"batchnorm", "splitnorm", "only what found no product is split"},
 	{"dedup", "qlinear", "a value that is quantized twice the same has one reader"},
 	{"pad", "qlinear", "integers are not padded with real zeros"},

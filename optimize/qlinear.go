@@ -239,22 +239,11 @@ func (q *qlinear) gemm(n *graph.Node) bool {
 		}
 		in[6] = b
 	}
-	attrs := []graph.Attr{{Name: "alpha", Value: op.Alpha}, {Name: "transA", Value: int64(0)}, {Name: "transB", Value: flag(op.TransB)}}
-	fused, err := graph.NewOp(microsoft, "QGemm", attrs)
-	if err != nil {
-		return false
-	}
+	fused := ops.QGemm{Alpha: 1, TransB: op.TransB}
 	if s, ok := q.out(n.Out[0]); ok {
 		return q.finish(n, fused, append(in, s.scale, s.zero), s)
 	}
 	return q.replace(n, fused, in)
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // column tells whether the scale goes along the output columns.
@@ -294,11 +283,10 @@ func (q *qlinear) matMul(n *graph.Node) bool {
 
 // matrices lets a product of two matrices whose result is not quantized give a float, as ONNX has no operator for that.
 func (q *qlinear) matrices(n *graph.Node, a, b quantized) bool {
-	op, err := graph.NewOp(microsoft, "QGemm", nil)
-	if err != nil || n.In[0].Rank() != 2 || n.In[1].Rank() != 2 || !b.v.IsConst() {
+	if n.In[0].Rank() != 2 || n.In[1].Rank() != 2 || !b.v.IsConst() {
 		return false
 	}
-	return q.replace(n, op, []*graph.Value{a.v, a.scale, a.zero, b.v, b.scale, b.zero, nil})
+	return q.replace(n, ops.QGemm{Alpha: 1}, []*graph.Value{a.v, a.scale, a.zero, b.v, b.scale, b.zero, nil})
 }
 
 func (q *qlinear) binary(n *graph.Node, name string) bool {

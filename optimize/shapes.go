@@ -35,7 +35,7 @@ func (Shapes) Apply(_ context.Context, g *graph.Graph) (int, error) {
 			continue
 		}
 		if shape, ok := reshapeTo(n.In[0], n.In[1].Ints); ok {
-			e.setIn(n, n.In[0], e.b.Const(n.Name+"_shape", tensor.From(shape, len(shape))))
+			e.setIn(n, n.In[0], e.b.Const(label(n)+"_shape", tensor.From(shape, len(shape))))
 			e.changes++
 		}
 	}
