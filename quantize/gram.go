@@ -192,4 +192,3 @@ func (g *gram) scratch(n int) []float32 {
 	}
 	return g.rows[:g.k*n]
 }
-

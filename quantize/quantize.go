@@ -115,7 +115,7 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 			return nil, err
 		}
 	}
-	out, _, err := rewrite(p, layers, false)
+	out, _, err := rewrite(p, layers, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,11 @@ const measureSamples = 8
 // measure gives each layer's SQNR: both graphs run the same samples, one after the other.
 func (s *session) measure(p *placement, layers []*layer) ([]Layer, error) {
 	out := make([]Layer, len(layers))
-	q, of, err := rewrite(p, layers, true)
+	float := map[*layer]bool{}
+	for _, l := range layers {
+		float[l] = true
+	}
+	q, of, err := rewrite(p, layers, float)
 	if err != nil {
 		return nil, err
 	}

@@ -10,22 +10,22 @@ import (
 
 // rewriter turns a copy of the float graph into a quantized one.
 type rewriter struct {
-	p        *placement
-	layers   []*layer
-	g        *graph.Graph
-	of       map[*graph.Value]*graph.Value // from the float graph's values
-	nodes    map[*graph.Node]*graph.Node
-	names    graph.Namer
-	simulate bool // weights stay float numbers that integers stand for
-	scales   map[*group][2]*graph.Value
-	zeros    map[int]*graph.Value
+	p      *placement
+	layers []*layer
+	g      *graph.Graph
+	of     map[*graph.Value]*graph.Value // from the float graph's values
+	nodes  map[*graph.Node]*graph.Node
+	names  graph.Namer
+	float  map[*layer]bool // whose weights stay float numbers that integers stand for
+	scales map[*group][2]*graph.Value
+	zeros  map[int]*graph.Value
 }
 
-// rewrite makes the QDQ graph. With simulate, weights and biases are float constants with the values that the integers
-// stand for, so that every value in between can be watched at the speed of float. The map leads from the values of the
+// rewrite makes the QDQ graph. The weights and biases of the layers in float are float constants with the values that the
+// integers stand for, so that their outputs can be watched at the speed of float. The map leads from the values of the
 // float graph to those of the copy before quantization.
-func rewrite(p *placement, layers []*layer, simulate bool) (*graph.Graph, map[*graph.Value]*graph.Value, error) {
-	r := &rewriter{p: p, layers: layers, simulate: simulate, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}}
+func rewrite(p *placement, layers []*layer, float map[*layer]bool) (*graph.Graph, map[*graph.Value]*graph.Value, error) {
+	r := &rewriter{p: p, layers: layers, float: float, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}}
 	r.g, r.of = p.g.CloneMap()
 	r.names = r.g.Names()
 	r.nodes = map[*graph.Node]*graph.Node{}
@@ -43,7 +43,7 @@ func rewrite(p *placement, layers []*layer, simulate bool) (*graph.Graph, map[*g
 	for _, a := range p.order {
 		r.activation(a)
 	}
-	if p.o.IO == "int8" && !simulate {
+	if p.o.IO == "int8" && float == nil {
 		r.integerIO()
 	}
 	if err := r.g.Sort(); err != nil {
@@ -98,7 +98,7 @@ func (r *rewriter) layer(l *layer) {
 	n := r.nodes[l.node]
 	q := l.node.Op.(graph.Quantizable).Quant()
 	bias := l.correctedBias()
-	if r.simulate {
+	if r.float[l] {
 		n.In[q.Weight] = r.constant(l.weight.Name+"_hat", tensor.From(fromRows(l, l.back()), l.weight.Const.Shape...))
 		if bias != nil && q.Bias > 0 {
 			setInput(n, q.Bias, r.constant(l.node.Name+"_bias", tensor.From(r.roundedBias(l, bias), l.rows)))

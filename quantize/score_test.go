@@ -2,6 +2,7 @@ package quantize_test
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -146,7 +147,13 @@ func TestScores(t *testing.T) {
 
 func (m scored) test(t *testing.T) {
 	g := m.load(t)
-	r, err := quantize.Quantize(context.Background(), g, m.open(t, g, m.calibrate, m.samples), quantize.Options{})
+	var o quantize.Options
+	if text := os.Getenv("TFSOPT_OPTIONS"); text != "" {
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := quantize.Quantize(context.Background(), g, m.open(t, g, m.calibrate, m.samples), o)
 	if err != nil {
 		t.Fatal(err)
 	}
