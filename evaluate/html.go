@@ -107,7 +107,7 @@ func (r *Result) tiles() []tile {
 		if r.Drop != nil {
 			note = signed(-*r.Drop) + " points"
 		}
-		add(true, percent(*r.Model.Top1), "top-1 accuracy", note)
+		add(true, accuracy(*r.Model.Top1), "top-1 accuracy", note)
 	}
 	if r.Compression != nil {
 		add(*r.Compression > 0, fixed(1 / *r.Compression, 2)+" ×", "smaller", size(r.Model.Bytes)+" instead of "+size(r.Reference.Bytes))
@@ -116,7 +116,7 @@ func (r *Result) tiles() []tile {
 		add(true, fixed(*l.Ratio, 2)+" ×", "as fast", fixed(l.ModelMS, 2)+" ms instead of "+fixed(*l.ReferenceMS, 2)+" ms")
 	}
 	if r.Agreement != nil {
-		add(true, percent(*r.Agreement), "same answer", count(r.Samples)+" samples")
+		add(true, accuracy(*r.Agreement), "same answer", count(r.Samples)+" samples")
 	}
 	if r.SQNR != nil {
 		add(true, decibels(*r.SQNR), "output SQNR", "cosine "+fixed(*r.Cosine, 5))

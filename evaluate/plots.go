@@ -70,6 +70,22 @@ func embed(p *plot.Plot, height vg.Length, label string) (template.HTML, error) 
 	return template.HTML(s), nil // #nosec G203: gonum escapes the text that it draws
 }
 
+// roundTicks marks about six round numbers between lo and hi: steps of 1, 2 or 5 times a power of ten.
+func roundTicks(lo, hi float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10((hi-lo)/6)))
+	for _, k := range []float64{5, 2} {
+		if (hi-lo)/(k*step) >= 4 {
+			step *= k
+			break
+		}
+	}
+	var ticks []plot.Tick
+	for i := math.Ceil(lo / step); i*step <= hi; i++ {
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, 'g', 6, 64)})
+	}
+	return ticks
+}
+
 // layerAxis names the layers below the plot, or numbers them if they are many. It returns the height to draw with.
 func layerAxis(p *plot.Plot, layers []LayerError) vg.Length {
 	p.X.Min, p.X.Max = -0.6, float64(len(layers))-0.4
@@ -140,6 +156,7 @@ func sqnrPlot(layers []LayerError) (template.HTML, error) {
 	p.Add(b)
 	height := layerAxis(p, layers)
 	p.Y.Min, p.Y.Max = bottom, top
+	p.Y.Tick.Marker = plot.ConstantTicks(roundTicks(bottom, top))
 	return embed(p, height, "signal to quantization noise ratio of each layer")
 }
 
@@ -198,15 +215,14 @@ func histogramPlot(h *Histogram) (template.HTML, error) {
 		b.lo, b.hi = append(b.lo, 0), append(b.hi, logCount(h.Counts[i]))
 	}
 	p.Add(shifted{b})
-	var ticks []plot.Tick
-	for i := -4; i <= 4; i++ {
-		at := float64(reach) * float64(i) / 4
-		ticks = append(ticks, plot.Tick{Value: at + float64(reach), Label: strconv.FormatFloat(at*h.Width, 'g', 3, 64)})
+	end := float64(reach) * h.Width
+	ticks := roundTicks(-end, end)
+	for i := range ticks {
+		ticks[i].Value = ticks[i].Value/h.Width + float64(reach)
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	p.X.Min, p.X.Max = -0.03*float64(reach), 2.03*float64(reach)
-	var y []plot.Tick
-	y = append(y, plot.Tick{Value: 0, Label: "0"})
+	y := []plot.Tick{{Value: 0, Label: "0"}}
 	for n := 1; n <= 10*most; n *= 10 {
 		y = append(y, plot.Tick{Value: logCount(n), Label: count(n)})
 	}
@@ -248,6 +264,7 @@ func intervalPlot(r *Result) (template.HTML, error) {
 	}
 	room := max(hi-lo, 0.1) * 0.1
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = lo-room, hi+room, 0, 1
+	p.X.Tick.Marker = plot.ConstantTicks(roundTicks(p.X.Min, p.X.Max))
 	p.HideY()
 	p.Add(interval{r})
 	return embed(p, plotHeight*0.4, "drop of the accuracy with its confidence interval")

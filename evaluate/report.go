@@ -45,7 +45,7 @@ func (r *Result) Headline() string {
 		s := fmt.Sprintf("%s samples cannot tell with %s confidence whether the drop in top-1 accuracy is at most %s: its one-sided bounds are %s and %s.",
 			count(r.Samples), percent(100*r.Confidence), points(*r.MaxDrop), fixed(r.DropBounds[0], 2), points(r.DropBounds[1]))
 		if r.SamplesNeeded != nil {
-			s += fmt.Sprintf(" About %s samples like these would decide.", count(*r.SamplesNeeded))
+			s += fmt.Sprintf(" About %s samples like these would decide.", count(roundUp(*r.SamplesNeeded)))
 		}
 		return s
 	}
@@ -73,8 +73,8 @@ func (r *Result) Rows() []Row {
 	}
 	rows := []Row{
 		{"size", size(r.Model.Bytes), size(ref.Bytes), optional(r.Compression, func(c float64) string { return fixed(c, 3) + " of the reference" })},
-		{"top-1 accuracy", optional(r.Model.Top1, percent), optional(ref.Top1, percent), optional(r.Drop, func(d float64) string { return signed(-d) + " points" })},
-		{"top-5 accuracy", optional(r.Model.Top5, percent), optional(ref.Top5, percent), difference(r.Model.Top5, ref.Top5, 2, " points")},
+		{"top-1 accuracy", optional(r.Model.Top1, accuracy), optional(ref.Top1, accuracy), optional(r.Drop, func(d float64) string { return signed(-d) + " points" })},
+		{"top-5 accuracy", optional(r.Model.Top5, accuracy), optional(ref.Top5, accuracy), difference(r.Model.Top5, ref.Top5, 2, " points")},
 		{"cross entropy", optional(r.Model.Loss, func(x float64) string { return fixed(x, 4) }), optional(ref.Loss, func(x float64) string { return fixed(x, 4) }), difference(r.Model.Loss, ref.Loss, 4, "")},
 	}
 	if r.DropCI != nil {
@@ -82,7 +82,7 @@ func (r *Result) Rows() []Row {
 		rows = append(rows, Row{"right where the other is wrong", count(*r.OnlyModelRight), count(*r.OnlyReferenceRight), ""})
 	}
 	rows = append(rows,
-		Row{"same answer", "", "", optional(r.Agreement, percent)},
+		Row{"same answer", "", "", optional(r.Agreement, accuracy)},
 		Row{"signal to error (SQNR)", "", "", optional(r.SQNR, decibels)},
 		Row{"cosine similarity", "", "", optional(r.Cosine, func(x float64) string { return fixed(x, 5) })},
 		Row{"largest output error", "", "", optional(r.MaxAbsError, short)},
@@ -142,6 +142,18 @@ func trimmed(x float64) string {
 }
 
 func percent(x float64) string { return trimmed(x) + " %" }
+
+// accuracy is a percentage for a column.
+func accuracy(x float64) string { return fixed(x, 2) + " %" }
+
+// roundUp keeps two digits.
+func roundUp(n int) int {
+	unit := 1
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return (n + unit - 1) / unit * unit
+}
 
 func points(x float64) string {
 	if s := trimmed(x); s != "1" {
