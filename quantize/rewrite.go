@@ -19,6 +19,7 @@ type rewriter struct {
 	float  map[*layer]bool // whose weights stay float numbers that integers stand for
 	scales map[*group][2]*graph.Value
 	zeros  map[int]*graph.Value
+	given  string // a name that is free for the next value
 }
 
 // rewrite makes the QDQ graph. The weights and biases of the layers in float are float constants with the values that the
@@ -53,13 +54,17 @@ func rewrite(p *placement, layers []*layer, float map[*layer]bool) (*graph.Graph
 }
 
 func (r *rewriter) constant(name string, t *tensor.Tensor) *graph.Value {
-	return graph.NewConst(r.names.Fresh(name), t)
+	if name != r.given {
+		name = r.names.Fresh(name)
+	}
+	r.given = ""
+	return graph.NewConst(name, t)
 }
 
 // takeName gives the name of a constant that the float graph no longer needs to its integers.
 func (r *rewriter) takeName(old *graph.Value, uses int) string {
 	if len(r.p.uses[old]) == uses && !r.p.g.IsOutput(old) {
-		delete(r.names, old.Name)
+		r.given = old.Name
 		return old.Name
 	}
 	return old.Name + "_quantized"
@@ -73,9 +78,14 @@ func (r *rewriter) dequantize(name string, axis int, in ...*graph.Value) *graph.
 	return r.add(name, op, in...)
 }
 
+// add appends a node; its output takes a fresh name, unless the name was given up for it.
 func (r *rewriter) add(name string, op graph.Op, in ...*graph.Value) *graph.Value {
-	name = r.names.Fresh(name)
-	n := &graph.Node{Name: name, Op: op, In: in}
+	if name != r.given {
+		name = r.names.Fresh(name)
+	}
+	r.given = ""
+	_, kind := graph.NameOf(op)
+	n := &graph.Node{Name: r.names.Fresh(name + "_" + kind), Op: op, In: in}
 	v := &graph.Value{Name: name, Def: n, Fact: graph.Fact{Type: graph.AnyRank(tensor.Undefined)}}
 	n.Out = []*graph.Value{v}
 	r.g.Nodes = append(r.g.Nodes, n)
@@ -215,7 +225,7 @@ func (r *rewriter) activation(a *activation) {
 		ints = name + "_quantized"
 	} else {
 		v.Name = r.names.Fresh(name + "_float")
-		delete(r.names, name)
+		r.given = name
 	}
 	q := r.add(ints, ops.QuantizeLinear{Axis: 1, Saturate: true}, v, pair[0], pair[1])
 	d := r.dequantize(name+"_dequantized", 0, q, pair[0], pair[1])
