@@ -61,6 +61,9 @@ func (f Fold) fold(ctx context.Context, e *editor, n *graph.Node) {
 		if v == nil {
 			continue
 		}
+		if v.DType == tensor.Sequence || v.DType == tensor.Optional {
+			return // no file has constants of these
+		}
 		if shape, ok := v.Fixed(); ok {
 			if size, err := tensor.CheckedSize(shape); err != nil || v.DType.Bytes(size) > limit {
 				return

@@ -61,6 +61,10 @@ func TestModels(t *testing.T) {
 				if len(f.Graph.Nodes) > p.most {
 					t.Errorf("%d nodes are left, want at most %d: %v", len(f.Graph.Nodes), p.most, ops)
 				}
+				again := before.Clone()
+				if _, err := p.pipeline.Run(t.Context(), again, nil); err != nil || again.String() != f.Graph.String() {
+					t.Errorf("a second run gives another graph (%v)", err)
+				}
 				compare(t, before, f.Graph)
 			})
 		}

@@ -28,7 +28,7 @@ var steps = []step{
 	{name: "unread", pass: Dead{}},
 	{name: "shapes", pass: Shapes{}},
 	{name: "fold", pass: Fold{Growth: fileGrowth}},
-	{name: "fold all", engine: true, pass: Fold{Growth: engineGrowth}},
+	{name: "fold-all", engine: true, pass: Fold{Growth: engineGrowth}},
 	{name: "identity", pass: Identity{}},
 	{name: "transpose", pass: Transpose{}},
 	{name: "clip", pass: Clip{}},
@@ -41,7 +41,7 @@ var steps = []step{
 	{name: "hardswish", engine: true, pass: HardSwish{}},
 	{name: "splitnorm", engine: true, pass: SplitNorm{}},
 	{name: "qlinear", engine: true, pass: QLinear{}},
-	{name: "fold weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true}},
+	{name: "fold-weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true}},
 	{name: "dead", pass: Dead{}},
 }
 
@@ -50,7 +50,7 @@ var order = []struct{ before, after, why string }{
 	{"unread", "identity", "a Dropout whose mask nobody reads is an identity"},
 	{"shapes", "fold", "known shapes are constants that fold"},
 	{"fold", "identity", "computed pads, steps and shapes become constants"},
-	{"fold all", "batchnorm", "weights must be constant to take a normalization"},
+	{"fold-all", "batchnorm", "weights must be constant to take a normalization"},
 	{"identity", "transpose", "nothing stands between two transposes"},
 	{"transpose", "clip", "nothing stands between two clamps"},
 	{"transpose", "batchnorm", "nothing stands between a product and its normalization"},
@@ -67,8 +67,8 @@ var order = []struct{ before, after, why string }{
 	{"batchnorm", "splitnorm", "only what found no product is split"},
 	{"dedup", "qlinear", "a value that is quantized twice the same has one reader"},
 	{"pad", "qlinear", "integers are not padded with real zeros"},
-	{"qlinear", "fold weights", "weights stay quantized where integers can use them"},
-	{"fold weights", "dead", "what was folded is gone"},
+	{"qlinear", "fold-weights", "weights stay quantized where integers can use them"},
+	{"fold-weights", "dead", "what was folded is gone"},
 }
 
 func init() {
