@@ -11,6 +11,7 @@ library need before the model.
 
 import argparse
 import ast
+import contextlib
 import json
 import os
 import pathlib
@@ -111,7 +112,8 @@ def main():
     wanted, rows = a.model or names, []
     with tempfile.TemporaryDirectory() as tmp:
         if any(n in GENERATED for n in wanted):
-            generate(tmp)
+            with contextlib.redirect_stdout(sys.stderr):
+                generate(tmp)
         head = f"{'model':18} {'ours ms':>9} {'peer ms':>9} {'ratio: min':>11} {'median':>7} {'range':>11} {'MB':>6} {'peer MB':>8}"
         print("" if a.json else head, flush=True)
         for name in wanted:
