@@ -45,6 +45,7 @@ var steps = []step{
 	{name: "splitnorm", engine: true, pass: SplitNorm{}},
 	{name: "qlinear", engine: true, pass: QLinear{}},
 	{name: "fold-weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true}},
+	{name: "dedup-late", engine: true, pass: Dedup{}},
 	{name: "dead", pass: Dead{}},
 }
 
@@ -74,6 +75,7 @@ var order = []struct{ before, after, why string }{
 	{"dedup", "qlinear", "a value that is quantized twice the same has one reader"},
 	{"pad", "qlinear", "integers are not padded with real zeros"},
 	{"qlinear", "fold-weights", "weights stay quantized where integers can use them"},
+	{"fold-weights", "dedup-late", "new constants, zero points above all, are kept once"},
 	{"fold-weights", "dead", "what was folded is gone"},
 }
 
