@@ -35,14 +35,15 @@ func (c *contestant) once(ctx context.Context, turn int) (time.Duration, error) 
 
 // race times the contestants in turn, changing who begins, until each has run for the given time and at least three
 // times. The first round of each input is not counted: it makes plans and fills caches.
-func race(ctx context.Context, all []*contestant, limit time.Duration) error {
+func race(ctx context.Context, all []*contestant, limit time.Duration, progress func(done, total time.Duration)) error {
 	for _, c := range all {
 		if _, err := c.once(ctx, 0); err != nil {
 			return err
 		}
 	}
 	var spent time.Duration
-	for round := 0; round < maxRounds && (round < minRounds || spent < limit*time.Duration(len(all))); round++ {
+	limit *= time.Duration(len(all))
+	for round := 0; round < maxRounds && (round < minRounds || spent < limit); round++ {
 		for i := range all {
 			c := all[(i+round)%len(all)]
 			d, err := c.once(ctx, round)
@@ -51,6 +52,9 @@ func race(ctx context.Context, all []*contestant, limit time.Duration) error {
 			}
 			c.took = append(c.took, float64(d.Nanoseconds())/1e6)
 			spent += d
+		}
+		if progress != nil {
+			progress(min(spent, limit), limit)
 		}
 	}
 	return nil
@@ -111,7 +115,7 @@ func (e *evaluation) latency(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := race(ctx, all, limit/time.Duration(len(all))); err != nil {
+	if err := race(ctx, all, limit/time.Duration(len(all)), nil); err != nil {
 		return err
 	}
 	l := &Latency{

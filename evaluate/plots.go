@@ -91,6 +91,11 @@ func layerAxis(p *plot.Plot, layers []LayerError) vg.Length {
 	p.X.Min, p.X.Max = -0.6, float64(len(layers))-0.4
 	if len(layers) > maxNamed {
 		p.X.Label.Text = "layer, in the order of computation"
+		ticks := roundTicks(1, float64(len(layers)))
+		for i := range ticks {
+			ticks[i].Value-- // layers count from 1
+		}
+		p.X.Tick.Marker = plot.ConstantTicks(ticks)
 		return plotHeight
 	}
 	ticks := make([]plot.Tick, len(layers))

@@ -233,9 +233,16 @@ func TestBench(t *testing.T) {
 	g := linear(t, graph.Named("n"), identity(3))
 	closed := 0
 	m := Model{Path: "m", Load: func() (*graph.Graph, io.Closer, error) { return g, closer{&closed}, nil }}
-	r, err := Bench(context.Background(), BenchOptions{Model: m, Against: &m, Batch: 4, Duration: time.Millisecond, Threads: 1})
+	var done, total time.Duration
+	r, err := Bench(context.Background(), BenchOptions{
+		Model: m, Against: &m, Batch: 4, Duration: time.Millisecond, Threads: 1,
+		Progress: func(d, t time.Duration) { done, total = d, t },
+	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if done != total || total != 2*time.Millisecond {
+		t.Errorf("progress ended at %v of %v", done, total)
 	}
 	if closed != 2 || r.Runs < minRounds || r.Runs != r.Against.Runs || r.Batch != 4 || r.Threads != 1 || r.MinMS > r.MedianMS || r.MedianMS > r.P95MS || r.FirstMS <= 0 || r.RSS <= 0 {
 		t.Errorf("closed %d: %+v", closed, r)
