@@ -137,12 +137,12 @@ func evaluateBatched(ctx context.Context, o Options, batch int) (_ *evaluation, 
 	if e.model, err = newSide(ctx, "model", o.Model, o); err != nil {
 		return nil, err
 	}
-	defer e.model.program.Close()
+	defer e.model.release()
 	if o.Reference != nil {
 		if e.ref, err = newSide(ctx, "reference", *o.Reference, o); err != nil {
 			return nil, err
 		}
-		defer e.ref.program.Close()
+		defer e.ref.release()
 	}
 	if err := e.match(); err != nil {
 		return nil, err
@@ -160,6 +160,12 @@ func newSide(ctx context.Context, what string, m Model, o Options) (*side, error
 		return nil, err
 	}
 	return &side{runner: r, Model: m}, nil
+}
+
+// release lets go of the program, so that its weights are not held beside those of the next one.
+func (s *side) release() {
+	s.program.Close()
+	s.program = nil
 }
 
 // fixed is the largest batch that one of the models insists on.
