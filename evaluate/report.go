@@ -181,20 +181,19 @@ func count(n int) string {
 	return s
 }
 
-// size prints bytes in binary units, "" for 0.
+// size prints bytes in decimal units with three digits, "" for 0.
 func size(n int64) string {
 	if n <= 0 {
 		return ""
 	}
-	x, unit := float64(n), "B"
-	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if x < 1024 {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	x, unit := float64(n), ""
+	for _, unit = range []string{"kB", "MB", "GB", "TB"} {
+		if x /= 1000; x < 999.5 {
 			break
 		}
-		x, unit = x/1024, u
-	}
-	if unit == "B" {
-		return fmt.Sprintf("%d B", n)
 	}
 	return strconv.FormatFloat(x, 'f', max(0, 2-int(math.Log10(x))), 64) + " " + unit
 }

@@ -281,3 +281,15 @@ func TestMedians(t *testing.T) {
 		t.Errorf("ratio %g", r)
 	}
 }
+
+func TestNumbersForPeople(t *testing.T) {
+	for got, want := range map[string]string{
+		size(0): "", size(999): "999 B", size(1000): "1.00 kB", size(91432): "91.4 kB", size(999_600): "1.00 MB", size(5_400_000_000): "5.40 GB",
+		count(1234567): "1,234,567", count(-123): "-123", fixed(-0.0001, 2): "0.00", points(1): "1 point", percent(58.6): "58.6 %",
+		count(roundUp(1733)): "1,800", count(roundUp(99)): "99", decibels(MaxSQNR): "identical",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
