@@ -55,6 +55,16 @@ func (m *mean) size(c int) {
 	}
 }
 
+// finite tells whether all that was added was.
+func (m *mean) finite() error {
+	for i, s := range m.sum {
+		if s-s != 0 {
+			return fmt.Errorf("channel %d adds up to %v", i, s)
+		}
+	}
+	return nil
+}
+
 func (m *mean) at(i int) float64 { return m.sum[i] / float64(max(m.count, 1)) }
 
 // calibrate runs the float graph once.
@@ -82,10 +92,11 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 		conv := l.node.OpName() == "Conv"
 		on(l.node.Out[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error {
 			c.outMean[i].add(t, conv)
-			return nil
+			return c.outMean[i].finite()
 		})
-		if h := newGram(l); h != nil && h.bytes() <= budget {
-			budget -= h.bytes()
+		if n := gramBytes(l); n > 0 && n <= budget {
+			h := newGram(l)
+			budget -= n
 			c.grams[i] = h
 			on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
 		}

@@ -28,24 +28,34 @@ type gram struct {
 	rows      []float32 // scratch: [k][positions] of one group
 }
 
-// newGram makes an empty one; nil if the layer is too large or not of a kind that it knows.
-func newGram(l *layer) *gram {
-	g := &gram{k: l.k, groups: 1, weight: l.weight.Const.Shape}
-	if l.k > gramSide || l.k < 2 {
-		return nil
-	}
+// gramBytes is the size of a layer's gram, 0 if it gets none.
+func gramBytes(l *layer) int64 {
+	groups := 1
 	if op, ok := l.node.Op.(ops.Conv); ok {
 		if l.weight.Rank() != 4 {
-			return nil
+			return 0
 		}
+		groups = max(op.Group, 1)
+	}
+	if l.k > gramSide || l.k < 2 {
+		return 0
+	}
+	return int64(groups) * (int64(l.k)*int64(l.k)*4 + int64(l.k)*8)
+}
+
+// newGram makes an empty one; nil if the layer is too large or not of a kind that it knows.
+func newGram(l *layer) *gram {
+	if gramBytes(l) == 0 {
+		return nil
+	}
+	g := &gram{k: l.k, groups: 1, weight: l.weight.Const.Shape}
+	if op, ok := l.node.Op.(ops.Conv); ok {
 		g.conv, g.groups = &op, max(op.Group, 1)
 	}
 	g.xx = make([]float32, g.groups*g.k*g.k)
 	g.x = make([]float64, g.groups*g.k)
 	return g
 }
-
-func (g *gram) bytes() int64 { return int64(len(g.xx))*4 + int64(len(g.x))*8 }
 
 // add takes the layer's input of one run.
 func (g *gram) add(t *tensor.Tensor) error {

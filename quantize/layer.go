@@ -23,7 +23,6 @@ type layer struct {
 	ints    []int8    // [rows][k]
 	correct []float64 // [rows], added to the bias
 	input   *activation
-	clipped int
 }
 
 // layersOf makes the layers of a placement in the order of the graph.
@@ -113,10 +112,7 @@ func (l *layer) scales(o Options) {
 		n = 1
 	}
 	l.scale = make([]float32, n)
-	step := o.Step
-	if s, ok := o.LayerSteps[l.node.Name]; ok {
-		step = s
-	}
+	step := l.step(o)
 	each := len(l.w) / n
 	for i := range l.scale {
 		if step != 0 {
@@ -125,6 +121,14 @@ func (l *layer) scales(o Options) {
 		}
 		l.scale[i] = scaleOf(l.w[i*each:(i+1)*each], l.maxInt)
 	}
+}
+
+// step is the explicit step, 0 if there is none.
+func (l *layer) step(o Options) float32 {
+	if s, ok := o.LayerSteps[l.node.Name]; ok {
+		return s
+	}
+	return o.Step
 }
 
 func scaleOf(w []float32, maxInt int) float32 {
@@ -140,10 +144,7 @@ func scaleOf(w []float32, maxInt int) float32 {
 
 // fitBias widens scales so that the bias fits int32 with room for its correction.
 func (l *layer) fitBias(o Options) {
-	if l.bias == nil || o.Step != 0 {
-		return
-	}
-	if _, ok := o.LayerSteps[l.node.Name]; ok {
+	if l.bias == nil || l.step(o) != 0 {
 		return
 	}
 	sx := float64(l.input.group.scale)

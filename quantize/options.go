@@ -19,7 +19,7 @@ type Options struct {
 	Mode        string  // static (default), dynamic, weight-only
 	Calibration string  // how ranges of activations are chosen: mse (default), minmax, percentile, entropy
 	Percentile  float64 // share of values inside the range, in percent, for percentile; 0: 99.99
-	Weights     string  // int8 (default), int4 (blocks, weight-only)
+	Weights     string  // int8 (default), int4 (in blocks; the mode is then weight-only)
 	BlockSize   int     // of int4 weights; 0: 32
 	Activations string  // uint8 (default, asymmetric), int8
 	PerTensor   bool    // one scale per weight tensor instead of one per output channel
@@ -47,6 +47,9 @@ const (
 
 // defaults fills in what is not said and checks the rest.
 func (o Options) defaults() (Options, error) {
+	if o.Mode == "" && o.Weights == "int4" {
+		o.Mode = modeWeightOnly
+	}
 	for _, c := range []struct {
 		option  string
 		value   *string

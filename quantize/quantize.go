@@ -94,7 +94,7 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 		return nil, err
 	}
 	if len(p.order) == 0 {
-		return nil, errors.New("nothing to quantize: no operator with constant float32 weights that is not excluded")
+		return nil, errNothing
 	}
 	c, err := s.calibrate(p, layers)
 	if err != nil {

@@ -10,29 +10,35 @@ import (
 
 // rewriter turns a copy of the float graph into a quantized one.
 type rewriter struct {
-	p      *placement
-	layers []*layer
-	g      *graph.Graph
-	of     map[*graph.Value]*graph.Value // from the float graph's values
-	nodes  map[*graph.Node]*graph.Node
-	names  graph.Namer
-	float  map[*layer]bool // whose weights stay float numbers that integers stand for
-	scales map[*group][2]*graph.Value
-	zeros  map[int]*graph.Value
-	given  string // a name that is free for the next value
+	p        *placement
+	layers   []*layer
+	g        *graph.Graph
+	of       map[*graph.Value]*graph.Value // from the float graph's values
+	nodes    map[*graph.Node]*graph.Node
+	names    graph.Namer
+	float    map[*layer]bool // whose weights stay float numbers that integers stand for
+	scales   map[*group][2]*graph.Value
+	zeros    map[int]*graph.Value
+	unsigned *graph.Value // the zero point of uint8 weights
+	given    string       // a name that is free for the next value
+}
+
+func newRewriter(p *placement) *rewriter {
+	r := &rewriter{p: p, nodes: map[*graph.Node]*graph.Node{}, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}}
+	r.g, r.of = p.g.CloneMap()
+	r.names = r.g.Names()
+	for i, n := range p.g.Nodes {
+		r.nodes[n] = r.g.Nodes[i]
+	}
+	return r
 }
 
 // rewrite makes the QDQ graph. The weights and biases of the layers in float are float constants with the values that the
 // integers stand for, so that their outputs can be watched at the speed of float. The map leads from the values of the
 // float graph to those of the copy before quantization.
 func rewrite(p *placement, layers []*layer, float map[*layer]bool) (*graph.Graph, map[*graph.Value]*graph.Value, error) {
-	r := &rewriter{p: p, layers: layers, float: float, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}}
-	r.g, r.of = p.g.CloneMap()
-	r.names = r.g.Names()
-	r.nodes = map[*graph.Node]*graph.Node{}
-	for i, n := range p.g.Nodes {
-		r.nodes[n] = r.g.Nodes[i]
-	}
+	r := newRewriter(p)
+	r.float = float
 	for _, l := range layers {
 		r.layer(l)
 	}
@@ -115,14 +121,7 @@ func (r *rewriter) layer(l *layer) {
 		}
 		return
 	}
-	shape := []int{len(l.scale)}
-	zero := len(l.scale)
-	if r.p.o.PerTensor {
-		shape, zero = nil, -1
-	}
-	ints := r.constant(r.takeName(l.weight, 1), tensor.From(fromRows(l, l.ints), l.weight.Const.Shape...))
-	scale := r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
-	n.In[q.Weight] = r.dequantize(l.weight.Name+"_dequantized", l.axis, ints, scale, r.zeroPoints(zero))
+	r.weight(l)
 	if bias == nil || q.Bias == 0 {
 		return
 	}
@@ -131,12 +130,24 @@ func (r *rewriter) layer(l *layer) {
 		name = r.takeName(l.node.In[q.Bias], 1)
 	}
 	sums, steps := l.intBias(bias)
+	shape := []int{l.rows}
 	if r.p.o.PerTensor {
-		steps = steps[:1]
+		steps, shape = steps[:1], nil
 	}
 	b := r.constant(name, tensor.From(sums, l.rows))
 	s := r.constant(name+"_scale", tensor.From(steps, shape...))
 	setInput(n, q.Bias, r.dequantize(name+"_dequantized", 0, b, s))
+}
+
+// weight puts the integers and DequantizeLinear in the place of a layer's weight.
+func (r *rewriter) weight(l *layer) {
+	shape, zero := []int{len(l.scale)}, len(l.scale)
+	if r.p.o.PerTensor {
+		shape, zero = nil, -1
+	}
+	ints := r.constant(r.takeName(l.weight, 1), tensor.From(fromRows(l, l.ints), l.weight.Const.Shape...))
+	scale := r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
+	r.nodes[l.node].In[1] = r.dequantize(l.weight.Name+"_dequantized", l.axis, ints, scale, r.zeroPoints(zero))
 }
 
 func setInput(n *graph.Node, i int, v *graph.Value) {

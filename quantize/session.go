@@ -2,7 +2,6 @@ package quantize
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/tfsopt/tfsopt/data"
@@ -57,6 +56,11 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
+	order := map[*graph.Node]int{}
+	for i, n := range g.Nodes {
+		order[n] = i
+	}
+	r := runner{p: p, outer: outer, inputs: inputs, order: order, see: see}
 	done := 0
 	for b, err := range s.set.Stream(ctx, batch, s.o.Threads) {
 		if err != nil {
@@ -65,7 +69,7 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 		if done == total {
 			break
 		}
-		if err := s.run(p, b, outer, inputs, done, see); err != nil {
+		if err := r.run(s.ctx, b, done); err != nil {
 			return err
 		}
 		done++
@@ -74,30 +78,32 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 	return s.ctx.Err()
 }
 
-func (s *session) run(p *engine.Program, b data.Batch, outer []*graph.Value, inputs map[*graph.Value]int, done int, see observer) error {
-	var seen error
+// runner shows the watched values of single runs.
+type runner struct {
+	p      *engine.Program
+	outer  []*graph.Value // watched inputs of the graph
+	inputs map[*graph.Value]int
+	order  map[*graph.Node]int
+	see    observer
+}
+
+// run answers for one sample. Of several complaints of the observer it gives that about the earliest node.
+func (r *runner) run(ctx context.Context, b data.Batch, sample int) error {
 	name := func(err error) error { return fmt.Errorf("sample %s: %w", b.Names[0], err) }
+	for _, v := range r.outer {
+		if err := r.see(sample, v, b.In[r.inputs[v]]); err != nil {
+			return name(fmt.Errorf("input %q: %w", v.Name, err))
+		}
+	}
+	var complaint error
+	first := len(r.order)
 	show := func(v *graph.Value, t *tensor.Tensor) {
-		if seen != nil {
-			return
-		}
-		if err := see(done, v, t); err != nil {
-			if v.Def != nil {
-				err = graph.NodeError(v.Def, err)
-			} else {
-				err = fmt.Errorf("input %q: %w", v.Name, err)
-			}
-			seen = name(err)
+		if err := r.see(sample, v, t); err != nil && r.order[v.Def] < first {
+			first, complaint = r.order[v.Def], name(graph.NodeError(v.Def, err))
 		}
 	}
-	for _, v := range outer {
-		show(v, b.In[inputs[v]])
+	if err := r.p.Run(ctx, &engine.Call{In: b.In, See: show}); err != nil {
+		return name(err)
 	}
-	if seen != nil {
-		return seen
-	}
-	if err := p.Run(s.ctx, &engine.Call{In: b.In, See: show}); err != nil {
-		return errors.Join(seen, name(err))
-	}
-	return seen
+	return complaint
 }

@@ -1,0 +1,148 @@
+package quantize
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/engine"
+	"github.com/tfsopt/tfsopt/graph"
+)
+
+// Memory is what Quantize will hold at once, beside the model itself; the numbers are bytes where the name says so. None
+// of them grows with Samples.
+type Memory struct {
+	Samples     int   `json:"samples"`         // calibration samples, 0 for the modes that need none
+	Layers      int   `json:"layers"`          // operators whose weights become integers
+	Activations int   `json:"activations"`     // values whose ranges are observed
+	Weights     int64 `json:"weight_bytes"`    // the layers' weights while they are rounded: floats and integers
+	Histograms  int64 `json:"histogram_bytes"` // of the observed activations
+	Statistics  int64 `json:"statistic_bytes"` // second moments of the layers' inputs and means of their outputs
+	Program     int64 `json:"program_bytes"`   // the compiled float graph: packed weights and one arena
+	Prefetch    int64 `json:"prefetch_bytes"`  // samples decoded ahead of the run
+	Total       int64 `json:"total_bytes"`
+}
+
+// Plan says what Quantize would hold with the same arguments, and fails where Quantize would fail before its first
+// pass. It runs one sample to learn the size of the arena, and writes nothing.
+func Plan(g *graph.Graph, set *data.Set, o Options) (Memory, error) {
+	var m Memory
+	o, err := o.defaults()
+	if err != nil {
+		return m, err
+	}
+	ctx := context.Background()
+	f, err := prepare(ctx, g)
+	if err != nil {
+		return m, err
+	}
+	if err := o.known(f); err != nil {
+		return m, err
+	}
+	if o.Mode != modeStatic {
+		return m.onlyWeights(f, o)
+	}
+	if set == nil || set.Len() == 0 {
+		return m, ErrNoData
+	}
+	return m.static(ctx, f, set, o)
+}
+
+func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Options) (Memory, error) {
+	p := place(f, o)
+	layers, err := layersOf(p)
+	if err != nil {
+		return m, err
+	}
+	if len(p.order) == 0 {
+		return m, errNothing
+	}
+	watched := p.watched()
+	m.Samples, m.Layers, m.Activations = set.Len(), len(layers), len(watched)
+	m.Histograms = int64(len(p.groups)) * newHistogram().bytes()
+	m.Statistics = statisticBytes(layers)
+	var watch []*graph.Value
+	for _, l := range layers {
+		m.Weights += int64(len(l.w)) * 5 // float32 and int8
+		watch = append(watch, l.node.Out[0])
+	}
+	for _, a := range watched {
+		if a.v.Def != nil {
+			watch = append(watch, a.v)
+		}
+	}
+	s := &session{ctx: ctx, set: set, o: o}
+	if m.Program, m.Prefetch, err = s.footprint(f, watch); err != nil {
+		return m, err
+	}
+	m.Total = m.Weights + m.Histograms + m.Statistics + m.Program + m.Prefetch
+	return m, nil
+}
+
+// onlyWeights is the plan of the modes without calibration.
+func (m Memory) onlyWeights(f *graph.Graph, o Options) (Memory, error) {
+	layers, err := layersOf(place(f, o))
+	if err != nil {
+		return m, err
+	}
+	if len(layers) == 0 {
+		return m, errNothing
+	}
+	m.Layers = len(layers)
+	for _, l := range layers {
+		m.Weights += int64(len(l.w)) * 5 // float32 and int8
+	}
+	m.Total = m.Weights
+	return m, nil
+}
+
+// statisticBytes is the size of what calibrate keeps for each layer.
+func statisticBytes(layers []*layer) int64 {
+	var total int64
+	budget := int64(gramBudget)
+	for _, l := range layers {
+		total += int64(l.rows) * 8
+		if n := gramBytes(l); n > 0 && n <= budget {
+			budget -= n
+			total += n + int64(l.k)*gramRows*4
+		}
+	}
+	return total
+}
+
+func (h *histogram) bytes() int64 { return int64(len(h.pos)+len(h.neg)) * 8 }
+
+// footprint compiles g as a pass does and runs the first batch.
+func (s *session) footprint(g *graph.Graph, watch []*graph.Value) (program, prefetch int64, err error) {
+	p, err := engine.Compile(s.ctx, g, engine.Options{Threads: s.o.Threads, CPU: s.o.CPU, Watch: watch})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.Close()
+	batch := 1
+	if len(g.Inputs) > 0 && g.Inputs[0].Rank() > 0 {
+		if n, ok := g.Inputs[0].Shape[0].Value(); ok {
+			batch = max(n, 1)
+		}
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	for b, err := range s.set.Stream(ctx, batch, 1) {
+		if err != nil {
+			return 0, 0, err
+		}
+		if err := p.Run(ctx, &engine.Call{In: b.In}); err != nil {
+			return 0, 0, err
+		}
+		for _, t := range b.In {
+			prefetch += int64(t.Bytes())
+		}
+		break
+	}
+	m := p.Memory()
+	workers := s.o.Threads
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	return int64(m.Packed) + int64(m.Arena), prefetch * int64(workers+1), nil
+}
