@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tfsopt/tfsopt/formats"
@@ -154,7 +153,7 @@ func describe(path string, size int64) (modelFile, error) {
 	if _, err := io.Copy(h, f); err != nil {
 		return modelFile{}, err
 	}
-	return modelFile{filepath.Clean(path), size, hex.EncodeToString(h.Sum(nil))}, nil
+	return modelFile{path, size, hex.EncodeToString(h.Sum(nil))}, nil
 }
 
 // at puts a model's path before an error that does not name it.
@@ -173,6 +172,10 @@ func (a *app) report(r *change) error {
 	if a.quiet || r.Output == nil {
 		return nil
 	}
-	return a.printf("%s: %s, %s: %s, %.2f times smaller, %.1f s, peak memory %s\n", r.Input.Path, bytesText(r.Input.Bytes),
-		r.Output.Path, bytesText(r.Output.Bytes), r.Compression, r.Seconds, bytesText(r.PeakRSS))
+	size := fmt.Sprintf("%.2f times smaller", r.Compression)
+	if r.Compression < 1 {
+		size = fmt.Sprintf("%.2f times larger", 1/r.Compression)
+	}
+	return a.printf("%s: %s, %s: %s, %s, %.1f s, peak memory %s\n", r.Input.Path, bytesText(r.Input.Bytes),
+		r.Output.Path, bytesText(r.Output.Bytes), size, r.Seconds, bytesText(r.PeakRSS))
 }

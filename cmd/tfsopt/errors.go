@@ -51,8 +51,9 @@ func (a *app) finish(cmd *cobra.Command, err error, args []string) int {
 		message = "interrupted"
 	}
 	if a.json || slices.Contains(args, "--json") { // the flags may not have been read
-		a.printError(message, err)
-		return code
+		if a.printError(message, err) == nil {
+			return code
+		}
 	}
 	fmt.Fprintf(a.err, "tfsopt: %s\n", message)
 	if code == exitUsage {
@@ -69,7 +70,7 @@ type failure struct {
 	Offset  *int64 `json:"offset"` // in the model file; null: no single place
 }
 
-func (a *app) printError(message string, err error) {
+func (a *app) printError(message string, err error) error {
 	f := failure{Message: message}
 	var op *graph.OpError
 	if errors.As(err, &op) {
@@ -79,8 +80,7 @@ func (a *app) printError(message string, err error) {
 	if errors.As(err, &syntax) && syntax.Offset >= 0 {
 		f.Offset = &syntax.Offset
 	}
-	// A stdout that cannot be written leaves nobody to tell.
-	_ = a.printJSON(map[string]failure{"error": f})
+	return a.printJSON(map[string]failure{"error": f})
 }
 
 func (a *app) printJSON(v any) error {

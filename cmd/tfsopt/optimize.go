@@ -60,6 +60,7 @@ func (a *app) optimize(ctx context.Context, in, out, dump string) error {
 			}
 		})
 		for _, p := range results {
+			a.log.Debug("pass", "name", p.Pass, "changes", p.Changes, "time", p.Time)
 			r.Passes = append(r.Passes, passResult{p.Pass, p.Changes, p.Time.Seconds()})
 		}
 		return m.Graph, at(in, err)

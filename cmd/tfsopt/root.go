@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -51,6 +52,12 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 3 a gate failed, 4 a gate could not be decided.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.json {
+				return usagef("which command? see tfsopt --help")
+			}
+			return cmd.Help()
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return a.begin(cmd.CommandPath())
 		},
@@ -60,23 +67,38 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 	flags.BoolVar(&a.quiet, "quiet", false, "print no progress, no warnings and no summary of a written file")
 	flags.IntVar(&a.threads, "threads", 0, "how many threads to use (0: all cores)")
 	flags.Var(&a.logLevel, "log-level", "what to log to stderr: "+a.logLevel.list())
-	for _, make := range verbs {
-		root.AddCommand(make(a))
+	for _, verb := range verbs {
+		root.AddCommand(verb(a))
 	}
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	strict(root)
+	return root
+}
+
+// strict makes usage errors of what cobra's own commands answer with a help text and success.
+func strict(root *cobra.Command) {
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
+		switch c.Name() {
+		case "completion":
 			c.RunE = func(*cobra.Command, []string) error {
 				return usagef("name a shell: bash, zsh, fish or powershell")
 			}
+		case "help":
+			c.RunE = func(_ *cobra.Command, args []string) error {
+				topic, rest, err := root.Find(args)
+				if err != nil || len(rest) > 0 {
+					return usagef("there is no command %q", strings.Join(args, " "))
+				}
+				return topic.Help()
+			}
 		}
 	}
-	return root
 }
 
 // verbs are the commands, in the order of the documentation.
 var verbs = []func(*app) *cobra.Command{
-	inspectCmd, convertCmd, optimizeCmd, runCmd, evaluateCmd, benchCmd, versionCmd,
+	inspectCmd, convertCmd, optimizeCmd, runCmd, quantizeCmd, evaluateCmd, benchCmd, versionCmd,
 }
 
 // begin checks the global flags and sets up the log.

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/quantize"
+)
+
+type quantizeOptions struct {
+	quantize.Options
+	out    string
+	data   dataFlags
+	dryRun bool
+	steps  []string
+	values []string
+}
+
+// calibrationSamples is how many samples calibrate unless --samples says otherwise: more change ranges little.
+const calibrationSamples = 512
+
+func quantizeCmd(a *app) *cobra.Command {
+	var o quantizeOptions
+	cmd := &cobra.Command{
+		Use:   "quantize MODEL -o OUT --data D",
+		Short: "Make a model compute with 8-bit integers",
+		Long: `Quantize a model. Mode static calibrates the ranges of activations on samples of --data; dynamic finds them while the
+model runs and weight-only leaves them float, so these two need no data.
+
+--step sets the step of the weights, of all layers or as LAYER=STEP of one. With --values it needs no model and shows
+what the step does to single numbers.`,
+		Example: `  tfsopt quantize model.onnx -o small.onnx --data images --preprocess imagenet:resize=256,crop=224
+  tfsopt quantize model.onnx -o small.onnx --mode weight-only --weights int4
+  tfsopt quantize --step 0.1 --values 3.14159`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("values") {
+				return nil
+			}
+			return oneModel(cmd, args)
+		},
+	}
+	set := quantizeFlags(cmd, &o)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		set()
+		if err := parseSteps(&o); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("values") {
+			return a.stepValues(o.Step, append(o.values, args...))
+		}
+		return a.quantize(cmd.Context(), args[0], o)
+	}
+	return cmd
+}
+
+// quantizeFlags adds the flags; the function that it returns moves what they hold into o.
+func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
+	addOutput(cmd, &o.out)
+	o.data.add(cmd, calibrationSamples)
+	words := []struct {
+		to   *string
+		flag *choice
+	}{
+		{&o.Mode, addChoice(cmd, "mode", "what becomes integer", "static", "dynamic", "weight-only")},
+		{&o.Calibration, addChoice(cmd, "calibration", "how ranges are chosen", "mse", "minmax", "percentile", "entropy")},
+		{&o.Weights, addChoice(cmd, "weights", "type of weights", "int8", "int4")},
+		{&o.Activations, addChoice(cmd, "activations", "type of activations", "uint8", "int8")},
+		{&o.Style, addChoice(cmd, "style", "how integer operators are written", "qdq", "qoperator")},
+		{&o.Target, addChoice(cmd, "target", "what the model will run on", "cpu", "gpu", "tpu")},
+		{&o.IO, addChoice(cmd, "io", "type of the model's inputs and outputs", "float", "int8")},
+	}
+	f := cmd.Flags()
+	f.Float64Var(&o.Percentile, "percentile", 99.99, "share of values inside the range, for --calibration percentile")
+	f.IntVar(&o.BlockSize, "block-size", 32, "weights that share a scale, for --weights int4")
+	f.BoolVar(&o.PerTensor, "per-tensor", false, "one scale a weight tensor instead of one an output channel")
+	f.BoolVar(&o.NoBiasCorrection, "no-bias-correction", false, "leave biases as they are")
+	f.BoolVar(&o.QuantizeLogits, "quantize-logits", false, "quantize the last layer's output and softmax too")
+	f.StringArrayVar(&o.Exclude, "exclude", nil, "node name or operator that stays float; may be repeated")
+	f.StringArrayVar(&o.steps, "step", nil, "step of the weights, or LAYER=STEP; may be repeated")
+	f.StringSliceVar(&o.values, "values", nil, "numbers to quantize with --step, without a model")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say how much memory it would take, and write nothing")
+	return func() {
+		for _, w := range words {
+			*w.to = w.flag.value
+		}
+	}
+}
+
+// parseSteps reads --step.
+func parseSteps(o *quantizeOptions) error {
+	for _, s := range o.steps {
+		layer, number := "", s
+		if i := strings.LastIndexByte(s, '='); i >= 0 {
+			layer, number = s[:i], s[i+1:]
+		}
+		step, err := strconv.ParseFloat(number, 32)
+		if err != nil || !(step > 0) || step > 1e30 {
+			return usagef("--step %s: want a positive number or LAYER=STEP", s)
+		}
+		if layer == "" {
+			o.Step = float32(step)
+			continue
+		}
+		if o.LayerSteps == nil {
+			o.LayerSteps = map[string]float32{}
+		}
+		o.LayerSteps[layer] = float32(step)
+	}
+	return nil
+}
+
+func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) error {
+	switch {
+	case o.out == "" && !o.dryRun:
+		return errNoOutput
+	case o.data.path == "" && o.Mode == "static":
+		return usagef("mode static calibrates on data: give --data (the modes dynamic and weight-only need none; " +
+			"--data random tries things out without meaning)")
+	}
+	o.Threads, o.Progress = a.threads, a.progress()
+	if err := o.Options.Check(); err != nil {
+		return usageError{err}
+	}
+	if o.dryRun {
+		return a.planQuantize(path, o)
+	}
+	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		set, err := o.openData(m.Graph)
+		if err != nil {
+			return nil, err
+		}
+		if set != nil {
+			defer set.Close()
+		}
+		q, err := quantize.Quantize(ctx, m.Graph, set, o.Options)
+		if err != nil {
+			return nil, at(path, err)
+		}
+		r.Warnings = append(r.Warnings, q.Warnings...)
+		r.addLayers(q.Layers)
+		return q.Graph, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.report(r); err != nil || a.json || a.quiet {
+		return err
+	}
+	return a.printLayers(r.Layers)
+}
+
+// openData opens the calibration data; nil if there is none, which the modes that need none allow.
+func (o *quantizeOptions) openData(g *graph.Graph) (*data.Set, error) {
+	if o.data.path == "" {
+		return nil, nil
+	}
+	return o.data.open(dataInputs(g))
+}
+
+func (r *change) addLayers(layers []quantize.Layer) {
+	for _, l := range layers {
+		sqnr := finite(l.SQNR)
+		if l.SQNR == 0 { // not measured
+			sqnr = finite(math.NaN())
+		}
+		r.Layers = append(r.Layers, layer{
+			Name: l.Name, Op: l.Op, Precision: l.Precision, SQNR: sqnr,
+			layerStep: layerStep{finite(l.MaxError), finite(l.MeanError), finite(l.HalfStep), finite(100 * l.Clipped)},
+		})
+	}
+}
+
+func (a *app) printLayers(layers []layer) error {
+	var rows [][]string
+	for _, l := range layers {
+		rows = append(rows, []string{
+			l.Name, l.Op, l.Precision, floatText(l.SQNR, "%.1f"), floatText(l.MaxError, "%.3g"),
+			floatText(l.MeanError, "%.3g"), floatText(l.HalfStep, "%.3g"), floatText(l.Clipped, "%.2f"),
+		})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := a.printf("\n"); err != nil {
+		return err
+	}
+	return a.table([]column{
+		text("layer"), text("operator"), text("precision"), number("SQNR dB"), number("max error"),
+		number("mean error"), number("half step"), number("clipped %"),
+	}, rows)
+}
+
+// stepValue is one number under an explicit step.
+type stepValue struct {
+	X     float32 `json:"x"`
+	Q     int64   `json:"q"`
+	Back  float32 `json:"value"` // q times step
+	Error float32 `json:"error"`
+}
+
+// stepValues shows what an explicit step does to numbers.
+func (a *app) stepValues(step float32, texts []string) error {
+	if step == 0 {
+		return usagef("--values needs one --step, as in --step 0.1")
+	}
+	var values []float32
+	for _, s := range texts {
+		x, err := strconv.ParseFloat(s, 32)
+		if err != nil || x-x != 0 { // NaN and infinities
+			return usagef("--values %s: want finite numbers", s)
+		}
+		values = append(values, float32(x))
+	}
+	if len(values) == 0 {
+		return usagef("--values: there is no number")
+	}
+	results := []stepValue{}
+	var rows [][]string
+	for _, v := range quantize.StepValues(step, values) {
+		results = append(results, stepValue(v))
+		rows = append(rows, []string{
+			float32Text(v.X), strconv.FormatInt(v.Q, 10), float32Text(v.Back), float32Text(v.Error),
+		})
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"step": step, "half_step": step / 2, "values": results})
+	}
+	return a.table([]column{number("x"), number("q"), number("value"), number("error")}, rows)
+}
+
+func float32Text(v float32) string { return strconv.FormatFloat(float64(v), 'g', 6, 32) }
