@@ -12,6 +12,9 @@ import (
 
 // prepare brings a graph into the form that lower expects.
 func prepare(ctx context.Context, g *graph.Graph) error {
+	if err := widen(g); err != nil {
+		return err
+	}
 	if _, err := optimize.ForEngine().Run(ctx, g, nil); err != nil {
 		return err
 	}

@@ -282,3 +282,36 @@ func TestHugeShapesAreErrors(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestHalfPrecision: a graph of 16-bit floats keeps its outward types and is computed in float32.
+func TestHalfPrecision(t *testing.T) {
+	g := parse(t, `graph "half" {
+  opset "" 17
+  input x: float32[n,3,6,6]
+  const w: float32[4,3,3,3] = random 1
+  c: float32[n,4,4,4] = Conv(x, w)
+  y: float32[n,4,4,4] = Relu(c)
+  output y
+}`)
+	half := g.Clone()
+	for _, v := range half.Values() {
+		v.DType = tensor.Float16
+		if v.IsConst() {
+			h, err := tensor.FromFloats(tensor.Float16, tensor.Floats(v.Const), v.Const.Shape...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.Fact = graph.FactOf(h)
+		}
+	}
+	x := noise(3, 2, 3, 6, 6)
+	xh, err := tensor.FromFloats(tensor.Float16, tensor.Floats(x), x.Shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := run(t, compile(t, half, engine.Options{Threads: 1}), xh)
+	near(t, got, reference(t, half, xh), 2e-3)
+	if got[0].DType != tensor.Float16 {
+		t.Errorf("got %s", got[0].DType)
+	}
+}

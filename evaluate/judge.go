@@ -264,7 +264,7 @@ func (e *evaluation) suggestOffset() {
 		}
 	}
 	better := t.shifted > 2*t.right && t.shifted-t.right > 5
-	if k == known+1 || better {
+	if k == known+1 && t.shifted >= t.right || better {
 		n := float64(t.n)
 		e.warn("output %q has %d classes and the data %d: if the model's first class is a background class, use --label-offset 1 (top-1 would be %.1f %% instead of %.1f %%)",
 			e.res.Output, k, known, 100*float64(t.shifted)/n, 100*float64(t.right)/n)
