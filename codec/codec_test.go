@@ -204,7 +204,9 @@ func TestDecodeRefuses(t *testing.T) {
 		name, want string
 		b          []byte
 	}{
-		{"huge", "60000x60000", huge.Bytes()}, {"empty", "empty", nil}, {"text", "neither", []byte("hello")},
+		{"huge", "60000x60000", huge.Bytes()},
+		{"empty", "empty", nil},
+		{"text", "neither", []byte("hello")},
 		{"cut off", "EOF", whole[:len(whole)/2]},
 	} {
 		if _, err := Decode(c.b, 0); err == nil || !strings.Contains(err.Error(), c.want) {

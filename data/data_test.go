@@ -196,15 +196,39 @@ func TestOpenErrors(t *testing.T) {
 		"nan.csv": []byte("a,b\n1,nan\n"), "l.csv": []byte("a,b\n1,0.5\n"), "bad.npz": []byte("PK\x03\x04 nothing"),
 	})
 	for _, c := range []struct{ path, want string }{
-		{"missing", "no such file"}, {"x.npy,missing.npy", "missing.npy"}, {"classes", "class folders dog"}, {"none", "no JPEG or PNG images"},
-		{"folders", "in its folders a, b"}, {"broken", "a.jpg"}, {"empty", "a.png: the file is empty"},
-		{"tsv1", "labels.tsv:1"}, {"tsv2", "not inside"}, {"tsv3", "a.png"}, {"tsv4", "a.png: label -1 is negative"}, {"tsv5", "no samples"},
-		{"short.npy", "cut off"}, {"x.npy,y3.npy", "3 labels for 2 samples"}, {"x.npy,half.npy", "sample 1: label 0.5"},
-		{"x.npy,neg.npy", "sample 1: label -1"}, {"nan.npy", "sample 0"}, {"x.npy#5:", "selects none of the 2"}, {"x.npy#a:b", `"a" is not an integer`},
-		{"text.bin", "neither .npy"}, {"bad.tar", "EOF"}, {"cut.tar.gz", "EOF"}, {"none.tar", "no JPEG or PNG"},
-		{"t.csv", `column "id", line 2: "x"`}, {"e.csv", "empty"}, {"h.csv", "no samples"}, {"r.csv", "line 3"}, {"d.csv", `two columns "a"`},
-		{"nan.csv", `"nan" is no finite`}, {"bad.npz", "not an .npz"}, {"x.npy,x.npy", "want [N]"},
-		{"hollow.npy", "samples are empty"}, {"x.npy,hollow.npy", "want [N]"},
+		{"missing", "no such file"},
+		{"x.npy,missing.npy", "missing.npy"},
+		{"classes", "class folders dog"},
+		{"none", "no JPEG or PNG images"},
+		{"folders", "in its folders a, b"},
+		{"broken", "a.jpg"},
+		{"empty", "a.png: the file is empty"},
+		{"tsv1", "labels.tsv:1"},
+		{"tsv2", "not inside"},
+		{"tsv3", "a.png"},
+		{"tsv4", "a.png: label -1 is negative"},
+		{"tsv5", "no samples"},
+		{"short.npy", "cut off"},
+		{"x.npy,y3.npy", "3 labels for 2 samples"},
+		{"x.npy,half.npy", "sample 1: label 0.5"},
+		{"x.npy,neg.npy", "sample 1: label -1"},
+		{"nan.npy", "sample 0"},
+		{"x.npy#5:", "selects none of the 2"},
+		{"x.npy#a:b", `"a" is not an integer`},
+		{"text.bin", "neither .npy"},
+		{"bad.tar", "EOF"},
+		{"cut.tar.gz", "EOF"},
+		{"none.tar", "no JPEG or PNG"},
+		{"t.csv", `column "id", line 2: "x"`},
+		{"e.csv", "empty"},
+		{"h.csv", "no samples"},
+		{"r.csv", "line 3"},
+		{"d.csv", `two columns "a"`},
+		{"nan.csv", `"nan" is no finite`},
+		{"bad.npz", "not an .npz"},
+		{"x.npy,x.npy", "want [N]"},
+		{"hollow.npy", "samples are empty"},
+		{"x.npy,hollow.npy", "want [N]"},
 	} {
 		s, err := Open(Options{Path: filepath.Join(dir, c.path)})
 		if err == nil {
@@ -398,8 +422,11 @@ func TestStreamRefusesMixedSizes(t *testing.T) {
 
 func TestRandom(t *testing.T) {
 	in := []Input{
-		{Name: "image", DType: tensor.Float32, Shape: []int{-1, 3, -1, 8}}, {Name: "ids", DType: tensor.Int64, Shape: []int{1, -1}},
-		{Name: "u8", DType: tensor.Uint8, Shape: []int{1, 9}}, {Name: "h", DType: tensor.Float16, Shape: []int{-1, 2}}, {Name: "b", DType: tensor.Bool, Shape: []int{-1, 2}},
+		{Name: "image", DType: tensor.Float32, Shape: []int{-1, 3, -1, 8}},
+		{Name: "ids", DType: tensor.Int64, Shape: []int{1, -1}},
+		{Name: "u8", DType: tensor.Uint8, Shape: []int{1, 9}},
+		{Name: "h", DType: tensor.Float16, Shape: []int{-1, 2}},
+		{Name: "b", DType: tensor.Bool, Shape: []int{-1, 2}},
 	}
 	a, b := Random(in, 3, 5), Random(in, 9, 5)
 	x, err := a.Sample(2)

@@ -53,8 +53,12 @@ type junitMessage struct {
 func writeJUnit(w io.Writer, r *Result) error {
 	s := junitSuite{Name: "tfsopt evaluate " + r.Model.Path, Out: strings.Join(r.Warnings, "\n")}
 	for _, p := range []junitProperty{
-		{"model", r.Model.Path}, {"reference", r.referencePath()}, {"data", r.Data}, {"output", r.Output},
-		{"samples", fmt.Sprint(r.Samples)}, {"verdict", string(r.Verdict)},
+		{"model", r.Model.Path},
+		{"reference", r.referencePath()},
+		{"data", r.Data},
+		{"output", r.Output},
+		{"samples", fmt.Sprint(r.Samples)},
+		{"verdict", string(r.Verdict)},
 	} {
 		if p.Value != "" {
 			s.Properties = append(s.Properties, p)

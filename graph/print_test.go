@@ -61,15 +61,26 @@ func sample() *Graph {
 	pi, pf := -7, float32(0.1)
 	body := &Graph{Name: "body", Captures: 1, Inputs: []*Value{NewInput("x", AnyRank(tensor.Undefined))}}
 	body.Outputs = body.Inputs
-	m := &Node{Op: everyKind{I: 4, B: true, F: float32(math.NaN()), S: "é\x00\xff", IS: []int{}, FS: []float32{1, 2.5, float32(math.Inf(1))},
-		SS: []string{"a", ""}, T: tensor.From([]bool{true, false}, 2), G: body, Ty: OptionalOf(Of(tensor.String)), PI: &pi, PF: &pf},
-		In: []*Value{a, w}}
+	m := &Node{
+		Op: everyKind{
+			I: 4, B: true, F: float32(math.NaN()), S: "é\x00\xff", IS: []int{}, FS: []float32{1, 2.5, float32(math.Inf(1))},
+			SS: []string{"a", ""}, T: tensor.From([]bool{true, false}, 2), G: body, Ty: OptionalOf(Of(tensor.String)), PI: &pi, PF: &pf,
+		},
+		In: []*Value{a, w},
+	}
 	b := &Value{Name: "b/c.d", Def: m, Fact: Fact{Type: Of(tensor.Float32, Fixed(0))}}
 	m.Out = []*Value{b}
-	o := &Node{Name: "o", Op: Opaque{Format: "tflite", Domain: "d", Type: "CUSTOM", Overload: "v2", Out: []Type{AnyRank(tensor.Float16)},
-		Attrs: []Attr{{Name: "x", Value: []int64{}, Doc: "empty"}, {Name: "g", Value: []*Graph{body.Clone()}},
-			{Name: "t", Value: []*tensor.Tensor{tensor.FromStrings([]string{"s"}, 1)}}, {Name: "ty", Value: []Type{AnyRank(tensor.Bool)}},
-			{Name: "f", Value: []float32{}}, {Name: "ss", Value: []string{}}}}, In: []*Value{}}
+	o := &Node{Name: "o", Op: Opaque{
+		Format: "tflite", Domain: "d", Type: "CUSTOM", Overload: "v2", Out: []Type{AnyRank(tensor.Float16)},
+		Attrs: []Attr{
+			{Name: "x", Value: []int64{}, Doc: "empty"},
+			{Name: "g", Value: []*Graph{body.Clone()}},
+			{Name: "t", Value: []*tensor.Tensor{tensor.FromStrings([]string{"s"}, 1)}},
+			{Name: "ty", Value: []Type{AnyRank(tensor.Bool)}},
+			{Name: "f", Value: []float32{}},
+			{Name: "ss", Value: []string{}},
+		},
+	}, In: []*Value{}}
 	q := &Node{Name: "q", Op: oddOp{}, In: []*Value{b}}
 	unused := NewConst("unused", &tensor.Tensor{DType: tensor.Sequence, Items: []*tensor.Tensor{tensor.From([]int8{1}, 1)}})
 	return &Graph{
@@ -257,8 +268,10 @@ func TestDOT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"digraph \"sample\"", `label="x"`, `label="TestAdd\nfirst \"node\"\nw: float32[2,2]"`, `shape=box`,
-		`label="7: bfloat16[]"`, "graph body: 0 nodes", `label="b/c.d: float32[0]"`} {
+	for i, want := range []string{
+		"digraph \"sample\"", `label="x"`, `label="TestAdd\nfirst \"node\"\nw: float32[2,2]"`, `shape=box`,
+		`label="7: bfloat16[]"`, "graph body: 0 nodes", `label="b/c.d: float32[0]"`,
+	} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("%d: no %s in\n%s", i, want, got)
 		}

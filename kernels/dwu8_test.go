@@ -88,8 +88,18 @@ func TestDepthwiseU8S8(t *testing.T) {
 func BenchmarkDepthwiseU8S8(b *testing.B) {
 	for _, s := range Available() {
 		for _, k := range []struct{ n, c, kernel, stride int }{
-			{112, 32, 3, 1}, {56, 144, 3, 1}, {28, 192, 3, 1}, {14, 384, 3, 1}, {7, 960, 3, 1}, {28, 64, 3, 1}, {25, 24, 3, 1},
-			{28, 144, 3, 2}, {7, 576, 3, 2}, {14, 480, 5, 1}, {112, 16, 3, 1}, {48, 8, 3, 1},
+			{112, 32, 3, 1},
+			{56, 144, 3, 1},
+			{28, 192, 3, 1},
+			{14, 384, 3, 1},
+			{7, 960, 3, 1},
+			{28, 64, 3, 1},
+			{25, 24, 3, 1},
+			{28, 144, 3, 2},
+			{7, 576, 3, 2},
+			{14, 480, 5, 1},
+			{112, 16, 3, 1},
+			{48, 8, 3, 1},
 		} {
 			b.Run(fmt.Sprintf("%s/%dx%d-%dx%d-s%d", s.Name, k.n, k.c, k.kernel, k.kernel, k.stride), func(b *testing.B) {
 				taps := window(k.kernel, k.kernel, 1, k.n*k.stride+k.kernel, k.c)

@@ -9,5 +9,7 @@ type floatSet struct {
 	transposeTable
 }
 
-var floatGeneric = floatSet{gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric,
-	transposeTable: transposesGeneric}
+var floatGeneric = floatSet{
+	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric,
+	transposeTable: transposesGeneric,
+}

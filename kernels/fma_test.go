@@ -58,9 +58,17 @@ func TestFMA32Special(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	negZero := float32(math.Copysign(0, -1))
 	for _, c := range []struct{ a, b, c, want float32 }{
-		{inf, 1, 0, inf}, {inf, 0, 1, nan}, {inf, 1, -inf, nan}, {1, 2, inf, inf}, {-inf, 2, 3, -inf},
-		{nan, 1, 1, nan}, {1, 1, nan, nan}, {0, 1, negZero, 0}, {negZero, 1, negZero, negZero},
-		{math.MaxFloat32, 2, -math.MaxFloat32, math.MaxFloat32}, {math.MaxFloat32, 2, 0, inf},
+		{inf, 1, 0, inf},
+		{inf, 0, 1, nan},
+		{inf, 1, -inf, nan},
+		{1, 2, inf, inf},
+		{-inf, 2, 3, -inf},
+		{nan, 1, 1, nan},
+		{1, 1, nan, nan},
+		{0, 1, negZero, 0},
+		{negZero, 1, negZero, negZero},
+		{math.MaxFloat32, 2, -math.MaxFloat32, math.MaxFloat32},
+		{math.MaxFloat32, 2, 0, inf},
 		{math.MaxFloat32, math.MaxFloat32, -inf, -inf},
 	} {
 		if got := FMA32(c.a, c.b, c.c); !sameF32(got, c.want) {

@@ -39,8 +39,17 @@ func randomS8(t *testing.T, r *rand.Rand, n int) []int8 {
 }
 
 var outputs = []output{
-	{0, 0, 255}, {128, 0, 255}, {7, 7, 255}, {255, 0, 255}, {13, 20, 100}, {-128, -128, 127}, {0, -128, 127}, {-5, -5, 90},
-	{127, -128, 127}, {3, 3, 127}, {-100, -120, -90},
+	{0, 0, 255},
+	{128, 0, 255},
+	{7, 7, 255},
+	{255, 0, 255},
+	{13, 20, 100},
+	{-128, -128, 127},
+	{0, -128, 127},
+	{-5, -5, 90},
+	{127, -128, 127},
+	{3, 3, 127},
+	{-100, -120, -90},
 }
 
 // wantQuantum is the definition, in float64 where that is exact.
@@ -170,16 +179,25 @@ func TestPackS8Transposed(t *testing.T) {
 func BenchmarkGemmU8S8(b *testing.B) {
 	for _, s := range Available() {
 		for _, d := range [][3]int{
-			{784, 256, 1152}, {196, 256, 1024}, {49, 512, 4608}, {3136, 64, 64}, {3136, 24, 144}, {12544, 16, 32}, {196, 256, 4096},
-			{1, 1000, 2048}, {1, 4096, 4096},
+			{784, 256, 1152},
+			{196, 256, 1024},
+			{49, 512, 4608},
+			{3136, 64, 64},
+			{3136, 24, 144},
+			{12544, 16, 32},
+			{196, 256, 4096},
+			{1, 1000, 2048},
+			{1, 4096, 4096},
 		} {
 			m, n, k := d[0], d[1], d[2]
 			if s.Name == "generic" && m*n*k > 2e7 {
 				continue
 			}
 			b.Run(fmt.Sprintf("%s/%dx%dx%d", s.Name, m, n, k), func(b *testing.B) {
-				g := &GemmU8S8{M: m, N: n, K: k, A: make([]byte, m*k), LDA: k, B: make([]int8, s.PackedS8(k, n)), C: make([]byte, m*n),
-					LDC: n, Scale: make([]float32, n), Bias: make([]int32, n), Hi: 255}
+				g := &GemmU8S8{
+					M: m, N: n, K: k, A: make([]byte, m*k), LDA: k, B: make([]int8, s.PackedS8(k, n)), C: make([]byte, m*n),
+					LDC: n, Scale: make([]float32, n), Bias: make([]int32, n), Hi: 255,
+				}
 				for b.Loop() {
 					s.GemmU8S8(g)
 				}

@@ -19,8 +19,10 @@ func setTable() []setInfo {
 	x := &cpu.X86
 	avx2 := []cpuFeature{{"AVX2", x.HasAVX2}, {"FMA", x.HasFMA}}
 	avx512 := append(avx2, []cpuFeature{
-		{"AVX512F", x.HasAVX512F}, {"AVX512BW", x.HasAVX512BW},
-		{"AVX512DQ", x.HasAVX512DQ}, {"AVX512VL", x.HasAVX512VL},
+		{"AVX512F", x.HasAVX512F},
+		{"AVX512BW", x.HasAVX512BW},
+		{"AVX512DQ", x.HasAVX512DQ},
+		{"AVX512VL", x.HasAVX512VL},
 	}...)
 	vnni := append(avx512, cpuFeature{"AVX512VNNI", x.HasAVX512VNNI})
 	return []setInfo{

@@ -9,8 +9,10 @@ import (
 
 // wild returns n random values: bit patterns, ordinary numbers, and every special one.
 func wild(r *rand.Rand, n int) []float32 {
-	special := []float32{0, float32(math.Copysign(0, -1)), inf32, negInf32, float32(math.NaN()), 1, -1, 88.72284, 88.8, -87.4, -103.5, -104.5,
-		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 0x1p-126, 0.625, 0.921875, 14.5, -14.4, 4, 0x1.fffffep-1}
+	special := []float32{
+		0, float32(math.Copysign(0, -1)), inf32, negInf32, float32(math.NaN()), 1, -1, 88.72284, 88.8, -87.4, -103.5, -104.5,
+		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 0x1p-126, 0.625, 0.921875, 14.5, -14.4, 4, 0x1.fffffep-1,
+	}
 	x := make([]float32, n)
 	for i := range x {
 		switch r.IntN(4) {

@@ -65,8 +65,10 @@ func (o Attention) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	case 4:
 		y = graph.Of(d, h.batch, h.qHeads, h.qLen, h.vSize)
 	}
-	return []graph.Type{y, graph.Of(d, h.batch, h.kvHeads, total, h.size), graph.Of(v, h.batch, h.kvHeads, total, h.vSize),
-		graph.Of(d, h.batch, h.qHeads, h.qLen, total)}, nil
+	return []graph.Type{
+		y, graph.Of(d, h.batch, h.kvHeads, total, h.size), graph.Of(v, h.batch, h.kvHeads, total, h.vSize),
+		graph.Of(d, h.batch, h.qHeads, h.qLen, total),
+	}, nil
 }
 
 // fact is input i, the zero Fact if it is omitted.

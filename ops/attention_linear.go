@@ -62,8 +62,10 @@ func (o LinearAttention) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if past := fact(in, 3); past.Present() {
 		state = past.DType
 	}
-	return []graph.Type{graph.Of(in[0].DType, dimAt(in[0], 0), dimAt(in[0], 1), q.Mul(vSize)),
-		graph.Of(state, dimAt(in[0], 0), kv, size, vSize)}, nil
+	return []graph.Type{
+		graph.Of(in[0].DType, dimAt(in[0], 0), dimAt(in[0], 1), q.Mul(vSize)),
+		graph.Of(state, dimAt(in[0], 0), kv, size, vSize),
+	}, nil
 }
 
 // Cost counts the update and the reading of the state.

@@ -37,8 +37,10 @@ func (o CausalConvWithState) Infer(in []graph.Fact, _ int) ([]graph.Type, error)
 		left = graph.Fixed(k - 1)
 	}
 	d := in[0].DType
-	return []graph.Type{graph.Of(d, dimAt(in[0], 0), dimAt(in[0], 1), dimAt(in[0], 2)),
-		graph.Of(d, dimAt(in[0], 0), dimAt(in[0], 1), left)}, nil
+	return []graph.Type{
+		graph.Of(d, dimAt(in[0], 0), dimAt(in[0], 1), dimAt(in[0], 2)),
+		graph.Of(d, dimAt(in[0], 0), dimAt(in[0], 1), left),
+	}, nil
 }
 
 // Cost counts k products for each element.

@@ -48,8 +48,10 @@ func init() {
 		opCase{name: "else", in: tensors(no, v, six()), out: tensors(six())})
 
 	loop := Loop{Body: body(loopInputs(), 1, grow)}
-	register(loop, opCase{in: tensors(tensor.Scalar(int64(2)), nil, vec[float32](7), v),
-		out: tensors(vec[float32](7, 1, -2, 1, -2), shaped([]int{2, 2}, float32(1), 0, 1, 0))},
+	register(loop, opCase{
+		in:  tensors(tensor.Scalar(int64(2)), nil, vec[float32](7), v),
+		out: tensors(vec[float32](7, 1, -2, 1, -2), shaped([]int{2, 2}, float32(1), 0, 1, 0)),
+	},
 		opCase{name: "not once", in: tensors(nil, no, vec[float32](7), v), out: tensors(vec[float32](7), nil)})
 
 	// The body swaps its variable for the slice and emits what the variable was.
@@ -58,11 +60,15 @@ func init() {
 			return []*graph.Value{in[1], in[0]}
 		})
 	}
-	register(Scan{Body: swap(), NumScan: 1}, opCase{in: tensors(shaped([]int{3}, float32(9), 9, 9), six()),
-		out: tensors(vec[float32](3, 4, 5), shaped([]int{2, 3}, float32(9), 9, 9, 0, 1, 2))})
+	register(Scan{Body: swap(), NumScan: 1}, opCase{
+		in:  tensors(shaped([]int{3}, float32(9), 9, 9), six()),
+		out: tensors(vec[float32](3, 4, 5), shaped([]int{2, 3}, float32(9), 9, 9, 0, 1, 2)),
+	})
 	register(Scan{Body: swap(), NumScan: 1, InAxes: []int{-1}, InDirections: []int{1}, OutAxes: []int{1}, OutDirections: []int{1}},
-		opCase{name: "backwards", in: tensors(vec[float32](9, 9), six()),
-			out: tensors(vec[float32](0, 3), shaped([]int{2, 3}, float32(1), 2, 9, 4, 5, 9))})
+		opCase{
+			name: "backwards", in: tensors(vec[float32](9, 9), six()),
+			out: tensors(vec[float32](0, 3), shaped([]int{2, 3}, float32(1), 2, 9, 4, 5, 9)),
+		})
 
 	register(SequenceMap{Body: body([]*graph.Value{anyFloats("item"), anyFloats("other")}, 0,
 		func(b *graph.Builder, in []*graph.Value) []*graph.Value {

@@ -139,21 +139,45 @@ func TestHostileGeometry(t *testing.T) {
 	x := tensor.New(tensor.Float32, 1, 4, 5, 5)
 	w := tensor.New(tensor.Float32, 4, 4, 3, 3)
 	for _, op := range []graph.Op{
-		Conv{}, Conv{Group: -1}, Conv{Group: 3}, Conv{Group: big}, Conv{Group: 1, Strides: []int{0, 1}}, Conv{Group: 1, Strides: []int{1}},
-		Conv{Group: 1, Dilations: []int{-1, 1}}, Conv{Group: 1, Dilations: []int{big, big}}, Conv{Group: 1, Pads: []int{1, 1}},
-		Conv{Group: 1, Pads: []int{-2, 0, -2, 0}}, Conv{Group: 1, Pads: []int{big, 0, 0, 0}}, Conv{Group: 1, KernelShape: []int{2, 2}},
-		Conv{Group: 1, AutoPad: "SAME"}, Conv{Group: 1, Dilations: []int{3, 3}},
-		ConvTranspose{}, ConvTranspose{Group: 3}, ConvTranspose{Group: 1, Strides: []int{-1, 1}}, ConvTranspose{Group: 1, Pads: []int{9, 9, 9, 9}},
-		ConvTranspose{Group: 1, OutputPadding: []int{-1, 0}}, ConvTranspose{Group: 1, OutputShape: []int{0, 1}},
-		DeformConv{Group: 0}, ConvInteger{Group: 0},
+		Conv{},
+		Conv{Group: -1},
+		Conv{Group: 3},
+		Conv{Group: big},
+		Conv{Group: 1, Strides: []int{0, 1}},
+		Conv{Group: 1, Strides: []int{1}},
+		Conv{Group: 1, Dilations: []int{-1, 1}},
+		Conv{Group: 1, Dilations: []int{big, big}},
+		Conv{Group: 1, Pads: []int{1, 1}},
+		Conv{Group: 1, Pads: []int{-2, 0, -2, 0}},
+		Conv{Group: 1, Pads: []int{big, 0, 0, 0}},
+		Conv{Group: 1, KernelShape: []int{2, 2}},
+		Conv{Group: 1, AutoPad: "SAME"},
+		Conv{Group: 1, Dilations: []int{3, 3}},
+		ConvTranspose{},
+		ConvTranspose{Group: 3},
+		ConvTranspose{Group: 1, Strides: []int{-1, 1}},
+		ConvTranspose{Group: 1, Pads: []int{9, 9, 9, 9}},
+		ConvTranspose{Group: 1, OutputPadding: []int{-1, 0}},
+		ConvTranspose{Group: 1, OutputShape: []int{0, 1}},
+		DeformConv{Group: 0},
+		ConvInteger{Group: 0},
 	} {
 		mustFail(t, op, x, w)
 	}
 	for _, op := range []graph.Op{
-		MaxPool{}, MaxPool{KernelShape: []int{0, 1}}, MaxPool{KernelShape: []int{big, 1}}, MaxPool{KernelShape: []int{6, 6}},
-		MaxPool{KernelShape: []int{2, 2}, Pads: []int{2, 0, 0, 0}}, MaxPool{KernelShape: []int{2, 2}, Strides: []int{0, 0}},
-		MaxPool{KernelShape: []int{2}}, AveragePool{KernelShape: []int{-1, 2}}, AveragePool{KernelShape: []int{2, 2}, Dilations: []int{0, 1}},
-		LpPool{KernelShape: []int{2, 2}}, LRN{}, LpNormalization{P: 3}, GroupNormalization{},
+		MaxPool{},
+		MaxPool{KernelShape: []int{0, 1}},
+		MaxPool{KernelShape: []int{big, 1}},
+		MaxPool{KernelShape: []int{6, 6}},
+		MaxPool{KernelShape: []int{2, 2}, Pads: []int{2, 0, 0, 0}},
+		MaxPool{KernelShape: []int{2, 2}, Strides: []int{0, 0}},
+		MaxPool{KernelShape: []int{2}},
+		AveragePool{KernelShape: []int{-1, 2}},
+		AveragePool{KernelShape: []int{2, 2}, Dilations: []int{0, 1}},
+		LpPool{KernelShape: []int{2, 2}},
+		LRN{},
+		LpNormalization{P: 3},
+		GroupNormalization{},
 	} {
 		mustFail(t, op, x)
 	}

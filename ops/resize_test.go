@@ -13,40 +13,56 @@ func init() {
 	register(mustOp("", "Resize"),
 		opCase{in: tensors(line, nil, twice), out: tensors(vec[float32](1, 1, 2, 2))},
 		opCase{name: "sizes", in: tensors(vec[uint8](1, 2, 3), nil, nil, vec[int64](1)), out: tensors(vec[uint8](2))},
-		opCase{name: "strings", in: tensors(tensor.FromStrings([]string{"a", "b"}, 2), nil, nil, vec[int64](4)),
-			out: tensors(tensor.FromStrings([]string{"a", "a", "b", "b"}, 4))})
+		opCase{
+			name: "strings", in: tensors(tensor.FromStrings([]string{"a", "b"}, 2), nil, nil, vec[int64](4)),
+			out: tensors(tensor.FromStrings([]string{"a", "a", "b", "b"}, 4)),
+		})
 	register(mustOp("", "Resize"),
-		opCase{name: "to nothing", in: tensors(shaped([]int{1, 2}, float32(1), 2), nil, nil, vec[int64](1<<40, 0)),
-			out: tensors(shaped([]int{1 << 40, 0}, []float32{}...))})
+		opCase{
+			name: "to nothing", in: tensors(shaped([]int{1, 2}, float32(1), 2), nil, nil, vec[int64](1<<40, 0)),
+			out: tensors(shaped([]int{1 << 40, 0}, []float32{}...)),
+		})
 	register(mustOp("", "Resize", "nearest_mode", "floor"),
-		opCase{name: "float32 coordinates", // element 1 lies at 2, in float64 just below, and element 4 just below 7
-			in:  tensors(vec[float32](0, 1, 2, 3, 4, 5, 6, 7, 8), nil, vec[float32](.6)),
-			out: tensors(vec[float32](0, 2, 3, 5, 6))})
+		opCase{
+			name: "float32 coordinates", // element 1 lies at 2, in float64 just below, and element 4 just below 7
+			in:   tensors(vec[float32](0, 1, 2, 3, 4, 5, 6, 7, 8), nil, vec[float32](.6)),
+			out:  tensors(vec[float32](0, 2, 3, 5, 6)),
+		})
 	register(mustOp("", "Resize", "mode", "linear"),
 		opCase{in: tensors(line, nil, twice), out: tensors(vec[float32](1, 1.25, 1.75, 2))},
 		opCase{name: "integers are cut", in: tensors(vec[uint8](1, 2), nil, twice), out: tensors(vec[uint8](1, 1, 1, 2))})
 	register(mustOp("", "Resize", "mode", "linear", "coordinate_transformation_mode", "align_corners"),
 		opCase{in: tensors(line, nil, nil, vec[int64](3)), out: tensors(vec[float32](1, 1.5, 2))})
 	register(mustOp("", "Resize", "mode", "linear", "coordinate_transformation_mode", "asymmetric", "axes", []int64{-1}),
-		opCase{in: tensors(shaped([]int{2, 2}, float32(1), 2, 5, 6), nil, twice),
-			out: tensors(shaped([]int{2, 4}, float32(1), 1.5, 2, 2, 5, 5.5, 6, 6))})
+		opCase{
+			in:  tensors(shaped([]int{2, 2}, float32(1), 2, 5, 6), nil, twice),
+			out: tensors(shaped([]int{2, 4}, float32(1), 1.5, 2, 2, 5, 5.5, 6, 6)),
+		})
 	register(mustOp("", "Resize", "mode", "linear", "antialias", int64(1)),
 		// the triangle of radius 2 at 0.5 and 2.5: weights 3, 3, 1 of 7 inside, edges repeated
-		opCase{in: tensors(vec[float32](0, 8, 16, 24), nil, nil, vec[int64](2)),
-			out: tensors(vec[float32](5, 19))})
+		opCase{
+			in:  tensors(vec[float32](0, 8, 16, 24), nil, nil, vec[int64](2)),
+			out: tensors(vec[float32](5, 19)),
+		})
 	register(mustOp("", "Resize", "mode", "linear", "antialias", int64(1), "exclude_outside", int64(1)),
-		opCase{tol: 1e-7, in: tensors(vec[float32](0, 8, 16, 24), nil, nil, vec[int64](2)),
-			out: tensors(vec[float32](40./7, 128./7))})
+		opCase{
+			tol: 1e-7, in: tensors(vec[float32](0, 8, 16, 24), nil, nil, vec[int64](2)),
+			out: tensors(vec[float32](40./7, 128./7)),
+		})
 	register(mustOp("", "Resize", "mode", "cubic"),
 		opCase{in: tensors(line, nil, twice), out: tensors(vec[float32](.89453125, 1.2265625, 1.7734375, 2.10546875))})
 	register(mustOp("", "Resize", "coordinate_transformation_mode", "tf_crop_and_resize", "extrapolation_value", float32(9)),
 		opCase{in: tensors(line, vec[float32](0, 2), nil, vec[int64](3)), out: tensors(vec[float32](1, 2, 9))})
 	register(mustOp("", "Resize", "keep_aspect_ratio_policy", "not_larger"),
-		opCase{in: tensors(shaped([]int{2, 1}, float32(1), 2), nil, nil, vec[int64](4, 3)),
-			out: tensors(shaped([]int{4, 2}, float32(1), 1, 1, 1, 2, 2, 2, 2))})
+		opCase{
+			in:  tensors(shaped([]int{2, 1}, float32(1), 2), nil, nil, vec[int64](4, 3)),
+			out: tensors(shaped([]int{4, 2}, float32(1), 1, 1, 1, 2, 2, 2, 2)),
+		})
 	register(mustOp("", "Resize", "keep_aspect_ratio_policy", "not_smaller"),
-		opCase{in: tensors(shaped([]int{2, 1}, float32(1), 2), nil, nil, vec[int64](1, 1)),
-			out: tensors(shaped([]int{2, 1}, float32(1), 2))})
+		opCase{
+			in:  tensors(shaped([]int{2, 1}, float32(1), 2), nil, nil, vec[int64](1, 1)),
+			out: tensors(shaped([]int{2, 1}, float32(1), 2)),
+		})
 }
 
 func init() {
@@ -102,8 +118,10 @@ func TestResizeRefuses(t *testing.T) {
 		"neither": {mustOp("", "Resize"), tensors(vec[float32](1))},
 		"scale 0": {mustOp("", "Resize"), tensors(vec[float32](1), nil, vec[float32](0))},
 		"huge":    {mustOp("", "Resize"), tensors(vec[float32](1), nil, nil, vec[int64](1<<62))},
-		"wide between": {mustOp("", "Resize", "mode", "linear"),
-			tensors(tensor.New(tensor.Float32, 1, 1<<20), nil, nil, vec[int64](1<<24, 1))},
+		"wide between": {
+			mustOp("", "Resize", "mode", "linear"),
+			tensors(tensor.New(tensor.Float32, 1, 1<<20), nil, nil, vec[int64](1<<24, 1)),
+		},
 		"negative":    {mustOp("", "Resize"), tensors(vec[float32](1), nil, nil, vec[int64](-5))},
 		"axis":        {mustOp("", "Resize", "axes", []int64{3}), tensors(vec[float32](1), nil, vec[float32](2))},
 		"mode":        {mustOp("", "Resize", "mode", "guess"), tensors(vec[float32](1), nil, vec[float32](2))},

@@ -27,22 +27,30 @@ func of3(a, b, c int, v ...float32) *tensor.Tensor { return shaped([]int{a, b, c
 func init() {
 	relu := []string{"Relu"}
 	register(mustOp("", "RNN", "activations", relu),
-		opCase{in: tensors(of3(2, 1, 1, 1, 2), of3(1, 1, 1, .5), of3(1, 1, 1, 1)),
-			out: tensors(shaped([]int{2, 1, 1, 1}, float32(.5), 1.5), of3(1, 1, 1, 1.5))},
-		opCase{name: "bias and state",
+		opCase{
+			in:  tensors(of3(2, 1, 1, 1, 2), of3(1, 1, 1, .5), of3(1, 1, 1, 1)),
+			out: tensors(shaped([]int{2, 1, 1, 1}, float32(.5), 1.5), of3(1, 1, 1, 1.5)),
+		},
+		opCase{
+			name: "bias and state",
 			in: tensors(of3(1, 1, 1, 1), of3(1, 1, 1, .5), of3(1, 1, 1, 1), shaped([]int{1, 2}, float32(1), 2), nil,
 				of3(1, 1, 1, 10)),
-			out: tensors(nil, of3(1, 1, 1, 13.5))})
+			out: tensors(nil, of3(1, 1, 1, 13.5)),
+		})
 	register(mustOp("", "RNN", "activations", []string{"Relu", "Affine"}, "direction", "bidirectional", "layout", int64(1),
 		"activation_alpha", []float32{2}),
-		opCase{name: "lengths", // the first sequence has one step, the second two
-			in: tensors(of3(2, 2, 1, 1, 9, 1, 2), of3(2, 1, 1, .5, 1), of3(2, 1, 1, 1, 1), nil, vec[int32](1, 2)),
+		opCase{
+			name: "lengths", // the first sequence has one step, the second two
+			in:   tensors(of3(2, 2, 1, 1, 9, 1, 2), of3(2, 1, 1, .5, 1), of3(2, 1, 1, 1, 1), nil, vec[int32](1, 2)),
 			out: tensors(shaped([]int{2, 2, 2, 1}, float32(.5), 2, 0, 0, .5, 10, 1.5, 4),
-				of3(2, 2, 1, .5, 2, 1.5, 10))})
+				of3(2, 2, 1, .5, 2, 1.5, 10)),
+		})
 	register(mustOp("", "RNN", "direction", "reverse"),
-		opCase{name: "float64", tol: 1e-15,
+		opCase{
+			name: "float64", tol: 1e-15,
 			in:  tensors(shaped([]int{1, 1, 1}, 1.), shaped([]int{1, 1, 1}, .5), shaped([]int{1, 1, 1}, 0.)),
-			out: tensors(shaped([]int{1, 1, 1, 1}, math.Tanh(.5)))})
+			out: tensors(shaped([]int{1, 1, 1, 1}, math.Tanh(.5))),
+		})
 
 	linear := []string{"Affine", "Affine"}
 	gru := tensors(of3(1, 1, 1, 1), of3(1, 3, 1, .5, .5, 1), of3(1, 3, 1, 0, 0, 1),
@@ -56,8 +64,10 @@ func init() {
 	lstm := tensors(of3(1, 1, 1, 1), of3(1, 4, 1, .5, 1, .25, 2), of3(1, 4, 1, 0, 0, 0, 0), nil, nil, nil, of3(1, 1, 1, 4))
 	register(mustOp("", "LSTM", "activations", linear),
 		opCase{in: lstm, out: tensors(shaped([]int{1, 1, 1, 1}, float32(2)), of3(1, 1, 1, 2), of3(1, 1, 1, 2))},
-		opCase{name: "peepholes", in: append(lstm[:7:7], shaped([]int{1, 3}, float32(.25), .5, 0)),
-			out: tensors(nil, of3(1, 1, 1, 12), of3(1, 1, 1, 4))})
+		opCase{
+			name: "peepholes", in: append(lstm[:7:7], shaped([]int{1, 3}, float32(.25), .5, 0)),
+			out: tensors(nil, of3(1, 1, 1, 12), of3(1, 1, 1, 4)),
+		})
 	register(mustOp("", "LSTM", "activations", linear, "clip", float32(1)),
 		opCase{name: "clip", in: lstm, out: tensors(nil, of3(1, 1, 1, 1.5), of3(1, 1, 1, 1.5))})
 	register(mustOp("", "LSTM", "activations", linear, "input_forget", int64(1)),
@@ -81,8 +91,10 @@ func TestCellActivations(t *testing.T) {
 }
 
 func TestRecurrentCost(t *testing.T) {
-	in := []graph.Type{graph.Of(tensor.Float32, graph.Dims(3, 2, 5)...), graph.Of(tensor.Float32, graph.Dims(1, 16, 5)...),
-		graph.Of(tensor.Float32, graph.Dims(1, 16, 4)...)}
+	in := []graph.Type{
+		graph.Of(tensor.Float32, graph.Dims(3, 2, 5)...), graph.Of(tensor.Float32, graph.Dims(1, 16, 5)...),
+		graph.Of(tensor.Float32, graph.Dims(1, 16, 4)...),
+	}
 	if got := mustOp("", "LSTM").(graph.Costed).Cost(in, nil).MACs; got != 3*2*16*(5+4) {
 		t.Errorf("LSTM costs %d multiply-adds, want %d", got, 3*2*16*(5+4))
 	}

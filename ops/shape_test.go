@@ -17,8 +17,10 @@ func init() {
 	ab := tensor.FromStrings([]string{"a", "b", "c", "d"}, 2, 2)
 	register(Reshape{}, opCase{in: tensors(six(), vec[int64](0, -1, 1)), out: tensors(six().Reshape(2, 3, 1))},
 		opCase{name: "strings", in: tensors(ab, vec[int64](-1)), out: tensors(ab.Reshape(4))})
-	register(Reshape{AllowZero: true}, opCase{in: tensors(tensor.New(tensor.Float32, 0, 3), vec[int64](3, 0)),
-		out: tensors(tensor.New(tensor.Float32, 3, 0))})
+	register(Reshape{AllowZero: true}, opCase{
+		in:  tensors(tensor.New(tensor.Float32, 0, 3), vec[int64](3, 0)),
+		out: tensors(tensor.New(tensor.Float32, 3, 0)),
+	})
 	register(Flatten{Axis: -1}, opCase{in: tensors(six().Reshape(2, 1, 3)), out: tensors(six())})
 	register(Squeeze{}, opCase{in: tensors(six().Reshape(1, 2, 1, 3), vec[int64](-2)), out: tensors(six().Reshape(1, 2, 3))},
 		opCase{name: "all", in: tensors(six().Reshape(1, 2, 1, 3)), out: tensors(six())})
@@ -26,14 +28,22 @@ func init() {
 	register(Shape{Start: -1}, opCase{in: tensors(six()), out: tensors(vec[int64](3))})
 	register(Shape{Start: 1, End: ptr(0)}, opCase{in: tensors(six()), out: tensors(vec[int64]())})
 	register(Size{}, opCase{in: tensors(ab), out: tensors(tensor.Scalar(int64(4)))})
-	register(Expand{}, opCase{in: tensors(shaped([]int{2, 1}, int8(1), 2), vec[int64](3, 1, 2)),
-		out: tensors(shaped([]int{3, 2, 2}, int8(1), 1, 2, 2, 1, 1, 2, 2, 1, 1, 2, 2))})
-	register(Tile{}, opCase{in: tensors(ab, vec[int64](1, 2)),
-		out: tensors(tensor.FromStrings([]string{"a", "b", "a", "b", "c", "d", "c", "d"}, 2, 4))})
-	register(Range{StashType: 1}, opCase{in: tensors(tensor.Scalar(int64(10)), tensor.Scalar(int64(3)), tensor.Scalar(int64(-3))),
-		out: tensors(vec[int64](10, 7, 4))},
-		opCase{name: "float", in: tensors(tensor.Scalar(float32(0)), tensor.Scalar(float32(1)), tensor.Scalar(float32(0.4))),
-			out: tensors(vec[float32](0, 0.4, 0.8))})
+	register(Expand{}, opCase{
+		in:  tensors(shaped([]int{2, 1}, int8(1), 2), vec[int64](3, 1, 2)),
+		out: tensors(shaped([]int{3, 2, 2}, int8(1), 1, 2, 2, 1, 1, 2, 2, 1, 1, 2, 2)),
+	})
+	register(Tile{}, opCase{
+		in:  tensors(ab, vec[int64](1, 2)),
+		out: tensors(tensor.FromStrings([]string{"a", "b", "a", "b", "c", "d", "c", "d"}, 2, 4)),
+	})
+	register(Range{StashType: 1}, opCase{
+		in:  tensors(tensor.Scalar(int64(10)), tensor.Scalar(int64(3)), tensor.Scalar(int64(-3))),
+		out: tensors(vec[int64](10, 7, 4)),
+	},
+		opCase{
+			name: "float", in: tensors(tensor.Scalar(float32(0)), tensor.Scalar(float32(1)), tensor.Scalar(float32(0.4))),
+			out: tensors(vec[float32](0, 0.4, 0.8)),
+		})
 	register(Constant{IntList: []int{1, -2}}, opCase{out: tensors(vec[int64](1, -2))})
 	register(Constant{Float: ptr[float32](1.5)}, opCase{out: tensors(tensor.Scalar(float32(1.5)))})
 	register(Constant{Floats: []float32{1.5}}, opCase{out: tensors(vec[float32](1.5))})
@@ -43,8 +53,10 @@ func init() {
 	register(Constant{Value: six()}, opCase{out: tensors(six())})
 	register(ConstantOfShape{}, opCase{in: tensors(vec[int64](2, 0)), out: tensors(tensor.New(tensor.Float32, 2, 0))})
 	register(ConstantOfShape{Value: vec(uint16(7))}, opCase{in: tensors(vec[int64](3)), out: tensors(vec[uint16](7, 7, 7))})
-	register(EyeLike{DType: int(tensor.Float16), K: 1}, opCase{in: tensors(six()),
-		out: tensors(typed(tensor.Float16, 0, 1, 0, 0, 0, 1).Reshape(2, 3))})
+	register(EyeLike{DType: int(tensor.Float16), K: 1}, opCase{
+		in:  tensors(six()),
+		out: tensors(typed(tensor.Float16, 0, 1, 0, 0, 0, 1).Reshape(2, 3)),
+	})
 }
 
 // chain builds a graph and gives the type of the value that build returns.

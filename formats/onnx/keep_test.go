@@ -78,9 +78,15 @@ func TestKeepsMetadata(t *testing.T) {
 	}
 	want := []any{
 		"producer", "v1", "org.example", int64(42), "model doc",
-		[][2]string{{"model key", "4"}, {"doc_string", "a key"}, {"onnx.infer", "ours?"}}, []string{"training"}, "test", "graph doc",
-		[][2]string{{"graph key", "3"}}, []string{"an annotation"}, "the node", "node doc", [][2]string{{"node key", "1"}},
-		1, "h", "value doc", [][2]string{{"value key", "2"}},
+		[][2]string{{"model key", "4"}, {"doc_string", "a key"}, {"onnx.infer", "ours?"}},
+		[]string{"training"},
+		"test", "graph doc",
+		[][2]string{{"graph key", "3"}},
+		[]string{"an annotation"},
+		"the node", "node doc",
+		[][2]string{{"node key", "1"}},
+		1, "h", "value doc",
+		[][2]string{{"value key", "2"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

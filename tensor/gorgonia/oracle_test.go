@@ -28,24 +28,29 @@ var oracles = map[string]oracle{
 	"Mul": {ops.Mul{}, [][]int{{64}, {64}}, func(in []*gt.Dense) (gt.Tensor, error) { return gt.Mul(in[0], in[1]) }, 0},
 	"Div": {ops.Div{}, [][]int{{3, 2, 4}, {3, 2, 4}}, func(in []*gt.Dense) (gt.Tensor, error) { return gt.Div(in[0], in[1]) }, 0},
 	"MatMul": {
-		ops.MatMul{}, [][]int{{33, 65}, {65, 17}},
+		ops.MatMul{},
+		[][]int{{33, 65}, {65, 17}},
 		func(in []*gt.Dense) (gt.Tensor, error) { return gt.MatMul(in[0], in[1]) }, 65,
 	},
 	"Gemm": {ops.Gemm{Alpha: 1, Beta: 1, TransB: true}, [][]int{{9, 48}, {21, 48}, {9, 21}}, gemm, 49},
 	"Transpose": {
-		ops.Transpose{Perm: []int{2, 0, 1}}, [][]int{{4, 5, 6}},
+		ops.Transpose{Perm: []int{2, 0, 1}},
+		[][]int{{4, 5, 6}},
 		func(in []*gt.Dense) (gt.Tensor, error) { return gt.Transpose(in[0], 2, 0, 1) }, 0,
 	},
 	"Concat": {
-		ops.Concat{Axis: 1}, [][]int{{3, 2}, {3, 5}},
+		ops.Concat{Axis: 1},
+		[][]int{{3, 2}, {3, 5}},
 		func(in []*gt.Dense) (gt.Tensor, error) { return gt.Concat(1, in[0], in[1]) }, 0,
 	},
 	"Softmax": {
-		ops.Softmax{Axis: -1}, [][]int{{6, 10}},
+		ops.Softmax{Axis: -1},
+		[][]int{{6, 10}},
 		func(in []*gt.Dense) (gt.Tensor, error) { return gt.SoftMax(in[0], 1) }, 10,
 	},
 	"ArgMax": {
-		ops.ArgMax{Axis: 1}, [][]int{{6, 10}},
+		ops.ArgMax{Axis: 1},
+		[][]int{{6, 10}},
 		func(in []*gt.Dense) (gt.Tensor, error) { return gt.Argmax(in[0], 1) }, 0,
 	},
 	"Conv": {

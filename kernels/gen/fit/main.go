@@ -43,7 +43,9 @@ const (
 
 var fits = []fit{
 	{
-		"expPoly", "exp(r) for |r| ≤ ln(2)/2", -0.34658, 0.34658, 6, []float64{1, 1}, same,
+		"expPoly", "exp(r) for |r| ≤ ln(2)/2", -0.34658, 0.34658, 6,
+		[]float64{1, 1},
+		same,
 		math.Exp, func(x float64) float64 { return math.Exp(-x) },
 	},
 	{

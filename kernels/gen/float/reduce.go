@@ -20,27 +20,45 @@ func foldAdd(lo, hi, dst Op) { VADDPS(hi, lo, dst) }
 func foldMax(lo, hi, dst Op) { VMAXPS(lo, hi, dst) } // hi > lo ? hi : lo
 
 var reductionFuncs = []reduction{
-	{"sum", "(x []float32) float32", []string{"x"}, nil, 0,
+	{
+		"sum", "(x []float32) float32",
+		[]string{"x"},
+		nil, 0,
 		func(s *simd, c *cursor, acc reg.VecVirtual, at int, k *mask, _ []Op) {
 			VADDPS(s.loadTail(c.mem(0, at), k), acc, acc)
-		}, foldAdd},
-	{"max", "(x []float32) float32", []string{"x"}, nil, negInfBits,
+		}, foldAdd,
+	},
+	{
+		"max", "(x []float32) float32",
+		[]string{"x"},
+		nil, negInfBits,
 		func(s *simd, c *cursor, acc reg.VecVirtual, at int, k *mask, _ []Op) {
 			x := s.loadTail(c.mem(0, at), k)
 			VMAXPS(acc, s.keep(x, k, s.load(s.bits(negInfBits))), acc)
-		}, foldMax},
-	{"sumSquares", "(x []float32, mean float32) float32", []string{"x"}, []string{"mean"}, 0,
+		}, foldMax,
+	},
+	{
+		"sumSquares", "(x []float32, mean float32) float32",
+		[]string{"x"},
+		[]string{"mean"},
+		0,
 		func(s *simd, c *cursor, acc reg.VecVirtual, at int, k *mask, m []Op) {
 			x := s.op(VSUBPS, s.loadTail(c.mem(0, at), k), m[0])
 			x = s.keep(x, k, s.f(0))
 			VFMADD231PS(x, x, acc)
-		}, foldAdd},
-	{"expSum", "(dst, x []float32, shift float32) float32", []string{"dst", "x"}, []string{"shift"}, 0,
+		}, foldAdd,
+	},
+	{
+		"expSum", "(dst, x []float32, shift float32) float32",
+		[]string{"dst", "x"},
+		[]string{"shift"},
+		0,
 		func(s *simd, c *cursor, acc reg.VecVirtual, at int, k *mask, m []Op) {
 			e := expCode(s, s.op(VSUBPS, s.loadTail(c.mem(1, at), k), m[0]))
 			s.storeTail(e, c.mem(0, at), k)
 			VADDPS(s.keep(e, k, s.f(0)), acc, acc)
-		}, foldAdd},
+		}, foldAdd,
+	},
 }
 
 // keep replaces the lanes outside the mask by those of other, a register or constant.

@@ -328,6 +328,7 @@ func vectorFamily(d *decls) {
 func (d *decls) openTable(name, typ string) {
 	d.tables = append(d.tables, fmt.Sprintf("var %s = %s{", name, typ))
 }
+
 func (d *decls) entry(field, value string) {
 	d.tables = append(d.tables, fmt.Sprintf("\t%s: %s,", field, value))
 }
