@@ -131,5 +131,3 @@ func (s *scratch) floats(n int) []float32 { return f32(s.bytes(4 * n)) }
 func f32(b []byte) []float32 {
 	return tensor.View[float32](&tensor.Tensor{DType: tensor.Float32, Data: b})
 }
-
-func i32(b []byte) []int32 { return tensor.View[int32](&tensor.Tensor{DType: tensor.Int32, Data: b}) }

@@ -148,7 +148,7 @@ func (e *evaluation) compare(cols, ref []column, k int, name string) error {
 		}
 		m, r := cols[p.model].rows[k], ref[p.ref].rows[k]
 		if len(m) != len(r) {
-			return fmt.Errorf("sample %s: output %q: the model gives %d values, the reference %d", name, e.model.outputs[p.model].Name, len(m), len(r))
+			return fmt.Errorf("%s: output %q: the model gives %d values, the reference %d", name, e.model.outputs[p.model].Name, len(m), len(r))
 		}
 		addRow(&p.comparison, r, m)
 		if i == e.judged {
@@ -201,7 +201,7 @@ func (e *evaluation) checkLabel(s *side, label int, sample string) error {
 	} else if e.o.LabelOffset > 0 {
 		hint = fmt.Sprintf("; without --label-offset it would be %d", label-e.o.LabelOffset)
 	}
-	return fmt.Errorf("sample %s: label %d is out of range: the %s's output %q has %d classes, 0 to %d%s",
+	return fmt.Errorf("%s: label %d is out of range: the %s's output %q has %d classes, 0 to %d%s",
 		sample, label, s.what, e.res.Output, s.classes, s.classes-1, hint)
 }
 

@@ -122,11 +122,11 @@ func (p *probe) run(ctx context.Context, at int) error {
 	}
 	ref := engine.Call{In: piece(rs.In, 0, 1, max(p.ref.fixed, 1)), See: p.seeRef}
 	if err := p.ref.program.Run(ctx, &ref); err != nil {
-		return fmt.Errorf("reference: sample %s: %w", s.Name, err)
+		return fmt.Errorf("reference: %s: %w", s.Name, err)
 	}
 	model := engine.Call{In: piece(s.In, 0, 1, max(p.model.fixed, 1)), See: p.seeModel}
 	if err := p.model.program.Run(ctx, &model); err != nil {
-		return fmt.Errorf("model: sample %s: %w", s.Name, err)
+		return fmt.Errorf("model: %s: %w", s.Name, err)
 	}
 	return nil
 }

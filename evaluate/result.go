@@ -48,7 +48,7 @@ type Result struct {
 	Verdict       Verdict `json:"verdict"`
 	SamplesNeeded *int    `json:"samples_needed"` // of an inconclusive verdict; nil if no number would decide
 
-	Compression *float64       `json:"compression,omitempty"` // bytes of the model over bytes of the reference
+	Compression *float64       `json:"size_ratio,omitempty"` // bytes of the model over bytes of the reference
 	Outputs     []OutputError  `json:"outputs,omitempty"`
 	Histogram   *Histogram     `json:"error_histogram,omitempty"`
 	Layers      []LayerError   `json:"layers,omitempty"`

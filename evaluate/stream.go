@@ -125,7 +125,7 @@ func (r *runner) checkNaN(cols []column, names []string) error {
 	for i, c := range cols {
 		for k, row := range c.rows {
 			if at := slices.IndexFunc(row, math.IsNaN); at >= 0 {
-				return fmt.Errorf("%s: sample %s: output %q is NaN at element %d", r.what, names[k], r.outputs[i].Name, at)
+				return fmt.Errorf("%s: %s: output %q is NaN at element %d", r.what, names[k], r.outputs[i].Name, at)
 			}
 		}
 	}

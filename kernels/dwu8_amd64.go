@@ -31,12 +31,13 @@ type dwRow struct {
 }
 
 // dwConst is the kernels' scratch: parameters in the order of their vectors. Without pointers, and of a size that the
-// allocator aligns to a cache line.
+// allocator aligns to a cache line. Only the assembly reads and writes them: bias [64]int32, scale [64]float32, flip
+// [64]byte.
 type dwConst struct {
-	bias  [64]int32
-	scale [64]float32
-	flip  [64]byte
-	_     [192]byte
+	_ [64]int32
+	_ [64]float32
+	_ [64]byte
+	_ [192]byte
 }
 
 // dwCall is what one call needs besides its arguments.

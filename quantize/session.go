@@ -89,7 +89,7 @@ type runner struct {
 
 // run answers for one sample. Of several complaints of the observer it gives that about the earliest node.
 func (r *runner) run(ctx context.Context, b data.Batch, sample int) error {
-	name := func(err error) error { return fmt.Errorf("sample %s: %w", b.Names[0], err) }
+	name := func(err error) error { return fmt.Errorf("%s: %w", b.Names[0], err) }
 	for _, v := range r.outer {
 		if err := r.see(sample, v, b.In[r.inputs[v]]); err != nil {
 			return name(fmt.Errorf("input %q: %w", v.Name, err))

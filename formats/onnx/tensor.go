@@ -295,15 +295,6 @@ func ReadTensor(b []byte) (*tensor.Tensor, error) {
 	return p.build(nil)
 }
 
-// Kinds of element in SequenceProto.elem_type and OptionalProto.elem_type.
-const (
-	elemTensor = 1 + iota
-	elemSparse
-	elemSequence
-	elemMap
-	elemOptional
-)
-
 // ReadSequence decodes a SequenceProto into a tensor of type Sequence.
 func ReadSequence(b []byte) (*tensor.Tensor, error) { return readItems(span{b, 0}, tensor.Sequence, 0) }
 

@@ -21,10 +21,7 @@ type upgradeCase struct {
 	loose  bool // declare the inputs' shapes as unknown
 }
 
-var (
-	two34 = []int{2, 3, 4}
-	one22 = []int{1, 1, 2, 2}
-)
+var one22 = []int{1, 1, 2, 2}
 
 // upgradeCases hold, for old forms of operators, what ONNX Runtime computes (opset 7 and up) or what the Changelog
 // says (below).
