@@ -11,25 +11,49 @@ import (
 // dynamic makes products and convolutions of integers whose ranges are found as the model runs: DynamicQuantizeLinear,
 // MatMulInteger or ConvInteger, then Cast, Mul by both scales and Add of the float bias, the form that ONNX Runtime
 // fuses.
-func dynamic(f *graph.Graph, o Options) (*Result, error) {
-	r, layers, err := alone(f, o)
+func dynamic(f *graph.Graph, o Options) (*converted, error) {
+	p := place(f, o)
+	layers, err := layersOf(p)
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Graph: r.g}
+	if len(layers) == 0 {
+		return nil, errNothing
+	}
+	r := newRewriter(p)
+	res := &converted{Result: &Result{Graph: r.g}, of: r.of}
 	d := &dynamics{r: r, inputs: map[*graph.Value][]*graph.Value{}}
 	for _, l := range layers {
 		if l.node.OpName() == "Conv" && l.weight.Rank() != 4 {
 			res.Warnings = append(res.Warnings, fmt.Sprintf("%s: ConvInteger is for images: it stays float", l.node.Name))
 			continue
 		}
+		l.scales(o)
+		l.nearest()
 		d.layer(l)
-		res.Layers = append(res.Layers, l.report())
+		rep := l.report()
+		rep.SQNR = l.weightSQNR()
+		res.Layers = append(res.Layers, rep)
+		res.nodes = append(res.nodes, l.node)
+	}
+	if len(res.Layers) == 0 {
+		return nil, errNothing
 	}
 	if err := r.g.Sort(); err != nil {
 		return nil, err
 	}
 	return res, r.g.Infer()
+}
+
+// weightSQNR compares the integers with the weights.
+func (l *layer) weightSQNR() float64 {
+	var signal, noise float64
+	for i, b := range l.back() {
+		d := float64(b) - float64(l.w[i])
+		signal += float64(l.w[i]) * float64(l.w[i])
+		noise += d * d
+	}
+	return decibels(signal, noise)
 }
 
 type dynamics struct {

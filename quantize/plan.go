@@ -79,18 +79,31 @@ func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Opt
 	return m, nil
 }
 
-// onlyWeights is the plan of the modes without calibration.
+// onlyWeights is the plan of the modes without calibration. Mode dynamic holds the weights of all layers, weight-only the
+// integers of all and the floats of one.
 func (m Memory) onlyWeights(f *graph.Graph, o Options) (Memory, error) {
-	layers, err := layersOf(place(f, o))
-	if err != nil {
-		return m, err
+	if o.Mode == modeDynamic {
+		layers, err := layersOf(place(f, o))
+		if err != nil {
+			return m, err
+		}
+		m.Layers = len(layers)
+		for _, l := range layers {
+			m.Weights += int64(len(l.w)) * 5 // float32 and int8
+		}
+	} else {
+		var largest int64
+		for _, s := range storedOf(f, o) {
+			s.narrow(o)
+			size := s.weight.Const.Len()
+			m.Layers += len(s.nodes)
+			m.Weights += int64(s.dtype.Bytes(size))
+			largest = max(largest, int64(size)*12) // float32 and int64
+		}
+		m.Weights += largest
 	}
-	if len(layers) == 0 {
+	if m.Layers == 0 {
 		return m, errNothing
-	}
-	m.Layers = len(layers)
-	for _, l := range layers {
-		m.Weights += int64(len(l.w)) * 5 // float32 and int8
 	}
 	m.Total = m.Weights
 	return m, nil

@@ -21,7 +21,7 @@ type Result struct {
 // Layer tells about one operator with quantized weights.
 type Layer struct {
 	Name, Op, Precision string
-	SQNR                float64 // of its output against the float graph's on calibration samples, in dB; 0 if not measured
+	SQNR                float64 // of its output against the float graph's on calibration samples, of its weights without any, in dB; 0: none
 	MaxError, MeanError float64 // of its weights, |ŵ - w|
 	HalfStep            float64 // the largest half step of its weights
 	Clipped             float64 // share of its weights beyond the range
@@ -45,16 +45,17 @@ func Quantize(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*R
 	if err := o.known(f); err != nil {
 		return nil, err
 	}
+	s := &session{ctx: ctx, set: set, o: o}
 	switch o.Mode {
 	case modeDynamic:
-		return dynamic(f, o)
+		return s.uncalibrated(f, dynamic)
 	case modeWeightOnly:
-		return weightOnly(f, o)
+		return s.uncalibrated(f, weightOnly)
 	}
 	if set == nil || set.Len() == 0 {
 		return nil, ErrNoData
 	}
-	return static(&session{ctx: ctx, set: set, o: o}, f)
+	return static(s, f)
 }
 
 // prepare gives the simplified copy of the graph that is quantized.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/ops"
@@ -13,127 +14,281 @@ import (
 // errNothing tells that no operator qualifies.
 var errNothing = errors.New("nothing to quantize: no operator with constant float32 weights that is not excluded")
 
-// alone makes the layers of a graph for the modes that need no data: every operator with constant weights.
-func alone(f *graph.Graph, o Options) (*rewriter, []*layer, error) {
-	p := place(f, o)
-	layers, err := layersOf(p)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(layers) == 0 {
-		return nil, nil, errNothing
-	}
-	for _, l := range layers {
-		l.scales(o)
-		l.nearest()
-	}
-	return newRewriter(p), layers, nil
+// storable are the operators whose weights may be kept as integers.
+var storable = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true}
+
+// stored is a weight kept as integers. Scales are per tensor, per output channel, or per block along the input channels.
+type stored struct {
+	nodes  []*graph.Node // that read it, in the order of the graph
+	weight *graph.Value
+	axis   int // output channels
+	along  int // input channels: blocks lie along it
+	block  int // 0: no blocks
+	whole  bool
+	step   float32 // explicit; 0: chosen
+	dtype  tensor.DType
+	scale  []float32
+	shape  []int // of scale
+	ints   []int64
 }
 
-// weightOnly stores weights as integers behind DequantizeLinear; the arithmetic stays float.
-func weightOnly(f *graph.Graph, o Options) (*Result, error) {
-	r, layers, err := alone(f, o)
-	if err != nil {
-		return nil, err
+// weightOf is a node's constant float32 weight, nil if it has none.
+func weightOf(n *graph.Node) *graph.Value {
+	q, ok := n.Op.(graph.Quantizable)
+	if !ok {
+		return nil
 	}
-	res := &Result{Graph: r.g}
-	for _, l := range layers {
-		if o.Weights == "int4" && l.depth() >= o.BlockSize {
-			res.Layers = append(res.Layers, r.blocks(l))
+	i := q.Quant().Weight
+	if i == 0 || len(n.In) <= i || !n.In[i].IsConst() || n.In[i].DType != tensor.Float32 || n.In[i].Const.Len() == 0 {
+		return nil
+	}
+	return n.In[i]
+}
+
+// storedOf lists the weights that become integers. Nodes that read the same one along the same axis share it.
+func storedOf(g *graph.Graph, o Options) []*stored {
+	var out []*stored
+	seen := map[*graph.Value]*stored{}
+	for _, n := range g.Nodes {
+		if !storable[n.OpName()] || o.excluded(n) {
 			continue
 		}
-		if o.Weights == "int4" {
-			res.Warnings = append(res.Warnings, fmt.Sprintf("%s: %d input channels do not fill a block of %d: its weights are int8",
-				l.node.Name, l.depth(), o.BlockSize))
+		w := weightOf(n)
+		if w == nil || len(w.Const.Shape) < 2 {
+			continue
 		}
-		r.weight(l)
-		res.Layers = append(res.Layers, l.report())
+		axis, along := channels(n, len(w.Const.Shape))
+		if s := seen[w]; s != nil && s.axis == axis && s.along == along && s.step == stepOf(n, o) {
+			s.nodes = append(s.nodes, n)
+			continue
+		}
+		s := &stored{
+			nodes: []*graph.Node{n}, weight: w, axis: axis, along: along,
+			whole: o.PerTensor, step: stepOf(n, o), dtype: tensor.Int8,
+		}
+		if seen[w] == nil {
+			seen[w] = s
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// channels are the axes of a weight's output and input channels.
+func channels(n *graph.Node, rank int) (out, in int) {
+	switch n.OpName() {
+	case "MatMul":
+		return rank - 1, rank - 2
+	case "ConvTranspose":
+		return 1, 0
+	}
+	out = n.Op.(graph.Quantizable).Quant().Axis
+	return out, 1 - out
+}
+
+// stepOf is the explicit step of a node's weights, 0 if there is none.
+func stepOf(n *graph.Node, o Options) float32 {
+	if s, ok := o.LayerSteps[n.Name]; ok {
+		return s
+	}
+	return o.Step
+}
+
+// weightOnly keeps weights as integers behind a DequantizeLinear; everything is computed in float.
+func weightOnly(f *graph.Graph, o Options) (*converted, error) {
+	all := storedOf(f, o)
+	if len(all) == 0 {
+		return nil, errNothing
+	}
+	r := newRewriter(&placement{g: f, o: o, uses: f.Uses()})
+	c := &converted{Result: &Result{Graph: r.g}, of: r.of}
+	var errs []error
+	for _, s := range all {
+		if err := s.finite(); err != nil {
+			errs = append(errs, graph.NodeError(s.nodes[0], err))
+			continue
+		}
+		if why := s.narrow(o); why != "" {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s: %s", s.nodes[0].Name, why))
+		}
+		s.quantize()
+		r.store(s)
+		c.Layers = append(c.Layers, s.reports()...)
+		c.nodes = append(c.nodes, s.nodes...)
+		s.ints, s.scale = nil, nil
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	if err := r.g.Sort(); err != nil {
 		return nil, err
 	}
-	return res, r.g.Infer()
+	return c, r.g.Infer()
 }
 
-// depth is the number of input channels, along which blocks go.
-func (l *layer) depth() int { return l.weight.Const.Shape[l.blockAxis()] }
-
-func (l *layer) blockAxis() int { return 1 - l.axis }
-
-// blocks stores a layer's weights as int4 with a scale for every BlockSize elements along the input channels
-// (DequantizeLinear's block_size, opset 21): q in [-8, 7], scale = max(max w/7, -min w/8), shrunk where that makes the
-// square error smaller.
-func (r *rewriter) blocks(l *layer) Layer {
-	shape := l.weight.Const.Shape
-	axis, size := l.blockAxis(), r.p.o.BlockSize
-	inner := tensor.Size(shape[axis+1:])
-	depth := shape[axis]
-	count := (depth + size - 1) / size
-	w := tensor.Floats(l.weight.Const)
-	ints := make([]int64, len(w))
-	scales := make([]float32, tensor.Size(shape[:axis])*count*inner)
-	rep := Layer{Name: l.node.Name, Op: l.node.OpName(), Precision: "int4"}
-	var at []int
-	for i := range scales {
-		outer, block, in := i/(count*inner), i/inner%count, i%inner
-		at = at[:0]
-		for d := block * size; d < min((block+1)*size, depth); d++ {
-			at = append(at, (outer*depth+d)*inner+in)
-		}
-		scales[i] = r.blockScale(l, w, at)
-		for _, j := range at {
-			ints[j] = int64(min(max(math.RoundToEven(float64(w[j]/scales[i])), -8), 7))
-			rep.add(w[j], float32(ints[j])*scales[i], scales[i])
+func (s *stored) finite() error {
+	for i, x := range tensor.Floats(s.weight.Const) {
+		if x != x || x-x != 0 {
+			return fmt.Errorf("weight %q: element %d is %v", s.weight.Name, i, x)
 		}
 	}
-	rep.MeanError /= float64(len(w))
-	rep.Clipped /= float64(len(w))
-	q := tensor.New(tensor.Int4, shape...)
-	_ = tensor.SetInts(q, ints) // within -8..7
-	scaleShape := append([]int(nil), shape...)
-	scaleShape[axis] = count
-	v := r.constant(r.takeName(l.weight, 1), q)
-	s := r.constant(l.weight.Name+"_scale", tensor.From(scales, scaleShape...))
-	r.nodes[l.node].In[1] = r.add(l.weight.Name+"_dequantized", ops.DequantizeLinear{Axis: axis, BlockSize: size}, v, s)
-	return rep
+	return nil
 }
 
-// add counts one weight's error.
-func (l *Layer) add(w, back, scale float32) {
-	e := math.Abs(float64(back) - float64(w))
-	l.MaxError = max(l.MaxError, e)
-	l.MeanError += e
-	l.HalfStep = max(l.HalfStep, float64(scale)/2)
-	if e > float64(scale)*0.500001 {
-		l.Clipped++
+// narrow makes the weight 4 bits wide, in blocks, if options say so; why tells that it stays 8 bits wide.
+func (s *stored) narrow(o Options) (why string) {
+	if o.Weights != "int4" {
+		return ""
+	}
+	if depth := s.weight.Const.Shape[s.along]; depth < o.BlockSize && !s.whole {
+		return fmt.Sprintf("%d input channels do not fill a block of %d: its weights are int8, one scale an output channel", depth, o.BlockSize)
+	}
+	s.dtype = tensor.Int4
+	if !s.whole {
+		s.block = o.BlockSize
+	}
+	return ""
+}
+
+// limits are the integers that weights become: 8-bit ones leave out -128.
+func (s *stored) limits() (lo, hi float64) {
+	if s.dtype == tensor.Int4 {
+		return -8, 7
+	}
+	return -127, 127
+}
+
+// quantize chooses scales, unless a step is given, and rounds half to even.
+func (s *stored) quantize() {
+	w := tensor.Floats(s.weight.Const)
+	at := s.layout()
+	s.scale = make([]float32, tensor.Size(s.shape))
+	if s.step != 0 {
+		for i := range s.scale {
+			s.scale[i] = s.step
+		}
+	} else {
+		s.fit(w, at)
+	}
+	s.ints = make([]int64, len(w))
+	for i, x := range w {
+		s.ints[i] = int64(s.round(x, s.scale[at(i)]))
 	}
 }
 
-// blockScale is the explicit step or the best of a few shrunk ranges of the weights at some places.
-func (r *rewriter) blockScale(l *layer, w []float32, at []int) float32 {
-	if s := l.step(r.p.o); s != 0 {
-		return s
+func (s *stored) round(x, scale float32) float64 {
+	lo, hi := s.limits()
+	return min(max(math.RoundToEven(float64(x/scale)), lo), hi)
+}
+
+// fit takes the scales that reach the largest weights, max(max w / hi, min w / lo); 4-bit ones are shrunk where that
+// makes the square error smaller.
+func (s *stored) fit(w []float32, at func(i int) int) {
+	lo, hi := s.limits()
+	for i, x := range w {
+		k := at(i)
+		s.scale[k] = max(s.scale[k], x/float32(hi), x/float32(lo))
 	}
-	var lo, hi float32
-	for _, j := range at {
-		lo, hi = min(lo, w[j]), max(hi, w[j])
+	for k, x := range s.scale {
+		if x < 1e-30 {
+			s.scale[k] = 1
+		}
 	}
-	full := max(hi/7, -lo/8)
-	if full < 1e-30 {
-		return 1
+	if s.dtype != tensor.Int4 {
+		return
 	}
-	best, least := full, math.Inf(1)
+	full := slices.Clone(s.scale)
+	least := make([]float64, len(full))
+	for k := range least {
+		least[k] = math.Inf(1)
+	}
 	for f := 20; f >= 14; f-- {
-		s := full * float32(f) / 20
-		var e float64
-		for _, j := range at {
-			q := min(max(math.RoundToEven(float64(w[j]/s)), -8), 7)
-			d := float64(w[j]) - q*float64(s)
-			e += d * d
+		e := make([]float64, len(full))
+		shrink := float32(f) / 20
+		for i, x := range w {
+			k := at(i)
+			scale := full[k] * shrink
+			d := float64(x) - s.round(x, scale)*float64(scale)
+			e[k] += d * d
 		}
-		if e < least {
-			best, least = s, e
+		for k := range e {
+			if e[k] < least[k] {
+				least[k], s.scale[k] = e[k], full[k]*shrink
+			}
 		}
 	}
-	return best
+}
+
+// layout sets the scales' shape and gives the index of an element's scale.
+func (s *stored) layout() func(i int) int {
+	shape := s.weight.Const.Shape
+	if s.whole {
+		s.shape = nil
+		return func(int) int { return 0 }
+	}
+	if s.block == 0 {
+		s.shape = []int{shape[s.axis]}
+		inner := tensor.Size(shape[s.axis+1:])
+		return func(i int) int { return i / inner % shape[s.axis] }
+	}
+	depth, inner := shape[s.along], tensor.Size(shape[s.along+1:])
+	blocks := (depth + s.block - 1) / s.block // the last one may be shorter
+	s.shape = slices.Clone(shape)
+	s.shape[s.along] = blocks
+	return func(i int) int {
+		row := i / inner
+		return (row/depth*blocks+row%depth/s.block)*inner + i%inner
+	}
+}
+
+// store puts the integers and DequantizeLinear in the place of a weight. The integers take its name unless somebody
+// else still reads the floats.
+func (r *rewriter) store(s *stored) {
+	shape := s.weight.Const.Shape
+	ints := tensor.New(s.dtype, shape...)
+	_ = tensor.SetInts(ints, s.ints) // in range
+	name := r.takeName(s.weight, len(s.nodes))
+	q := r.constant(name, ints)
+	scale := r.constant(s.weight.Name+"_scale", tensor.From(s.scale, s.shape...))
+	op := ops.DequantizeLinear{Axis: 1, BlockSize: s.block}
+	switch {
+	case s.block != 0:
+		op.Axis = s.along
+	case len(s.shape) > 0:
+		op.Axis = s.axis
+	}
+	d := r.add(s.weight.Name+"_dequantized", op, q, scale)
+	for _, n := range s.nodes {
+		r.nodes[n].In[n.Op.(graph.Quantizable).Quant().Weight] = d
+	}
+}
+
+// reports measures the weights, once for each node that reads them.
+func (s *stored) reports() []Layer {
+	w := tensor.Floats(s.weight.Const)
+	at := s.layout()
+	lo, hi := s.limits()
+	var l Layer
+	var signal, noise, sum float64
+	clipped := 0
+	for i, x := range w {
+		step := float64(s.scale[at(i)])
+		e := math.Abs(float64(float32(s.ints[i])*s.scale[at(i)]) - float64(x))
+		l.MaxError, l.HalfStep = max(l.MaxError, e), max(l.HalfStep, step/2)
+		sum += e
+		noise += e * e
+		signal += float64(x) * float64(x)
+		if q := float64(x) / step; q < lo-0.5 || q > hi+0.5 {
+			clipped++
+		}
+	}
+	l.MeanError, l.Clipped = sum/float64(len(w)), float64(clipped)/float64(len(w))
+	l.SQNR = decibels(signal, noise)
+	l.Precision = s.dtype.String()
+	var out []Layer
+	for _, n := range s.nodes {
+		l.Name, l.Op = n.Name, n.OpName()
+		out = append(out, l)
+	}
+	return out
 }
