@@ -22,7 +22,7 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 	}
 	r := newRewriter(p)
 	res := &converted{Result: &Result{Graph: r.g}, of: r.of}
-	d := &dynamics{r: r, inputs: map[*graph.Value][]*graph.Value{}}
+	d := &dynamics{r: r, layers: layers, inputs: map[*graph.Value][]*graph.Value{}, stored: map[*graph.Value]*weights{}}
 	for _, l := range layers {
 		if l.node.OpName() == "Conv" && l.weight.Rank() != 4 {
 			res.Warnings = append(res.Warnings, fmt.Sprintf("%s: ConvInteger is for images: it stays float", l.node.Name))
@@ -58,7 +58,49 @@ func (l *layer) weightSQNR() float64 {
 
 type dynamics struct {
 	r      *rewriter
+	layers []*layer
 	inputs map[*graph.Value][]*graph.Value // integers, scale, zero point
+	stored map[*graph.Value]*weights
+}
+
+// weights are a constant's integers and scales, shared by the layers that read it alike.
+type weights struct {
+	of          *layer // the first that reads it
+	ints, scale *graph.Value
+}
+
+// alike tells whether two layers make the same integers of the same constant.
+func (d *dynamics) alike(a, b *layer) bool {
+	o := d.r.p.o
+	return a.weight == b.weight && a.axis == b.axis && a.step(o) == b.step(o) &&
+		(a.node.OpName() == "Conv") == (b.node.OpName() == "Conv")
+}
+
+// weights makes a layer's integers and scales, or gives those of a layer like it.
+func (d *dynamics) weights(l *layer) *weights {
+	if w := d.stored[l.weight]; w != nil && d.alike(w.of, l) {
+		return w
+	}
+	readers := 0
+	for _, other := range d.layers {
+		if d.alike(l, other) {
+			readers++
+		}
+	}
+	shape, ints := []int{l.rows}, d.columns
+	if l.node.OpName() == "Conv" {
+		shape, ints = []int{1, l.rows, 1, 1}, d.unsigned
+	}
+	if len(l.scale) == 1 {
+		shape = nil
+	}
+	w := &weights{of: l}
+	w.ints = d.r.constant(d.r.takeName(l.weight, readers), ints(l))
+	w.scale = d.r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
+	if d.stored[l.weight] == nil {
+		d.stored[l.weight] = w
+	}
+	return w
 }
 
 // input quantizes a layer's input, once for all its readers.
@@ -78,22 +120,15 @@ func (d *dynamics) input(v *graph.Value) []*graph.Value {
 func (d *dynamics) layer(l *layer) {
 	n := d.r.nodes[l.node]
 	x := d.input(n.In[0])
+	w := d.weights(l)
 	name := n.Out[0].Name
-	shape := []int{len(l.scale)}
 	var sum *graph.Value
-	if op, ok := l.node.Op.(ops.Conv); ok {
-		if len(l.scale) > 1 {
-			shape = []int{1, l.rows, 1, 1}
-		}
-		sum = d.conv(l, ops.ConvInteger(op), x)
+	if conv, ok := l.node.Op.(ops.Conv); ok {
+		sum = d.r.add(l.node.Name+"_integer", ops.ConvInteger(conv), x[0], w.ints, x[2], d.middle())
 	} else {
-		sum = d.product(l, x)
+		sum = d.r.add(l.node.Name+"_integer", ops.MatMulInteger{}, x[0], w.ints, x[2], d.r.zeroPoints(-1))
 	}
-	if len(l.scale) == 1 {
-		shape = nil
-	}
-	scale := d.r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
-	both := d.r.add(name+"_scales", ops.Mul{}, x[1], scale)
+	both := d.r.add(name+"_scales", ops.Mul{}, x[1], w.scale)
 	float := d.r.add(name+"_cast", ops.Cast{To: int(tensor.Float32), RoundMode: "up", Saturate: true}, sum)
 	out := d.r.add(name+"_scaled", ops.Mul{}, float, both)
 	if bias := l.correctedBias(); bias != nil {
@@ -118,27 +153,30 @@ func (d *dynamics) bias(l *layer, bias []float64) *graph.Value {
 	return d.r.constant(l.node.Name+"_bias", tensor.From(v, shape...))
 }
 
-// product multiplies with int8 weights [K,N].
-func (d *dynamics) product(l *layer, x []*graph.Value) *graph.Value {
+// columns are int8 weights as [K,N].
+func (d *dynamics) columns(l *layer) *tensor.Tensor {
 	ints := make([]int8, len(l.ints))
 	for i := range l.k {
 		for r := range l.rows {
 			ints[i*l.rows+r] = l.ints[r*l.k+i]
 		}
 	}
-	w := d.r.constant(d.r.takeName(l.weight, 1), tensor.From(ints, l.k, l.rows))
-	return d.r.add(l.node.Name+"_integer", ops.MatMulInteger{}, x[0], w, x[2], d.r.zeroPoints(-1))
+	return tensor.From(ints, l.k, l.rows)
 }
 
-// conv convolves with uint8 weights whose zero point is 128, as ONNX Runtime has no kernel for int8 ones.
-func (d *dynamics) conv(l *layer, op ops.ConvInteger, x []*graph.Value) *graph.Value {
+// unsigned are the weights of a convolution as uint8 with the zero point 128: ONNX Runtime has no kernel for int8 ones.
+func (d *dynamics) unsigned(l *layer) *tensor.Tensor {
 	ints := make([]uint8, len(l.ints))
 	for i, q := range l.ints {
 		ints[i] = uint8(int(q) + 128)
 	}
-	w := d.r.constant(d.r.takeName(l.weight, 1), tensor.From(ints, l.weight.Const.Shape...))
+	return tensor.From(ints, l.weight.Const.Shape...)
+}
+
+// middle is the zero point of unsigned weights.
+func (d *dynamics) middle() *graph.Value {
 	if d.r.unsigned == nil {
 		d.r.unsigned = d.r.constant("weight_zero_point", tensor.Scalar(uint8(128)))
 	}
-	return d.r.add(l.node.Name+"_integer", op, x[0], w, x[2], d.r.unsigned)
+	return d.r.unsigned
 }

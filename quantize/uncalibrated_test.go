@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +178,19 @@ func TestWeightsShared(t *testing.T) {
 	}
 	if have := count(r.Graph); have["DequantizeLinear"] != 1 || len(r.Layers) != 2 {
 		t.Errorf("%d layers\n%s", len(r.Layers), structure(r.Graph))
+	}
+	r, err = quantize.Quantize(context.Background(), g, nil, quantize.Options{Mode: "dynamic"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read []string
+	for _, n := range r.Graph.Nodes {
+		if n.OpName() == "MatMulInteger" {
+			read = append(read, n.In[1].Name)
+		}
+	}
+	if !slices.Equal(read, []string{"w", "w"}) {
+		t.Errorf("dynamic products read %q", read)
 	}
 	r, err = quantize.Quantize(context.Background(), g, nil, quantize.Options{Mode: "weight-only", Exclude: []string{"second"}})
 	if err != nil {
