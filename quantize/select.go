@@ -173,7 +173,7 @@ func weightedRole(n *graph.Node) role {
 	if w == nil || w.DType != tensor.Float32 {
 		return stays
 	}
-	if len(n.In) > 2 && n.In[2] != nil && !n.In[2].IsConst() {
+	if len(n.In) > 2 && n.In[2] != nil && (!n.In[2].IsConst() || !eachColumn(n.In[2].Const.Shape)) {
 		return stays
 	}
 	if op, ok := n.Op.(ops.Gemm); ok && (op.Alpha != 1 || op.Beta != 1 || op.TransA || !w.IsConst()) {
@@ -192,6 +192,11 @@ func weightedRole(n *graph.Node) role {
 		return stays
 	}
 	return weighs
+}
+
+// eachColumn tells whether a bias of this shape has one number for all, or one for each output channel.
+func eachColumn(shape []int) bool {
+	return len(shape) == 0 || tensor.Size(shape) == shape[len(shape)-1]
 }
 
 // result is the value that a node's integer twin makes: its output, or that of the clamp behind it.

@@ -305,6 +305,33 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
+// TestMatrixBias checks that a product whose bias differs from row to row stays float in mode dynamic.
+func TestMatrixBias(t *testing.T) {
+	text := `graph "net" {
+  opset "" 17
+  input x: float32[1,8]
+  const s: int64[2] = {2, 4}
+  const w: float32[4,2] = {random}
+  const c: float32[2,SHAPE] = {random}
+  const v: float32[2,3] = {random}
+  r: float32[2,4] = Reshape(x, s)
+  a: float32[2,2] = Gemm(r, w, c) "first"
+  t: float32[2,2] = Tanh(a) "act"
+  y: float32[2,3] = MatMul(t, v) "second"
+  output y
+}`
+	for _, columns := range []string{"1", "2"} {
+		g := parse(t, strings.Replace(text, "SHAPE", columns, 1))
+		r, err := quantize.Quantize(context.Background(), g, nil, quantize.Options{Mode: "dynamic"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := count(r.Graph); len(r.Layers) != 1 || have["Gemm"] != 1 || have["MatMulInteger"] != 1 {
+			t.Errorf("bias of %s columns: %d layers\n%s", columns, len(r.Layers), structure(r.Graph))
+		}
+	}
+}
+
 // TestPlanWithoutData checks what weight-only and dynamic hold: the integers of both layers once, and one layer's floats.
 func TestPlanWithoutData(t *testing.T) {
 	g := parse(t, tied)
