@@ -2,28 +2,25 @@ package quantize
 
 import (
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// What a gram may cost: rows of a layer's input taken from one sample, its largest side, multiply-adds for one sample, and the memory of all.
+// gramSide is the longest row of weights that is rounded with regard to the data: in long ones, the errors of nearest
+// rounding cancel. gramRows bounds the vectors taken from one sample, gramBudget the memory of all grams.
 const (
+	gramSide   = 64
 	gramRows   = 256
-	gramSide   = 2304
-	gramWork   = 48 << 20
-	gramBudget = 512 << 20
+	gramBudget = 256 << 20
 )
 
-// gram is E[x xᵀ] and E[x] of the vectors that a layer's rows are multiplied with, one for each group of channels.
+// gram is the sum of x xᵀ over vectors x that a layer's rows are multiplied with, one for each group of channels.
 type gram struct {
 	k, groups int
 	conv      *ops.Conv
 	weight    []int
 	xx        []float32 // [groups][k][k], the lower triangle
-	x         []float64 // [groups][k]
 	count     int64
 	rows      []float32 // scratch: [k][positions] of one group
 }
@@ -40,7 +37,7 @@ func gramBytes(l *layer) int64 {
 	if l.k > gramSide || l.k < 2 {
 		return 0
 	}
-	return int64(groups) * (int64(l.k)*int64(l.k)*4 + int64(l.k)*8)
+	return int64(groups) * int64(l.k) * int64(l.k) * 4
 }
 
 // newGram makes an empty one; nil if the layer is too large or not of a kind that it knows.
@@ -53,7 +50,6 @@ func newGram(l *layer) *gram {
 		g.conv, g.groups = &op, max(op.Group, 1)
 	}
 	g.xx = make([]float32, g.groups*g.k*g.k)
-	g.x = make([]float64, g.groups*g.k)
 	return g
 }
 
@@ -70,8 +66,7 @@ func (g *gram) add(t *tensor.Tensor) error {
 		return err
 	}
 	n := w.Out[0] * w.Out[1]
-	budget := g.budget()
-	at := pick(n, max(1, (n+budget-1)/budget))
+	at := pick(n, (n+gramRows-1)/gramRows)
 	channels := g.weight[1]
 	area := t.Shape[2] * t.Shape[3]
 	v := tensor.Floats(t)
@@ -115,43 +110,16 @@ func (g *gram) patches(rows, image []float32, p patch) {
 	}
 }
 
-// budget is how many vectors to take from one sample: fewer for longer ones.
-func (g *gram) budget() int { return min(max(gramWork/(g.k*g.k), 24), gramRows) }
-
 // accumulate adds the products of n vectors, stored as rows [k][n], each entry in one fixed order.
 func (g *gram) accumulate(group int, rows []float32, n int) {
 	k := g.k
 	xx := g.xx[group*k*k:][:k*k]
-	sums := g.x[group*k:][:k]
 	for i := range k {
-		var s float64
-		for _, x := range rows[i*n : (i+1)*n] {
-			s += float64(x)
-		}
-		sums[i] += s
-	}
-	line := func(i int) {
 		a := rows[i*n : (i+1)*n]
 		for j := range i + 1 {
 			xx[i*k+j] += dot(a, rows[j*n:(j+1)*n])
 		}
 	}
-	if k < 64 {
-		for i := range k {
-			line(i)
-		}
-		return
-	}
-	workers := runtime.GOMAXPROCS(0)
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() {
-			for i := w; i < k; i += workers {
-				line(i)
-			}
-		})
-	}
-	all.Wait()
 }
 
 // dot is a product in four chains.
@@ -175,8 +143,7 @@ func dot(a, b []float32) float32 {
 func (g *gram) addRows(t *tensor.Tensor) error {
 	v := tensor.Floats(t)
 	n := len(v) / g.k
-	step := max(1, (n+g.budget()-1)/g.budget())
-	at := pick(n, step)
+	at := pick(n, (n+gramRows-1)/gramRows)
 	rows := g.scratch(len(at))
 	for j, r := range at {
 		for i := range g.k {
@@ -190,7 +157,7 @@ func (g *gram) addRows(t *tensor.Tensor) error {
 
 func pick(n, step int) []int {
 	var at []int
-	for i := step / 2; i < n; i += step {
+	for i := step / 2; i < n; i += max(step, 1) {
 		at = append(at, i)
 	}
 	return at

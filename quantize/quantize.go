@@ -109,7 +109,9 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 		l.scales(s.o)
 		l.fitBias(s.o)
 		l.nearest()
-		_ = c.grams[i]
+		if g := c.grams[i]; g != nil && l.step(s.o) == 0 {
+			l.adapt(g)
+		}
 	}
 	if !s.o.NoBiasCorrection {
 		if err := s.correct(p, layers, c); err != nil {

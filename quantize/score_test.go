@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/engine"
@@ -152,6 +153,13 @@ func (m scored) test(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &o); err != nil {
 			t.Fatal(err)
 		}
+	}
+	last, begun := "", time.Now()
+	o.Progress = func(stage string, done, total int) {
+		if stage != last || done == total {
+			t.Logf("%6.1f s: %s %d of %d", time.Since(begun).Seconds(), stage, done, total)
+		}
+		last = stage
 	}
 	r, err := quantize.Quantize(context.Background(), g, m.open(t, g, m.calibrate, m.samples), o)
 	if err != nil {
