@@ -32,8 +32,8 @@ class Report:
     """Rows of one check; a row is fine or says what is wrong."""
 
     def __init__(self, title, columns):
-        self.title, self.rows, self.wrong = title, [columns + ["seconds", "result"]], 0
-        self.start = time.time()
+        self.rows, self.wrong, self.start = [columns + ["seconds", "result"]], 0, time.time()
+        print(f"\n{title}", flush=True)
 
     def row(self, *cells, wrong=None):
         seconds, self.start = time.time() - self.start, time.time()
@@ -50,7 +50,6 @@ class Report:
 
     def print(self):
         width = [max(map(len, column)) for column in zip(*self.rows)]
-        print(f"\n{self.title}")
         for r in self.rows:
             print("  " + "  ".join(c.ljust(w) for c, w in zip(r, width)).rstrip(), flush=True)
 
