@@ -30,6 +30,7 @@ type lowering struct {
 	last  map[*graph.Value]*graph.Value
 	rows  []float32 // reused by packing, which would otherwise double the memory of large models
 	raw   scratch
+	rows8 scratch
 }
 
 // lowerer handles one operator; false leaves it to its own kernel.
@@ -93,6 +94,9 @@ func (l *lowering) temp(n int) []float32 {
 	}
 	return l.rows[:n]
 }
+
+// temp8 is temp for 8-bit integers.
+func (l *lowering) temp8(n int) []int8 { return signed(l.rows8.bytes(n)) }
 
 // keep lowers a node onto plain values with the given operator.
 func (l *lowering) keep(n *graph.Node, op graph.Op) {

@@ -65,8 +65,9 @@ var flip = func() (t [256]byte) {
 	return t
 }()
 
-// weights8 gives symmetric int8 weights; uint8 weights around 128 are the same thing.
-func weights8(w, zero *graph.Value) ([]int8, bool) {
+// weights8 gives symmetric int8 weights; uint8 weights around 128 are the same thing. They are valid until the next
+// call.
+func (l *lowering) weights8(w, zero *graph.Value) ([]int8, bool) {
 	if !w.IsConst() || !isByte(w) {
 		return nil, false
 	}
@@ -80,14 +81,19 @@ func weights8(w, zero *graph.Value) ([]int8, bool) {
 	if zero != nil && (!zero.IsConst() || slices.ContainsFunc(tensor.Ints(zero.Const), func(z int64) bool { return z != want })) {
 		return nil, false
 	}
-	out := append([]int8(nil), tensor.View[int8](w.Const)...)
-	if want != 0 {
-		for i := range out {
-			out[i] ^= -128
-		}
+	if want == 0 {
+		return tensor.View[int8](w.Const), true
+	}
+	out := signed(l.raw.bytes(len(w.Const.Data)))
+	copy(out, tensor.View[int8](w.Const))
+	for i := range out {
+		out[i] ^= -128
 	}
 	return out, true
 }
+
+// signed shows bytes as int8.
+func signed(b []byte) []int8 { return tensor.View[int8](&tensor.Tensor{DType: tensor.Int8, Data: b}) }
 
 // requant fills scale and bias: the zero point's share of each sum is known beforehand. w is K×N at w[k*rs+n*cs].
 func (q *qlinear) requant(ws *graph.Value, bias []int32, sums []int32) bool {
@@ -135,7 +141,7 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 	c, in := n.Op.(ops.QLinearConv), n.In
 	x, okx := paramsOf(in[1], in[2])
 	y, oky := paramsOf(in[6], in[7])
-	w, okw := weights8(in[3], in[5])
+	w, okw := l.weights8(in[3], in[5])
 	if !okx || !oky || !okw || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Group < 1 {
 		return false
 	}
@@ -151,7 +157,7 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	op.depth = c.Group > 1 && c.Group == op.wshape[0] && op.wshape[1] == 1
-	op.pack(l.p.set, w)
+	op.pack(l, w)
 	l.p.packed += len(op.packed)
 	l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(in[0])}))
 	return true
@@ -169,10 +175,11 @@ func rowSums(w []int8, m int) []int32 {
 	return sums
 }
 
-func (c *qconv) pack(set *kernels.Set, w []int8) {
+func (c *qconv) pack(l *lowering, w []int8) {
+	set := l.p.set
 	m, cg, taps := c.wshape[0], c.wshape[1], tensor.Size(c.wshape[2:])
 	if c.depth {
-		rows := make([]int8, m*taps)
+		rows := l.temp8(m * taps)
 		for i := range m {
 			for t := range taps {
 				rows[t*m+i] = w[i*taps+t]
@@ -184,9 +191,13 @@ func (c *qconv) pack(set *kernels.Set, w []int8) {
 	}
 	c.k, c.n = cg*taps, m/c.Group
 	c.per = set.PackedS8(c.k, c.n)
-	c.packed = tensor.View[int8](&tensor.Tensor{Data: tensor.Aligned(c.per * c.Group)})
-	rows := make([]int8, c.k*c.n)
+	c.packed = signed(tensor.Aligned(c.per * c.Group))
+	rows := l.temp8(c.k * c.n)
 	for g := range c.Group {
+		if taps == 1 {
+			set.PackS8(c.packed[g*c.per:(g+1)*c.per], w[g*c.n*c.k:], c.k, c.n, 1, c.k)
+			continue
+		}
 		for i := range c.n {
 			for ch := range cg {
 				for t := range taps {

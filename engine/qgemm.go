@@ -78,7 +78,7 @@ func lowerQGemm(l *lowering, n *graph.Node) bool {
 
 func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	x, okx := paramsOf(m.xs, m.xz)
-	w, okw := weights8(m.w, m.wz)
+	w, okw := l.weights8(m.w, m.wz)
 	if !okx || !okw || len(m.w.Const.Shape) != 2 || m.x.Rank() < 2 {
 		return false
 	}
@@ -110,7 +110,7 @@ func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	if op.float {
 		op.ones = op.scale
 	}
-	op.packed = tensor.View[int8](&tensor.Tensor{Data: tensor.Aligned(l.p.set.PackedS8(op.k, op.n))})
+	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
 	l.p.set.PackS8(op.packed, w, op.k, op.n, rs, cs)
 	l.p.packed += len(op.packed)
 	l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(m.x)}))
@@ -179,7 +179,7 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	if len(n.In) > 3 {
 		wz = n.In[3]
 	}
-	w, ok := weights8(n.In[1], wz)
+	w, ok := l.weights8(n.In[1], wz)
 	if !ok || len(n.In[1].Const.Shape) != 2 || n.In[0].Rank() < 2 || xz != nil && !single(xz) {
 		return false
 	}
@@ -189,7 +189,7 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	for i, v := range w {
 		op.sums[i%op.n] += int32(v)
 	}
-	op.packed = tensor.View[int8](&tensor.Tensor{Data: tensor.Aligned(l.p.set.PackedS8(op.k, op.n))})
+	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
 	l.p.set.PackS8(op.packed, w, op.k, op.n, op.n, 1)
 	l.p.packed += len(op.packed)
 	in := []*graph.Value{l.plainOf(n.In[0])}

@@ -5,8 +5,8 @@
 
 A slice is --seconds of ONNX Runtime, then as long of `tfsopt bench`. The ratio is ONNX Runtime's time over ours: 1 is equal,
 2 is twice as fast. `median` is that of the slices' ratios of medians, `min` compares the best run of either side. Peak
-memory is that of a process that loads the model and runs it; from ONNX Runtime's we take off what Python and the
-library need before the model.
+memory is that of a process that loads the model and runs it; from ONNX Runtime's we take off what Python and numpy need
+before the library is there, from ours nothing.
 """
 
 import argparse
@@ -24,23 +24,36 @@ import time
 import numpy as np
 
 import runtime
-from tfsopt import SHARED, tfsopt
+from tfsopt import BIN, SHARED, peak, tfsopt
 
 GENERATED = ["mobilenetv2_fp32", "mobilenetv2_int8", "resnet50_fp32", "resnet50_int8"]
 SQUEEZENET = SHARED / "models/squeezenet/squeezenet1.1_fp32.onnx"
 
 MEMORY = """
-import json, resource, sys
+import json, sys
 import numpy as np
+from tfsopt import peak
+before = peak("self")
 import runtime
-rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-before = rss()
 s = runtime.session(sys.argv[1])
 feeds = runtime.random_feeds(s, {"N": 1, "batch": 1}, np.random.default_rng(0))
 for _ in range(5):
     s.run(None, feeds)
-print(json.dumps(rss() - before))
+print(json.dumps(peak("self") - before))
 """
+
+
+def peak_of(path):
+    """Our own peak: VmHWM of a process that loads the model and runs it, read while it runs; Linux only, else 0."""
+    p = subprocess.Popen(
+        [str(BIN), "bench", str(path), "--threads", "1", "--duration", "2s", "--quiet"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    most = 0
+    while p.poll() is None:
+        most = max(most, peak(p.pid))
+        time.sleep(0.02)
+    return most
 
 
 def generate(folder):
@@ -88,7 +101,7 @@ def compare(name, path, slices, seconds):
         "median_ms": statistics.median(o[1] for o in ours), "peer_median_ms": statistics.median(t[1] for t in theirs),
         "ratio": statistics.median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios),
         "ratio_of_min": min(t[0] for t in theirs) / min(o[0] for o in ours),
-        "rss_mb": b["rss_bytes"] / 1e6, "peer_rss_mb": json.loads(done.stdout) / 1e6,
+        "peak_mb": peak_of(path) / 1e6, "peer_peak_mb": json.loads(done.stdout) / 1e6,
     }
 
 
@@ -127,7 +140,7 @@ def main():
             if not a.json:
                 print(
                     f"{name:18} {r['median_ms']:9.2f} {r['peer_median_ms']:9.2f} {r['ratio_of_min']:11.2f} {r['ratio']:7.2f} "
-                    f"{r['ratio_low']:5.2f}-{r['ratio_high']:<5.2f} {r['rss_mb']:6.0f} {r['peer_rss_mb']:8.0f}",
+                    f"{r['ratio_low']:5.2f}-{r['ratio_high']:<5.2f} {r['peak_mb']:6.0f} {r['peer_peak_mb']:8.0f}",
                     flush=True,
                 )
     if a.json:
