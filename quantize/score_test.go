@@ -30,16 +30,26 @@ type scored struct {
 // The bounds are those that today's best tools reach with slower or hand-tuned settings; a drop may exceed its bound by
 // one standard error of the difference.
 var models = []scored{
-	{name: "kws", model: "kws_dscnn/dscnn_kws_fp32.onnx", calibrate: "kws/x_int8.npy,kws/labels.npy#::5", judge: "kws/x_int8.npy,kws/labels.npy#!::5",
-		preprocess: "none:mean=83,std=1.7102703", drop: 0.3, agree: 98.5},
-	{name: "resnet8", model: "resnet8_cifar10/resnet8_cifar10_fp32.onnx", calibrate: "cifar10-train.tar.gz", judge: "cifar10-test",
-		preprocess: "none", samples: 256, drop: 0.2, agree: 96},
-	{name: "squeezenet", model: "squeezenet/squeezenet1.1_fp32.onnx", calibrate: "imagenet-500#::5", judge: "imagenet-500#!::5",
-		preprocess: "caffe:crop=224", drop: 0.8, agree: 94, slow: true},
-	{name: "efficientnet", model: "efficientnet_lite0/efficientnet_lite0.onnx", calibrate: "imagenet-500#::5", judge: "imagenet-500#!::5",
-		preprocess: "none:crop=224,mean=127,std=128", drop: 0.5, agree: 97.5, slow: true},
-	{name: "mobilenet", model: "mobilenet_v1_025/mobilenet_v1_0.25_224_fp32.onnx", calibrate: "imagenet-500#::5", judge: "imagenet-500#!::5",
-		preprocess: "tf:crop=224", offset: 1, drop: 0.8, agree: 89, slow: true},
+	{
+		name: "kws", model: "kws_dscnn/dscnn_kws_fp32.onnx", calibrate: "kws/x_int8.npy,kws/labels.npy#::5", judge: "kws/x_int8.npy,kws/labels.npy#!::5",
+		preprocess: "none:mean=83,std=1.7102703", drop: 0.3, agree: 98.5,
+	},
+	{
+		name: "resnet8", model: "resnet8_cifar10/resnet8_cifar10_fp32.onnx", calibrate: "cifar10-train.tar.gz", judge: "cifar10-test",
+		preprocess: "none", samples: 256, drop: 0.2, agree: 96,
+	},
+	{
+		name: "squeezenet", model: "squeezenet/squeezenet1.1_fp32.onnx", calibrate: "imagenet-500#::5", judge: "imagenet-500#!::5",
+		preprocess: "caffe:crop=224", drop: 0.8, agree: 94, slow: true,
+	},
+	{
+		name: "efficientnet", model: "efficientnet_lite0/efficientnet_lite0.onnx", calibrate: "imagenet-500#::5", judge: "imagenet-500#!::5",
+		preprocess: "none:crop=224,mean=127,std=128", drop: 0.5, agree: 97.5, slow: true,
+	},
+	{
+		name: "mobilenet", model: "mobilenet_v1_025/mobilenet_v1_0.25_224_fp32.onnx", calibrate: "imagenet-500#::5", judge: "imagenet-500#!::5",
+		preprocess: "tf:crop=224", offset: 1, drop: 0.8, agree: 89, slow: true,
+	},
 }
 
 func shared(tb testing.TB) string {

@@ -86,8 +86,16 @@ func makeModel(ts *testscript.TestScript, _ bool, args []string) {
 func TestSafeName(t *testing.T) {
 	used := map[string]bool{}
 	for _, c := range [][2]string{
-		{"logits", "logits"}, {"a/b:0", "a_b_0"}, {"a_b:0", "a_b_0_1"}, {"A/b:0", "A_b_0_2"}, {"../../etc/passwd", "_._.._etc_passwd"},
-		{"", "_"}, {"con", "_con"}, {"LPT1.x", "_LPT1.x"}, {"größe", "gr____e"}, {strings.Repeat("x", 300), strings.Repeat("x", 200)},
+		{"logits", "logits"},
+		{"a/b:0", "a_b_0"},
+		{"a_b:0", "a_b_0_1"},
+		{"A/b:0", "A_b_0_2"},
+		{"../../etc/passwd", "_._.._etc_passwd"},
+		{"", "_"},
+		{"con", "_con"},
+		{"LPT1.x", "_LPT1.x"},
+		{"größe", "gr____e"},
+		{strings.Repeat("x", 300), strings.Repeat("x", 200)},
 	} {
 		if got := safeName(c[0], used); got != c[1] {
 			t.Errorf("%q: got %q, want %q", c[0], got, c[1])
