@@ -146,6 +146,9 @@ func answers(tb testing.TB, g *graph.Graph, set *data.Set) (top, labels []int) {
 // TestScores measures what the defaults cost on real models. TFSOPT_SCORES=1 takes the slow ones too, TFSOPT_KEEP names a
 // folder for the quantized files.
 func TestScores(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: real models")
+	}
 	for _, m := range models {
 		t.Run(m.name, func(t *testing.T) {
 			if m.slow && os.Getenv("TFSOPT_SCORES") == "" {
