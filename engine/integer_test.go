@@ -123,3 +123,49 @@ func TestIntegers(t *testing.T) {
 		}
 	}
 }
+
+// dynamic is a network as dynamic quantization writes it.
+const dynamic = `graph "net" {
+  opset "" 17
+  input x: float32[n,6,9,8]
+  const w: int8[20,3,3,3] = random 1
+  const f: int8[20,9] = random 4
+  const s: float32[] = {0.01}
+  q: uint8[n,6,9,8], qs: float32[], qz: uint8[] = DynamicQuantizeLinear(x)
+  c: int32[n,20,9,8] = ConvInteger(q, w, qz) {group=2 pads=[1,1,1,1]}
+  r: float32[n,20,9,8] = Cast(c) {to=1}
+  k: float32[] = Mul(qs, s)
+  y: float32[n,20,9,8] = Mul(r, k)
+  g: float32[n,20,1,1] = GlobalAveragePool(y)
+  v: float32[n,20] = Flatten(g)
+  p: uint8[n,20], ps: float32[], pz: uint8[] = DynamicQuantizeLinear(v)
+  m: int32[n,9] = MatMulInteger(p, f, pz)
+  output c
+  output m
+}`
+
+// TestDynamicIntegers: integer products with zero points that the run computes are exact.
+func TestDynamicIntegers(t *testing.T) {
+	g := parse(t, dynamic)
+	for _, name := range []string{"w", "f"} {
+		v := g.Value(name)
+		ints := tensor.New(tensor.Int8, v.Const.Shape...)
+		for i, x := range tensor.View[float32](v.Const) {
+			tensor.View[int8](ints)[i] = int8(x * 254)
+		}
+		v.Fact = graph.FactOf(ints)
+	}
+	if err := g.Infer(); err != nil {
+		t.Fatal(err)
+	}
+	x := noise(5, 2, 6, 9, 8)
+	want := reference(t, g, x)
+	for _, set := range kernels.Available() {
+		p := compile(t, g, engine.Options{Threads: 2, CPU: set.Name})
+		got := run(t, p, x)
+		if !got[0].Equal(want[0]) {
+			t.Errorf("%s: the convolution differs", set.Name)
+		}
+		near(t, got[1:], want[1:], 0.02) // the pooled values may round to the next integer
+	}
+}

@@ -18,6 +18,7 @@ func init() {
 		"Unsqueeze":         lowerView,
 		"Identity":          lowerView,
 		"Dropout":           lowerDropout,
+		"Cast":              agnostic(wrapCast),
 		"Clip":              lowerClip,
 		"Concat":            lowerConcat,
 		"Softmax":           lowerSoftmax,
