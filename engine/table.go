@@ -30,6 +30,7 @@ func init() {
 		"QLinearConv":      lowerQConv,
 		"QLinearMatMul":    lowerQMatMul,
 		"MatMulInteger":    lowerMatMulInteger,
+		"ConvInteger":      lowerConvInteger,
 
 		"com.microsoft.QGemm":                    lowerQGemm,
 		"com.microsoft.QLinearAdd":               lowerQBinary,

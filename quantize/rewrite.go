@@ -11,7 +11,6 @@ import (
 // rewriter turns a copy of the float graph into a quantized one.
 type rewriter struct {
 	p        *placement
-	layers   []*layer
 	g        *graph.Graph
 	of       map[*graph.Value]*graph.Value // from the float graph's values
 	nodes    map[*graph.Node]*graph.Node
