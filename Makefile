@@ -6,7 +6,7 @@ PYTHON   ?= python3
 BIN      := bin/tfsopt
 OUT      := out
 # By executions: when a time is over, Go may report a target as failed with "context deadline exceeded".
-FUZZTIME ?= 50000x
+FUZZTIME ?= 20000x
 
 GOFUMPT     := $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -51,7 +51,7 @@ format: ## rewrite the sources as gofumpt wants them
 bench: ## run the Go benchmarks of kernels and engine; compare two runs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./kernels ./engine
 
-fuzz: ## run each fuzz target for FUZZTIME: executions (50000x) or time (1m)
+fuzz: ## run each fuzz target for FUZZTIME: executions (20000x) or time (1m)
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' $$file); do \
 			echo "$$(dirname $$file) $$target"; \

@@ -38,11 +38,16 @@ func (c *call) errorf(format string, args ...any) error {
 	return &graph.OpError{Node: c.name, Op: c.opName(), Err: fmt.Errorf(format, args...)}
 }
 
-// convert upgrades the node and puts it into the graph.
-func (c *call) convert() error {
+// trim drops omitted inputs at the end: a file does not say that they are there.
+func (c *call) trim() {
 	for len(c.in) > 0 && c.in[len(c.in)-1] == nil {
 		c.in = c.in[:len(c.in)-1]
 	}
+}
+
+// convert upgrades the node and puts it into the graph.
+func (c *call) convert() error {
+	c.trim()
 	if err := c.upgrade(); err != nil {
 		var op *graph.OpError
 		if errors.As(err, &op) {
@@ -50,6 +55,7 @@ func (c *call) convert() error {
 		}
 		return c.errorf("opset %d: %w", c.opset, err)
 	}
+	c.trim()
 	if c.domain == "" && c.op == "Constant" {
 		return c.constant()
 	}
