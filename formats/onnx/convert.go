@@ -95,6 +95,9 @@ func (l *loader) body(p *graphProto, s *scope) error {
 			l.describe(v, in)
 			continue
 		}
+		if in.name == "" {
+			return in.span.fail("an input of the graph has no name")
+		}
 		v := graph.NewInput(in.name, graph.AnyRank(0))
 		if err := l.declare(v, in); err != nil {
 			return err
