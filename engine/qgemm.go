@@ -15,7 +15,6 @@ type qgemm struct {
 	graph.Op
 	qlinear
 	float bool
-	ones  []float32 // for the float form: x·w scale a column
 }
 
 func (q qgemm) source() graph.Op { return q.Op }
@@ -107,9 +106,6 @@ func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	if !op.requant(m.ws, bias, sums) {
 		return false
 	}
-	if op.float {
-		op.ones = op.scale
-	}
 	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
 	l.p.set.PackS8(op.packed, w, op.k, op.n, rs, cs)
 	l.p.packed += len(op.packed)
@@ -143,7 +139,7 @@ func (q qgemm) exec(x *exec, in, out []*tensor.Tensor) error {
 	gemm8(x, job)
 	dst := tensor.View[float32](y)
 	for i := range job.M {
-		x.p.set.I32ToF32Scale(dst[i*q.n:(i+1)*q.n], sums[i*q.n:(i+1)*q.n], 1, q.ones, nil)
+		x.p.set.I32ToF32Scale(dst[i*q.n:(i+1)*q.n], sums[i*q.n:(i+1)*q.n], 1, q.scale, nil)
 	}
 	return nil
 }
