@@ -128,26 +128,13 @@ func (p MaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("no maximum of %s", in[0].DType)
 	}
 	shape := append(append([]int{}, in[0].Shape[:2]...), w.Out...)
-	best := make([]float64, tensor.Size(shape))
-	at := make([]int64, len(best))
-	inSize, outSize, empty := tensor.Size(w.In), tensor.Size(w.Out), false
-	w.taps(func(o int, taps []cell, _ int) {
-		empty = empty || len(taps) == 0
-		for nc := range len(best) / max(outSize, 1) {
-			m := -1
-			for _, t := range taps {
-				i := nc*inSize + t.in
-				if m < 0 || v[i] > v[m] || v[i] != v[i] && v[m] == v[m] {
-					m = i
-				}
-			}
-			if m >= 0 {
-				best[nc*outSize+o], at[nc*outSize+o] = v[m], int64(m)
-			}
-		}
-	})
-	if empty {
-		return errors.New("a window covers only padding")
+	at, err := w.largest(v)
+	if err != nil {
+		return err
+	}
+	best := make([]float64, len(at))
+	for i, j := range at {
+		best[i] = v[j]
 	}
 	if len(out) > 1 && out[1] != nil {
 		if p.StorageOrder == 1 {
@@ -159,6 +146,33 @@ func (p MaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return nil
 	}
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), best)
+}
+
+// largest gives for each window of v [blocks,In…] the index of its largest element, the first of equal ones; NaN is the
+// largest. It fails where a window has no element.
+func (w Window) largest(v []float64) ([]int64, error) {
+	inSize, outSize, empty := tensor.Size(w.In), tensor.Size(w.Out), false
+	at := make([]int64, len(v)/max(inSize, 1)*outSize)
+	w.taps(func(o int, taps []cell, _ int) {
+		empty = empty || len(taps) == 0
+		if empty {
+			return
+		}
+		for nc := range len(at) / outSize {
+			m := nc*inSize + taps[0].in
+			for _, t := range taps[1:] {
+				i := nc*inSize + t.in
+				if v[i] > v[m] || v[i] != v[i] && v[m] == v[m] {
+					m = i
+				}
+			}
+			at[nc*outSize+o] = int64(m)
+		}
+	})
+	if empty {
+		return nil, errors.New("a window covers only padding")
+	}
+	return at, nil
 }
 
 // columnMajor turns row-major indices into a block of the given shape, repeated, into column-major ones.
