@@ -65,6 +65,9 @@ func boundsRows(t *testing.T, s *Set, r *rand.Rand, n, c int) {
 	}
 	s.MaxRows(y, n, c, x, step, taps)
 	s.SumRows(y, n, c, x, step, taps)
+	grad := PoolGrad{N: n, C: c, DY: y, X: x, DX: guardedCopy(t, x), Step: step, Taps: taps, Window: 9}
+	s.MaxPoolGrad(&grad)
+	s.AddPoolGrad(&grad)
 }
 
 // TestGemmSplit computes a product in parts, as threads do, and wants the same bits.

@@ -6,10 +6,11 @@ type floatSet struct {
 	machine
 	vectorTable
 	rowTable
+	gradTable
 	transposeTable
 }
 
 var floatGeneric = floatSet{
-	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric,
+	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric, gradTable: gradGeneric,
 	transposeTable: transposesGeneric,
 }

@@ -1,5 +1,7 @@
 package kernels
 
+import "math"
+
 // vectorTable is the elementwise functions and reductions of a set. Lengths were checked; dst may be an input.
 type vectorTable struct {
 	add, sub, mul, div             func(dst, a, b []float32)
@@ -13,6 +15,11 @@ type vectorTable struct {
 	sum, max                       func(x []float32) float32
 	sumSquares                     func(x []float32, mean float32) float32
 	expSum                         func(dst, x []float32, shift float32) float32
+	reluGrad                       func(dst, dy, y []float32)
+	clipGrad                       func(dst, dy, y []float32, lo, hi float32)
+	normGrad                       func(dst, hat, g []float32, a, b float32)
+	sqrt                           func(dst, x []float32)
+	dot                            func(a, b []float32) float32
 }
 
 // Add sets dst = a + b. As for all functions of two slices, the lengths are dst's, and dst may be a or b.
@@ -109,6 +116,8 @@ var vectorGeneric = vectorTable{
 	exp: loop1(Exp32), log: loop1(Log32), tanh: loop1(Tanh32),
 	sigmoid: loop1(Sigmoid32), erf: loop1(Erf32), gelu: loop1(Gelu32),
 	sum: sumGeneric, max: maxGeneric, sumSquares: sumSquaresGeneric, expSum: expSumGeneric,
+	reluGrad: reluGradGeneric, clipGrad: clipGradGeneric, normGrad: normGradGeneric,
+	sqrt: loop1(func(x float32) float32 { return float32(math.Sqrt(float64(x))) }), dot: dotGeneric,
 }
 
 func loop1(f func(float32) float32) func(dst, x []float32) {

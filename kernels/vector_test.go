@@ -57,6 +57,18 @@ var vectorOps = []struct {
 	{"Sigmoid", func(s *Set, d []float32, v vectorInputs) { s.Sigmoid(d, v.a) }},
 	{"Erf", func(s *Set, d []float32, v vectorInputs) { s.Erf(d, v.a) }},
 	{"Gelu", func(s *Set, d []float32, v vectorInputs) { s.Gelu(d, v.a) }},
+	{"Sqrt", func(s *Set, d []float32, v vectorInputs) { s.Sqrt(d, v.a) }},
+	{"ReluGrad", func(s *Set, d []float32, v vectorInputs) { s.ReluGrad(d, v.a, v.b) }},
+	{"ClipGrad", func(s *Set, d []float32, v vectorInputs) { s.ClipGrad(d, v.a, v.b, min(v.s, v.t), max(v.s, v.t)) }},
+	{"Dot", func(s *Set, d []float32, v vectorInputs) { copy(d, []float32{s.Dot(v.a[:len(d)], v.b)}) }},
+	{"SoftmaxGrad", func(s *Set, d []float32, v vectorInputs) { s.SoftmaxGrad(d, v.a, v.b) }},
+	{"LogSoftmax", func(s *Set, d []float32, v vectorInputs) { s.LogSoftmax(d, append([]float32(nil), v.a...)) }},
+	{"LogSoftmaxGrad", func(s *Set, d []float32, v vectorInputs) { s.LogSoftmaxGrad(d, append([]float32(nil), v.a...), v.b) }},
+	{"LayerNormGrad", func(s *Set, d []float32, v vectorInputs) {
+		hat := make([]float32, len(d))
+		s.LayerNormGrad(&NormGrad{DY: append([]float32(nil), v.a...), X: v.b[:len(d)], Scale: v.c, Eps: 1e-5, Hat: hat, DX: d})
+		s.Add(d, d, hat)
+	}},
 	{"Sum", func(s *Set, d []float32, v vectorInputs) { copy(d, []float32{s.Sum(v.a[:len(d)])}) }},
 	{"Max", func(s *Set, d []float32, v vectorInputs) { copy(d, []float32{s.Max(v.a[:len(d)])}) }},
 	{"SumSquaresCentered", func(s *Set, d []float32, v vectorInputs) { copy(d, []float32{s.SumSquaresCentered(v.a[:len(d)], v.s)}) }},

@@ -476,6 +476,167 @@ done:
 	VZEROUPPER
 	RET
 
+// func reluGradAVX2(dst []float32, dy []float32, y []float32)
+// Requires: AVX
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ dy_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS   (BX)(AX*1), Y0
+	VMOVUPS   (SI)(AX*1), Y1
+	VMOVUPS   vectorConst<>+0(SB), Y2
+	VMOVUPS   vectorConst<>+0(SB), Y3
+	VCMPPS    $0x11, Y1, Y2, Y1
+	VBLENDVPS Y1, Y0, Y3, Y0
+	VMOVUPS   Y0, (DX)(AX*1)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x08, CX
+	JGE       loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       lanes<>+64(SB), DI
+	NEGQ       CX
+	VMOVUPS    (DI)(CX*4), Y0
+	VMASKMOVPS (BX)(AX*1), Y0, Y1
+	VMASKMOVPS (SI)(AX*1), Y0, Y2
+	VMOVUPS    vectorConst<>+0(SB), Y3
+	VMOVUPS    vectorConst<>+0(SB), Y4
+	VCMPPS     $0x11, Y2, Y3, Y2
+	VBLENDVPS  Y2, Y1, Y4, Y1
+	VMASKMOVPS Y1, Y0, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipGradAVX2(dst []float32, dy []float32, y []float32, lo float32, hi float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·clipGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dy_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	XORQ         AX, AX
+	MOVSS        lo+72(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        hi+76(FP), X1
+	VBROADCASTSS X1, Y1
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS   (BX)(AX*1), Y2
+	VMOVUPS   (SI)(AX*1), Y3
+	VMOVUPS   vectorConst<>+0(SB), Y4
+	VCMPPS    $0x11, Y3, Y0, Y5
+	VBLENDVPS Y5, Y2, Y4, Y2
+	VCMPPS    $0x11, Y1, Y3, Y3
+	VBLENDVPS Y3, Y2, Y4, Y2
+	VMOVUPS   Y2, (DX)(AX*1)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x08, CX
+	JGE       loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       lanes<>+64(SB), DI
+	NEGQ       CX
+	VMOVUPS    (DI)(CX*4), Y2
+	VMASKMOVPS (BX)(AX*1), Y2, Y3
+	VMASKMOVPS (SI)(AX*1), Y2, Y4
+	VMOVUPS    vectorConst<>+0(SB), Y5
+	VCMPPS     $0x11, Y4, Y0, Y0
+	VBLENDVPS  Y0, Y3, Y5, Y0
+	VCMPPS     $0x11, Y1, Y4, Y1
+	VBLENDVPS  Y1, Y0, Y5, Y0
+	VMASKMOVPS Y0, Y2, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normGradAVX2(dst []float32, hat []float32, g []float32, a float32, b float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·normGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         hat_base+24(FP), BX
+	MOVQ         g_base+48(FP), SI
+	XORQ         AX, AX
+	MOVSS        a+72(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        b+76(FP), X1
+	VBROADCASTSS X1, Y1
+	SUBQ         $0x08, CX
+	JLT          rest
+
+loop:
+	VMOVUPS      (BX)(AX*1), Y2
+	VMOVUPS      (SI)(AX*1), Y3
+	VSUBPS       Y0, Y3, Y3
+	VFNMADD231PS Y2, Y1, Y3
+	VMOVUPS      Y3, (DX)(AX*1)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x08, CX
+	JGE          loop
+
+rest:
+	ADDQ         $0x08, CX
+	JEQ          done
+	LEAQ         lanes<>+64(SB), DI
+	NEGQ         CX
+	VMOVUPS      (DI)(CX*4), Y2
+	VMASKMOVPS   (BX)(AX*1), Y2, Y3
+	VMASKMOVPS   (SI)(AX*1), Y2, Y4
+	VSUBPS       Y0, Y4, Y0
+	VFNMADD231PS Y3, Y1, Y0
+	VMASKMOVPS   Y0, Y2, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sqrtAVX2(dst []float32, x []float32)
+// Requires: AVX
+TEXT ·sqrtAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+	SUBQ $0x08, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(AX*1), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (DX)(AX*1)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x08, CX
+	JGE     loop
+
+rest:
+	ADDQ       $0x08, CX
+	JEQ        done
+	LEAQ       lanes<>+64(SB), SI
+	NEGQ       CX
+	VMOVUPS    (SI)(CX*4), Y0
+	VMASKMOVPS (BX)(AX*1), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func expAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-48
@@ -488,29 +649,29 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 
 loop:
 	VMOVUPS     (BX)(AX*1), Y0
-	VMOVUPS     vectorConst<>+0(SB), Y1
+	VMOVUPS     vectorConst<>+64(SB), Y1
 	VMAXPS      Y0, Y1, Y1
-	VMOVUPS     vectorConst<>+64(SB), Y0
+	VMOVUPS     vectorConst<>+128(SB), Y0
 	VMINPS      Y1, Y0, Y0
-	VMOVUPS     vectorConst<>+128(SB), Y1
-	VFMADD231PS vectorConst<>+192(SB), Y0, Y1
-	VSUBPS      vectorConst<>+128(SB), Y1, Y2
-	VFMADD231PS vectorConst<>+256(SB), Y2, Y0
+	VMOVUPS     vectorConst<>+192(SB), Y1
+	VFMADD231PS vectorConst<>+256(SB), Y0, Y1
+	VSUBPS      vectorConst<>+192(SB), Y1, Y2
 	VFMADD231PS vectorConst<>+320(SB), Y2, Y0
-	VMOVUPS     vectorConst<>+384(SB), Y2
-	VFMADD213PS vectorConst<>+448(SB), Y0, Y2
+	VFMADD231PS vectorConst<>+384(SB), Y2, Y0
+	VMOVUPS     vectorConst<>+448(SB), Y2
 	VFMADD213PS vectorConst<>+512(SB), Y0, Y2
 	VFMADD213PS vectorConst<>+576(SB), Y0, Y2
 	VFMADD213PS vectorConst<>+640(SB), Y0, Y2
 	VFMADD213PS vectorConst<>+704(SB), Y0, Y2
-	VFMADD213PS vectorConst<>+704(SB), Y0, Y2
-	VPSUBD      vectorConst<>+128(SB), Y1, Y0
+	VFMADD213PS vectorConst<>+768(SB), Y0, Y2
+	VFMADD213PS vectorConst<>+768(SB), Y0, Y2
+	VPSUBD      vectorConst<>+192(SB), Y1, Y0
 	VPSRAD      $0x01, Y0, Y1
 	VPSUBD      Y1, Y0, Y0
-	VPADDD      vectorConst<>+768(SB), Y1, Y1
+	VPADDD      vectorConst<>+832(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VMULPS      Y1, Y2, Y2
-	VPADDD      vectorConst<>+768(SB), Y0, Y0
+	VPADDD      vectorConst<>+832(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, (DX)(AX*1)
@@ -525,29 +686,29 @@ rest:
 	NEGQ        CX
 	VMOVUPS     (SI)(CX*4), Y0
 	VMASKMOVPS  (BX)(AX*1), Y0, Y1
-	VMOVUPS     vectorConst<>+0(SB), Y2
+	VMOVUPS     vectorConst<>+64(SB), Y2
 	VMAXPS      Y1, Y2, Y2
-	VMOVUPS     vectorConst<>+64(SB), Y1
+	VMOVUPS     vectorConst<>+128(SB), Y1
 	VMINPS      Y2, Y1, Y1
-	VMOVUPS     vectorConst<>+128(SB), Y2
-	VFMADD231PS vectorConst<>+192(SB), Y1, Y2
-	VSUBPS      vectorConst<>+128(SB), Y2, Y3
-	VFMADD231PS vectorConst<>+256(SB), Y3, Y1
+	VMOVUPS     vectorConst<>+192(SB), Y2
+	VFMADD231PS vectorConst<>+256(SB), Y1, Y2
+	VSUBPS      vectorConst<>+192(SB), Y2, Y3
 	VFMADD231PS vectorConst<>+320(SB), Y3, Y1
-	VMOVUPS     vectorConst<>+384(SB), Y3
-	VFMADD213PS vectorConst<>+448(SB), Y1, Y3
+	VFMADD231PS vectorConst<>+384(SB), Y3, Y1
+	VMOVUPS     vectorConst<>+448(SB), Y3
 	VFMADD213PS vectorConst<>+512(SB), Y1, Y3
 	VFMADD213PS vectorConst<>+576(SB), Y1, Y3
 	VFMADD213PS vectorConst<>+640(SB), Y1, Y3
 	VFMADD213PS vectorConst<>+704(SB), Y1, Y3
-	VFMADD213PS vectorConst<>+704(SB), Y1, Y3
-	VPSUBD      vectorConst<>+128(SB), Y2, Y1
+	VFMADD213PS vectorConst<>+768(SB), Y1, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y1, Y3
+	VPSUBD      vectorConst<>+192(SB), Y2, Y1
 	VPSRAD      $0x01, Y1, Y2
 	VPSUBD      Y2, Y1, Y1
-	VPADDD      vectorConst<>+768(SB), Y2, Y2
+	VPADDD      vectorConst<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y1, Y1
+	VPADDD      vectorConst<>+832(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VMULPS      Y1, Y3, Y3
 	VMASKMOVPS  Y3, Y0, (DX)(AX*1)
@@ -568,12 +729,12 @@ TEXT ·logAVX2(SB), NOSPLIT, $0-48
 
 loop:
 	VMOVUPS     (BX)(AX*1), Y0
-	VMULPS      vectorConst<>+832(SB), Y0, Y1
-	VCMPPS      $0x11, vectorConst<>+896(SB), Y0, Y2
+	VMULPS      vectorConst<>+896(SB), Y0, Y1
+	VCMPPS      $0x11, vectorConst<>+960(SB), Y0, Y2
 	VBLENDVPS   Y2, Y1, Y0, Y1
-	VMOVUPS     vectorConst<>+960(SB), Y2
+	VMOVUPS     vectorConst<>+0(SB), Y2
 	VMOVUPS     vectorConst<>+1024(SB), Y3
-	VCMPPS      $0x11, vectorConst<>+896(SB), Y0, Y4
+	VCMPPS      $0x11, vectorConst<>+960(SB), Y0, Y4
 	VBLENDVPS   Y4, Y3, Y2, Y3
 	VPSUBD      vectorConst<>+1088(SB), Y1, Y1
 	VPSRAD      $0x17, Y1, Y4
@@ -581,7 +742,7 @@ loop:
 	VADDPS      Y4, Y3, Y3
 	VANDPS      vectorConst<>+1152(SB), Y1, Y1
 	VPADDD      vectorConst<>+1088(SB), Y1, Y1
-	VSUBPS      vectorConst<>+704(SB), Y1, Y1
+	VSUBPS      vectorConst<>+768(SB), Y1, Y1
 	VMULPS      Y1, Y1, Y4
 	VMULPS      vectorConst<>+1216(SB), Y3, Y5
 	VMOVUPS     vectorConst<>+1280(SB), Y6
@@ -617,12 +778,12 @@ rest:
 	NEGQ        CX
 	VMOVUPS     (SI)(CX*4), Y0
 	VMASKMOVPS  (BX)(AX*1), Y0, Y1
-	VMULPS      vectorConst<>+832(SB), Y1, Y2
-	VCMPPS      $0x11, vectorConst<>+896(SB), Y1, Y3
+	VMULPS      vectorConst<>+896(SB), Y1, Y2
+	VCMPPS      $0x11, vectorConst<>+960(SB), Y1, Y3
 	VBLENDVPS   Y3, Y2, Y1, Y2
-	VMOVUPS     vectorConst<>+960(SB), Y3
+	VMOVUPS     vectorConst<>+0(SB), Y3
 	VMOVUPS     vectorConst<>+1024(SB), Y4
-	VCMPPS      $0x11, vectorConst<>+896(SB), Y1, Y5
+	VCMPPS      $0x11, vectorConst<>+960(SB), Y1, Y5
 	VBLENDVPS   Y5, Y4, Y3, Y4
 	VPSUBD      vectorConst<>+1088(SB), Y2, Y2
 	VPSRAD      $0x17, Y2, Y5
@@ -630,7 +791,7 @@ rest:
 	VADDPS      Y5, Y4, Y4
 	VANDPS      vectorConst<>+1152(SB), Y2, Y2
 	VPADDD      vectorConst<>+1088(SB), Y2, Y2
-	VSUBPS      vectorConst<>+704(SB), Y2, Y2
+	VSUBPS      vectorConst<>+768(SB), Y2, Y2
 	VMULPS      Y2, Y2, Y5
 	VMULPS      vectorConst<>+1216(SB), Y4, Y6
 	VMOVUPS     vectorConst<>+1280(SB), Y7
@@ -682,35 +843,35 @@ loop:
 	VMULPS      Y2, Y1, Y2
 	VFMADD213PS Y1, Y2, Y3
 	VADDPS      Y1, Y1, Y2
-	VMOVUPS     vectorConst<>+0(SB), Y4
+	VMOVUPS     vectorConst<>+64(SB), Y4
 	VMAXPS      Y2, Y4, Y4
-	VMOVUPS     vectorConst<>+64(SB), Y2
+	VMOVUPS     vectorConst<>+128(SB), Y2
 	VMINPS      Y4, Y2, Y2
-	VMOVUPS     vectorConst<>+128(SB), Y4
-	VFMADD231PS vectorConst<>+192(SB), Y2, Y4
-	VSUBPS      vectorConst<>+128(SB), Y4, Y5
-	VFMADD231PS vectorConst<>+256(SB), Y5, Y2
+	VMOVUPS     vectorConst<>+192(SB), Y4
+	VFMADD231PS vectorConst<>+256(SB), Y2, Y4
+	VSUBPS      vectorConst<>+192(SB), Y4, Y5
 	VFMADD231PS vectorConst<>+320(SB), Y5, Y2
-	VMOVUPS     vectorConst<>+384(SB), Y5
-	VFMADD213PS vectorConst<>+448(SB), Y2, Y5
+	VFMADD231PS vectorConst<>+384(SB), Y5, Y2
+	VMOVUPS     vectorConst<>+448(SB), Y5
 	VFMADD213PS vectorConst<>+512(SB), Y2, Y5
 	VFMADD213PS vectorConst<>+576(SB), Y2, Y5
 	VFMADD213PS vectorConst<>+640(SB), Y2, Y5
 	VFMADD213PS vectorConst<>+704(SB), Y2, Y5
-	VFMADD213PS vectorConst<>+704(SB), Y2, Y5
-	VPSUBD      vectorConst<>+128(SB), Y4, Y2
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y5
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y5
+	VPSUBD      vectorConst<>+192(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y5, Y5
-	VPADDD      vectorConst<>+768(SB), Y2, Y2
+	VPADDD      vectorConst<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y5, Y5
-	VADDPS      vectorConst<>+704(SB), Y5, Y5
+	VADDPS      vectorConst<>+768(SB), Y5, Y5
 	VMOVUPS     vectorConst<>+2496(SB), Y2
 	VDIVPS      Y5, Y2, Y2
-	VMOVUPS     vectorConst<>+704(SB), Y4
+	VMOVUPS     vectorConst<>+768(SB), Y4
 	VSUBPS      Y2, Y4, Y2
 	VCMPPS      $0x11, vectorConst<>+2560(SB), Y1, Y1
 	VBLENDVPS   Y1, Y3, Y2, Y1
@@ -738,35 +899,35 @@ rest:
 	VMULPS      Y3, Y2, Y3
 	VFMADD213PS Y2, Y3, Y4
 	VADDPS      Y2, Y2, Y3
-	VMOVUPS     vectorConst<>+0(SB), Y5
+	VMOVUPS     vectorConst<>+64(SB), Y5
 	VMAXPS      Y3, Y5, Y5
-	VMOVUPS     vectorConst<>+64(SB), Y3
+	VMOVUPS     vectorConst<>+128(SB), Y3
 	VMINPS      Y5, Y3, Y3
-	VMOVUPS     vectorConst<>+128(SB), Y5
-	VFMADD231PS vectorConst<>+192(SB), Y3, Y5
-	VSUBPS      vectorConst<>+128(SB), Y5, Y6
-	VFMADD231PS vectorConst<>+256(SB), Y6, Y3
+	VMOVUPS     vectorConst<>+192(SB), Y5
+	VFMADD231PS vectorConst<>+256(SB), Y3, Y5
+	VSUBPS      vectorConst<>+192(SB), Y5, Y6
 	VFMADD231PS vectorConst<>+320(SB), Y6, Y3
-	VMOVUPS     vectorConst<>+384(SB), Y6
-	VFMADD213PS vectorConst<>+448(SB), Y3, Y6
+	VFMADD231PS vectorConst<>+384(SB), Y6, Y3
+	VMOVUPS     vectorConst<>+448(SB), Y6
 	VFMADD213PS vectorConst<>+512(SB), Y3, Y6
 	VFMADD213PS vectorConst<>+576(SB), Y3, Y6
 	VFMADD213PS vectorConst<>+640(SB), Y3, Y6
 	VFMADD213PS vectorConst<>+704(SB), Y3, Y6
-	VFMADD213PS vectorConst<>+704(SB), Y3, Y6
-	VPSUBD      vectorConst<>+128(SB), Y5, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y6
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y6
+	VPSUBD      vectorConst<>+192(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y5, Y5
+	VPADDD      vectorConst<>+832(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VMULPS      Y5, Y6, Y6
-	VPADDD      vectorConst<>+768(SB), Y3, Y3
+	VPADDD      vectorConst<>+832(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VMULPS      Y3, Y6, Y6
-	VADDPS      vectorConst<>+704(SB), Y6, Y6
+	VADDPS      vectorConst<>+768(SB), Y6, Y6
 	VMOVUPS     vectorConst<>+2496(SB), Y3
 	VDIVPS      Y6, Y3, Y3
-	VMOVUPS     vectorConst<>+704(SB), Y5
+	VMOVUPS     vectorConst<>+768(SB), Y5
 	VSUBPS      Y3, Y5, Y3
 	VCMPPS      $0x11, vectorConst<>+2560(SB), Y2, Y2
 	VBLENDVPS   Y2, Y4, Y3, Y2
@@ -791,33 +952,33 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 loop:
 	VMOVUPS     (BX)(AX*1), Y0
 	VORPS       vectorConst<>+2624(SB), Y0, Y1
-	VMOVUPS     vectorConst<>+0(SB), Y2
+	VMOVUPS     vectorConst<>+64(SB), Y2
 	VMAXPS      Y1, Y2, Y2
-	VMOVUPS     vectorConst<>+64(SB), Y1
+	VMOVUPS     vectorConst<>+128(SB), Y1
 	VMINPS      Y2, Y1, Y1
-	VMOVUPS     vectorConst<>+128(SB), Y2
-	VFMADD231PS vectorConst<>+192(SB), Y1, Y2
-	VSUBPS      vectorConst<>+128(SB), Y2, Y3
-	VFMADD231PS vectorConst<>+256(SB), Y3, Y1
+	VMOVUPS     vectorConst<>+192(SB), Y2
+	VFMADD231PS vectorConst<>+256(SB), Y1, Y2
+	VSUBPS      vectorConst<>+192(SB), Y2, Y3
 	VFMADD231PS vectorConst<>+320(SB), Y3, Y1
-	VMOVUPS     vectorConst<>+384(SB), Y3
-	VFMADD213PS vectorConst<>+448(SB), Y1, Y3
+	VFMADD231PS vectorConst<>+384(SB), Y3, Y1
+	VMOVUPS     vectorConst<>+448(SB), Y3
 	VFMADD213PS vectorConst<>+512(SB), Y1, Y3
 	VFMADD213PS vectorConst<>+576(SB), Y1, Y3
 	VFMADD213PS vectorConst<>+640(SB), Y1, Y3
 	VFMADD213PS vectorConst<>+704(SB), Y1, Y3
-	VFMADD213PS vectorConst<>+704(SB), Y1, Y3
-	VPSUBD      vectorConst<>+128(SB), Y2, Y1
+	VFMADD213PS vectorConst<>+768(SB), Y1, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y1, Y3
+	VPSUBD      vectorConst<>+192(SB), Y2, Y1
 	VPSRAD      $0x01, Y1, Y2
 	VPSUBD      Y2, Y1, Y1
-	VPADDD      vectorConst<>+768(SB), Y2, Y2
+	VPADDD      vectorConst<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y1, Y1
+	VPADDD      vectorConst<>+832(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VMULPS      Y1, Y3, Y3
-	VMOVUPS     vectorConst<>+704(SB), Y1
-	VCMPPS      $0x11, vectorConst<>+960(SB), Y0, Y0
+	VMOVUPS     vectorConst<>+768(SB), Y1
+	VCMPPS      $0x11, vectorConst<>+0(SB), Y0, Y0
 	VBLENDVPS   Y0, Y3, Y1, Y0
 	VADDPS      Y1, Y3, Y3
 	VDIVPS      Y3, Y0, Y0
@@ -834,33 +995,33 @@ rest:
 	VMOVUPS     (SI)(CX*4), Y0
 	VMASKMOVPS  (BX)(AX*1), Y0, Y1
 	VORPS       vectorConst<>+2624(SB), Y1, Y2
-	VMOVUPS     vectorConst<>+0(SB), Y3
+	VMOVUPS     vectorConst<>+64(SB), Y3
 	VMAXPS      Y2, Y3, Y3
-	VMOVUPS     vectorConst<>+64(SB), Y2
+	VMOVUPS     vectorConst<>+128(SB), Y2
 	VMINPS      Y3, Y2, Y2
-	VMOVUPS     vectorConst<>+128(SB), Y3
-	VFMADD231PS vectorConst<>+192(SB), Y2, Y3
-	VSUBPS      vectorConst<>+128(SB), Y3, Y4
-	VFMADD231PS vectorConst<>+256(SB), Y4, Y2
+	VMOVUPS     vectorConst<>+192(SB), Y3
+	VFMADD231PS vectorConst<>+256(SB), Y2, Y3
+	VSUBPS      vectorConst<>+192(SB), Y3, Y4
 	VFMADD231PS vectorConst<>+320(SB), Y4, Y2
-	VMOVUPS     vectorConst<>+384(SB), Y4
-	VFMADD213PS vectorConst<>+448(SB), Y2, Y4
+	VFMADD231PS vectorConst<>+384(SB), Y4, Y2
+	VMOVUPS     vectorConst<>+448(SB), Y4
 	VFMADD213PS vectorConst<>+512(SB), Y2, Y4
 	VFMADD213PS vectorConst<>+576(SB), Y2, Y4
 	VFMADD213PS vectorConst<>+640(SB), Y2, Y4
 	VFMADD213PS vectorConst<>+704(SB), Y2, Y4
-	VFMADD213PS vectorConst<>+704(SB), Y2, Y4
-	VPSUBD      vectorConst<>+128(SB), Y3, Y2
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y4
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y4
+	VPSUBD      vectorConst<>+192(SB), Y3, Y2
 	VPSRAD      $0x01, Y2, Y3
 	VPSUBD      Y3, Y2, Y2
-	VPADDD      vectorConst<>+768(SB), Y3, Y3
+	VPADDD      vectorConst<>+832(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VMULPS      Y3, Y4, Y4
-	VPADDD      vectorConst<>+768(SB), Y2, Y2
+	VPADDD      vectorConst<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y4, Y4
-	VMOVUPS     vectorConst<>+704(SB), Y2
-	VCMPPS      $0x11, vectorConst<>+960(SB), Y1, Y1
+	VMOVUPS     vectorConst<>+768(SB), Y2
+	VCMPPS      $0x11, vectorConst<>+0(SB), Y1, Y1
 	VBLENDVPS   Y1, Y4, Y2, Y1
 	VADDPS      Y2, Y4, Y4
 	VDIVPS      Y4, Y1, Y1
@@ -902,32 +1063,32 @@ loop:
 	VFMADD213PS vectorConst<>+3520(SB), Y2, Y4
 	VFMADD213PS vectorConst<>+3584(SB), Y2, Y4
 	VXORPS      vectorConst<>+2624(SB), Y4, Y2
-	VMOVUPS     vectorConst<>+0(SB), Y4
+	VMOVUPS     vectorConst<>+64(SB), Y4
 	VMAXPS      Y2, Y4, Y4
-	VMOVUPS     vectorConst<>+64(SB), Y2
+	VMOVUPS     vectorConst<>+128(SB), Y2
 	VMINPS      Y4, Y2, Y2
-	VMOVUPS     vectorConst<>+128(SB), Y4
-	VFMADD231PS vectorConst<>+192(SB), Y2, Y4
-	VSUBPS      vectorConst<>+128(SB), Y4, Y5
-	VFMADD231PS vectorConst<>+256(SB), Y5, Y2
+	VMOVUPS     vectorConst<>+192(SB), Y4
+	VFMADD231PS vectorConst<>+256(SB), Y2, Y4
+	VSUBPS      vectorConst<>+192(SB), Y4, Y5
 	VFMADD231PS vectorConst<>+320(SB), Y5, Y2
-	VMOVUPS     vectorConst<>+384(SB), Y5
-	VFMADD213PS vectorConst<>+448(SB), Y2, Y5
+	VFMADD231PS vectorConst<>+384(SB), Y5, Y2
+	VMOVUPS     vectorConst<>+448(SB), Y5
 	VFMADD213PS vectorConst<>+512(SB), Y2, Y5
 	VFMADD213PS vectorConst<>+576(SB), Y2, Y5
 	VFMADD213PS vectorConst<>+640(SB), Y2, Y5
 	VFMADD213PS vectorConst<>+704(SB), Y2, Y5
-	VFMADD213PS vectorConst<>+704(SB), Y2, Y5
-	VPSUBD      vectorConst<>+128(SB), Y4, Y2
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y5
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y5
+	VPSUBD      vectorConst<>+192(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y5, Y5
-	VPADDD      vectorConst<>+768(SB), Y2, Y2
+	VPADDD      vectorConst<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y5, Y5
-	VMOVUPS     vectorConst<>+704(SB), Y2
+	VMOVUPS     vectorConst<>+768(SB), Y2
 	VSUBPS      Y5, Y2, Y2
 	VCMPPS      $0x11, vectorConst<>+3648(SB), Y1, Y1
 	VBLENDVPS   Y1, Y3, Y2, Y1
@@ -965,32 +1126,32 @@ rest:
 	VFMADD213PS vectorConst<>+3520(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+3584(SB), Y3, Y5
 	VXORPS      vectorConst<>+2624(SB), Y5, Y3
-	VMOVUPS     vectorConst<>+0(SB), Y5
+	VMOVUPS     vectorConst<>+64(SB), Y5
 	VMAXPS      Y3, Y5, Y5
-	VMOVUPS     vectorConst<>+64(SB), Y3
+	VMOVUPS     vectorConst<>+128(SB), Y3
 	VMINPS      Y5, Y3, Y3
-	VMOVUPS     vectorConst<>+128(SB), Y5
-	VFMADD231PS vectorConst<>+192(SB), Y3, Y5
-	VSUBPS      vectorConst<>+128(SB), Y5, Y6
-	VFMADD231PS vectorConst<>+256(SB), Y6, Y3
+	VMOVUPS     vectorConst<>+192(SB), Y5
+	VFMADD231PS vectorConst<>+256(SB), Y3, Y5
+	VSUBPS      vectorConst<>+192(SB), Y5, Y6
 	VFMADD231PS vectorConst<>+320(SB), Y6, Y3
-	VMOVUPS     vectorConst<>+384(SB), Y6
-	VFMADD213PS vectorConst<>+448(SB), Y3, Y6
+	VFMADD231PS vectorConst<>+384(SB), Y6, Y3
+	VMOVUPS     vectorConst<>+448(SB), Y6
 	VFMADD213PS vectorConst<>+512(SB), Y3, Y6
 	VFMADD213PS vectorConst<>+576(SB), Y3, Y6
 	VFMADD213PS vectorConst<>+640(SB), Y3, Y6
 	VFMADD213PS vectorConst<>+704(SB), Y3, Y6
-	VFMADD213PS vectorConst<>+704(SB), Y3, Y6
-	VPSUBD      vectorConst<>+128(SB), Y5, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y6
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y6
+	VPSUBD      vectorConst<>+192(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y5, Y5
+	VPADDD      vectorConst<>+832(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VMULPS      Y5, Y6, Y6
-	VPADDD      vectorConst<>+768(SB), Y3, Y3
+	VPADDD      vectorConst<>+832(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VMULPS      Y3, Y6, Y6
-	VMOVUPS     vectorConst<>+704(SB), Y3
+	VMOVUPS     vectorConst<>+768(SB), Y3
 	VSUBPS      Y6, Y3, Y3
 	VCMPPS      $0x11, vectorConst<>+3648(SB), Y2, Y2
 	VBLENDVPS   Y2, Y4, Y3, Y2
@@ -1025,7 +1186,7 @@ loop:
 	VFMADD213PS vectorConst<>+4096(SB), Y0, Y3
 	VMOVUPS     vectorConst<>+4160(SB), Y2
 	VMINPS      Y1, Y2, Y2
-	VMOVUPS     vectorConst<>+704(SB), Y4
+	VMOVUPS     vectorConst<>+768(SB), Y4
 	VADDPS      vectorConst<>+3136(SB), Y2, Y5
 	VDIVPS      Y5, Y4, Y4
 	VSUBPS      vectorConst<>+3136(SB), Y2, Y5
@@ -1045,39 +1206,39 @@ loop:
 	VMOVUPS     Y2, Y5
 	VFMSUB213PS Y4, Y2, Y5
 	VMULPS      vectorConst<>+1792(SB), Y4, Y2
-	VMOVUPS     vectorConst<>+0(SB), Y4
+	VMOVUPS     vectorConst<>+64(SB), Y4
 	VMAXPS      Y2, Y4, Y4
-	VMOVUPS     vectorConst<>+64(SB), Y2
+	VMOVUPS     vectorConst<>+128(SB), Y2
 	VMINPS      Y4, Y2, Y2
-	VMOVUPS     vectorConst<>+128(SB), Y4
-	VFMADD231PS vectorConst<>+192(SB), Y2, Y4
-	VSUBPS      vectorConst<>+128(SB), Y4, Y7
-	VFMADD231PS vectorConst<>+256(SB), Y7, Y2
+	VMOVUPS     vectorConst<>+192(SB), Y4
+	VFMADD231PS vectorConst<>+256(SB), Y2, Y4
+	VSUBPS      vectorConst<>+192(SB), Y4, Y7
 	VFMADD231PS vectorConst<>+320(SB), Y7, Y2
-	VMOVUPS     vectorConst<>+384(SB), Y7
-	VFMADD213PS vectorConst<>+448(SB), Y2, Y7
+	VFMADD231PS vectorConst<>+384(SB), Y7, Y2
+	VMOVUPS     vectorConst<>+448(SB), Y7
 	VFMADD213PS vectorConst<>+512(SB), Y2, Y7
 	VFMADD213PS vectorConst<>+576(SB), Y2, Y7
 	VFMADD213PS vectorConst<>+640(SB), Y2, Y7
 	VFMADD213PS vectorConst<>+704(SB), Y2, Y7
-	VFMADD213PS vectorConst<>+704(SB), Y2, Y7
-	VPSUBD      vectorConst<>+128(SB), Y4, Y2
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y7
+	VFMADD213PS vectorConst<>+768(SB), Y2, Y7
+	VPSUBD      vectorConst<>+192(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y7, Y7
-	VPADDD      vectorConst<>+768(SB), Y2, Y2
+	VPADDD      vectorConst<>+832(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VMULPS      Y2, Y7, Y7
 	VMULPS      Y7, Y5, Y5
 	VFMADD231PS vectorConst<>+1792(SB), Y5, Y7
 	VMULPS      Y7, Y6, Y6
-	VMOVUPS     vectorConst<>+704(SB), Y2
+	VMOVUPS     vectorConst<>+768(SB), Y2
 	VSUBPS      Y6, Y2, Y2
-	VCMPPS      $0x11, vectorConst<>+960(SB), Y0, Y4
+	VCMPPS      $0x11, vectorConst<>+0(SB), Y0, Y4
 	VBLENDVPS   Y4, Y6, Y2, Y2
-	VCMPPS      $0x11, vectorConst<>+704(SB), Y1, Y1
+	VCMPPS      $0x11, vectorConst<>+768(SB), Y1, Y1
 	VBLENDVPS   Y1, Y3, Y2, Y1
 	VMULPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (DX)(AX*1)
@@ -1103,7 +1264,7 @@ rest:
 	VFMADD213PS vectorConst<>+4096(SB), Y1, Y4
 	VMOVUPS     vectorConst<>+4160(SB), Y3
 	VMINPS      Y2, Y3, Y3
-	VMOVUPS     vectorConst<>+704(SB), Y5
+	VMOVUPS     vectorConst<>+768(SB), Y5
 	VADDPS      vectorConst<>+3136(SB), Y3, Y6
 	VDIVPS      Y6, Y5, Y5
 	VSUBPS      vectorConst<>+3136(SB), Y3, Y6
@@ -1123,39 +1284,39 @@ rest:
 	VMOVUPS     Y3, Y6
 	VFMSUB213PS Y5, Y3, Y6
 	VMULPS      vectorConst<>+1792(SB), Y5, Y3
-	VMOVUPS     vectorConst<>+0(SB), Y5
+	VMOVUPS     vectorConst<>+64(SB), Y5
 	VMAXPS      Y3, Y5, Y5
-	VMOVUPS     vectorConst<>+64(SB), Y3
+	VMOVUPS     vectorConst<>+128(SB), Y3
 	VMINPS      Y5, Y3, Y3
-	VMOVUPS     vectorConst<>+128(SB), Y5
-	VFMADD231PS vectorConst<>+192(SB), Y3, Y5
-	VSUBPS      vectorConst<>+128(SB), Y5, Y8
-	VFMADD231PS vectorConst<>+256(SB), Y8, Y3
+	VMOVUPS     vectorConst<>+192(SB), Y5
+	VFMADD231PS vectorConst<>+256(SB), Y3, Y5
+	VSUBPS      vectorConst<>+192(SB), Y5, Y8
 	VFMADD231PS vectorConst<>+320(SB), Y8, Y3
-	VMOVUPS     vectorConst<>+384(SB), Y8
-	VFMADD213PS vectorConst<>+448(SB), Y3, Y8
+	VFMADD231PS vectorConst<>+384(SB), Y8, Y3
+	VMOVUPS     vectorConst<>+448(SB), Y8
 	VFMADD213PS vectorConst<>+512(SB), Y3, Y8
 	VFMADD213PS vectorConst<>+576(SB), Y3, Y8
 	VFMADD213PS vectorConst<>+640(SB), Y3, Y8
 	VFMADD213PS vectorConst<>+704(SB), Y3, Y8
-	VFMADD213PS vectorConst<>+704(SB), Y3, Y8
-	VPSUBD      vectorConst<>+128(SB), Y5, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y8
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y8
+	VPSUBD      vectorConst<>+192(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y5, Y5
+	VPADDD      vectorConst<>+832(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VMULPS      Y5, Y8, Y8
-	VPADDD      vectorConst<>+768(SB), Y3, Y3
+	VPADDD      vectorConst<>+832(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VMULPS      Y3, Y8, Y8
 	VMULPS      Y8, Y6, Y6
 	VFMADD231PS vectorConst<>+1792(SB), Y6, Y8
 	VMULPS      Y8, Y7, Y7
-	VMOVUPS     vectorConst<>+704(SB), Y3
+	VMOVUPS     vectorConst<>+768(SB), Y3
 	VSUBPS      Y7, Y3, Y3
-	VCMPPS      $0x11, vectorConst<>+960(SB), Y1, Y5
+	VCMPPS      $0x11, vectorConst<>+0(SB), Y1, Y5
 	VBLENDVPS   Y5, Y7, Y3, Y3
-	VCMPPS      $0x11, vectorConst<>+704(SB), Y2, Y2
+	VCMPPS      $0x11, vectorConst<>+768(SB), Y2, Y2
 	VBLENDVPS   Y2, Y4, Y3, Y2
 	VMULPS      Y2, Y1, Y1
 	VMASKMOVPS  Y1, Y0, (DX)(AX*1)
@@ -1170,8 +1331,8 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-28
 	MOVQ    x_len+8(FP), CX
 	MOVQ    x_base+0(FP), DX
 	XORQ    AX, AX
-	VMOVUPS vectorConst<>+960(SB), Y0
-	VMOVUPS vectorConst<>+960(SB), Y1
+	VMOVUPS vectorConst<>+0(SB), Y0
+	VMOVUPS vectorConst<>+0(SB), Y1
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -1274,8 +1435,8 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-36
 	XORQ         AX, AX
 	MOVSS        mean+24(FP), X0
 	VBROADCASTSS X0, Y0
-	VMOVUPS      vectorConst<>+960(SB), Y1
-	VMOVUPS      vectorConst<>+960(SB), Y2
+	VMOVUPS      vectorConst<>+0(SB), Y1
+	VMOVUPS      vectorConst<>+0(SB), Y2
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -1299,7 +1460,7 @@ rest:
 	VMOVUPS     (BX)(SI*4), Y3
 	VMASKMOVPS  (DX)(AX*1), Y3, Y4
 	VSUBPS      Y0, Y4, Y4
-	VMOVUPS     vectorConst<>+960(SB), Y5
+	VMOVUPS     vectorConst<>+0(SB), Y5
 	VBLENDVPS   Y3, Y4, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
 	LEAQ        lanes<>+96(SB), BX
@@ -1307,7 +1468,7 @@ rest:
 	VMOVUPS     (BX)(CX*4), Y3
 	VMASKMOVPS  32(DX)(AX*1), Y3, Y4
 	VSUBPS      Y0, Y4, Y0
-	VMOVUPS     vectorConst<>+960(SB), Y4
+	VMOVUPS     vectorConst<>+0(SB), Y4
 	VBLENDVPS   Y3, Y0, Y4, Y4
 	VFMADD231PS Y4, Y4, Y2
 
@@ -1323,6 +1484,62 @@ done:
 	VZEROUPPER
 	RET
 
+// func dotAVX2(a []float32, b []float32) float32
+// Requires: AVX, FMA3, SSE
+TEXT ·dotAVX2(SB), NOSPLIT, $0-52
+	MOVQ    a_len+8(FP), CX
+	MOVQ    a_base+0(FP), DX
+	MOVQ    b_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+0(SB), Y0
+	VMOVUPS vectorConst<>+0(SB), Y1
+	SUBQ    $0x10, CX
+	JLT     rest
+
+loop:
+	VMOVUPS     (DX)(AX*1), Y2
+	VMOVUPS     (BX)(AX*1), Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     32(DX)(AX*1), Y2
+	VMOVUPS     32(BX)(AX*1), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	LEAQ        lanes<>+64(SB), SI
+	MOVQ        CX, DI
+	NEGQ        DI
+	VMOVUPS     (SI)(DI*4), Y2
+	VMASKMOVPS  (DX)(AX*1), Y2, Y3
+	VMOVUPS     vectorConst<>+2624(SB), Y4
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMASKMOVPS  (BX)(AX*1), Y2, Y2
+	VFMADD231PS Y2, Y4, Y0
+	LEAQ        lanes<>+96(SB), SI
+	NEGQ        CX
+	VMOVUPS     (SI)(CX*4), Y2
+	VMASKMOVPS  32(DX)(AX*1), Y2, Y3
+	VMOVUPS     vectorConst<>+2624(SB), Y4
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMASKMOVPS  32(BX)(AX*1), Y2, Y2
+	VFMADD231PS Y2, Y4, Y1
+
+done:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
 // func expSumAVX2(dst []float32, x []float32, shift float32) float32
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
@@ -1332,66 +1549,66 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 	XORQ         AX, AX
 	MOVSS        shift+48(FP), X0
 	VBROADCASTSS X0, Y0
-	VMOVUPS      vectorConst<>+960(SB), Y1
-	VMOVUPS      vectorConst<>+960(SB), Y2
+	VMOVUPS      vectorConst<>+0(SB), Y1
+	VMOVUPS      vectorConst<>+0(SB), Y2
 	SUBQ         $0x10, CX
 	JLT          rest
 
 loop:
 	VMOVUPS     (BX)(AX*1), Y3
 	VSUBPS      Y0, Y3, Y3
-	VMOVUPS     vectorConst<>+0(SB), Y4
+	VMOVUPS     vectorConst<>+64(SB), Y4
 	VMAXPS      Y3, Y4, Y4
-	VMOVUPS     vectorConst<>+64(SB), Y3
+	VMOVUPS     vectorConst<>+128(SB), Y3
 	VMINPS      Y4, Y3, Y3
-	VMOVUPS     vectorConst<>+128(SB), Y4
-	VFMADD231PS vectorConst<>+192(SB), Y3, Y4
-	VSUBPS      vectorConst<>+128(SB), Y4, Y5
-	VFMADD231PS vectorConst<>+256(SB), Y5, Y3
+	VMOVUPS     vectorConst<>+192(SB), Y4
+	VFMADD231PS vectorConst<>+256(SB), Y3, Y4
+	VSUBPS      vectorConst<>+192(SB), Y4, Y5
 	VFMADD231PS vectorConst<>+320(SB), Y5, Y3
-	VMOVUPS     vectorConst<>+384(SB), Y5
-	VFMADD213PS vectorConst<>+448(SB), Y3, Y5
+	VFMADD231PS vectorConst<>+384(SB), Y5, Y3
+	VMOVUPS     vectorConst<>+448(SB), Y5
 	VFMADD213PS vectorConst<>+512(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+576(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+640(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+704(SB), Y3, Y5
-	VFMADD213PS vectorConst<>+704(SB), Y3, Y5
-	VPSUBD      vectorConst<>+128(SB), Y4, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y5
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y5
+	VPSUBD      vectorConst<>+192(SB), Y4, Y3
 	VPSRAD      $0x01, Y3, Y4
 	VPSUBD      Y4, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y5, Y5
-	VPADDD      vectorConst<>+768(SB), Y3, Y3
+	VPADDD      vectorConst<>+832(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VMULPS      Y3, Y5, Y5
 	VMOVUPS     Y5, (DX)(AX*1)
 	VADDPS      Y5, Y1, Y1
 	VMOVUPS     32(BX)(AX*1), Y3
 	VSUBPS      Y0, Y3, Y3
-	VMOVUPS     vectorConst<>+0(SB), Y4
+	VMOVUPS     vectorConst<>+64(SB), Y4
 	VMAXPS      Y3, Y4, Y4
-	VMOVUPS     vectorConst<>+64(SB), Y3
+	VMOVUPS     vectorConst<>+128(SB), Y3
 	VMINPS      Y4, Y3, Y3
-	VMOVUPS     vectorConst<>+128(SB), Y4
-	VFMADD231PS vectorConst<>+192(SB), Y3, Y4
-	VSUBPS      vectorConst<>+128(SB), Y4, Y5
-	VFMADD231PS vectorConst<>+256(SB), Y5, Y3
+	VMOVUPS     vectorConst<>+192(SB), Y4
+	VFMADD231PS vectorConst<>+256(SB), Y3, Y4
+	VSUBPS      vectorConst<>+192(SB), Y4, Y5
 	VFMADD231PS vectorConst<>+320(SB), Y5, Y3
-	VMOVUPS     vectorConst<>+384(SB), Y5
-	VFMADD213PS vectorConst<>+448(SB), Y3, Y5
+	VFMADD231PS vectorConst<>+384(SB), Y5, Y3
+	VMOVUPS     vectorConst<>+448(SB), Y5
 	VFMADD213PS vectorConst<>+512(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+576(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+640(SB), Y3, Y5
 	VFMADD213PS vectorConst<>+704(SB), Y3, Y5
-	VFMADD213PS vectorConst<>+704(SB), Y3, Y5
-	VPSUBD      vectorConst<>+128(SB), Y4, Y3
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y5
+	VFMADD213PS vectorConst<>+768(SB), Y3, Y5
+	VPSUBD      vectorConst<>+192(SB), Y4, Y3
 	VPSRAD      $0x01, Y3, Y4
 	VPSUBD      Y4, Y3, Y3
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y5, Y5
-	VPADDD      vectorConst<>+768(SB), Y3, Y3
+	VPADDD      vectorConst<>+832(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VMULPS      Y3, Y5, Y5
 	VMOVUPS     Y5, 32(DX)(AX*1)
@@ -1409,33 +1626,33 @@ rest:
 	VMOVUPS     (SI)(DI*4), Y3
 	VMASKMOVPS  (BX)(AX*1), Y3, Y4
 	VSUBPS      Y0, Y4, Y4
-	VMOVUPS     vectorConst<>+0(SB), Y5
+	VMOVUPS     vectorConst<>+64(SB), Y5
 	VMAXPS      Y4, Y5, Y5
-	VMOVUPS     vectorConst<>+64(SB), Y4
+	VMOVUPS     vectorConst<>+128(SB), Y4
 	VMINPS      Y5, Y4, Y4
-	VMOVUPS     vectorConst<>+128(SB), Y5
-	VFMADD231PS vectorConst<>+192(SB), Y4, Y5
-	VSUBPS      vectorConst<>+128(SB), Y5, Y6
-	VFMADD231PS vectorConst<>+256(SB), Y6, Y4
+	VMOVUPS     vectorConst<>+192(SB), Y5
+	VFMADD231PS vectorConst<>+256(SB), Y4, Y5
+	VSUBPS      vectorConst<>+192(SB), Y5, Y6
 	VFMADD231PS vectorConst<>+320(SB), Y6, Y4
-	VMOVUPS     vectorConst<>+384(SB), Y6
-	VFMADD213PS vectorConst<>+448(SB), Y4, Y6
+	VFMADD231PS vectorConst<>+384(SB), Y6, Y4
+	VMOVUPS     vectorConst<>+448(SB), Y6
 	VFMADD213PS vectorConst<>+512(SB), Y4, Y6
 	VFMADD213PS vectorConst<>+576(SB), Y4, Y6
 	VFMADD213PS vectorConst<>+640(SB), Y4, Y6
 	VFMADD213PS vectorConst<>+704(SB), Y4, Y6
-	VFMADD213PS vectorConst<>+704(SB), Y4, Y6
-	VPSUBD      vectorConst<>+128(SB), Y5, Y4
+	VFMADD213PS vectorConst<>+768(SB), Y4, Y6
+	VFMADD213PS vectorConst<>+768(SB), Y4, Y6
+	VPSUBD      vectorConst<>+192(SB), Y5, Y4
 	VPSRAD      $0x01, Y4, Y5
 	VPSUBD      Y5, Y4, Y4
-	VPADDD      vectorConst<>+768(SB), Y5, Y5
+	VPADDD      vectorConst<>+832(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VMULPS      Y5, Y6, Y6
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y6, Y6
 	VMASKMOVPS  Y6, Y3, (DX)(AX*1)
-	VMOVUPS     vectorConst<>+960(SB), Y4
+	VMOVUPS     vectorConst<>+0(SB), Y4
 	VBLENDVPS   Y3, Y6, Y4, Y4
 	VADDPS      Y4, Y1, Y1
 	LEAQ        lanes<>+96(SB), SI
@@ -1443,33 +1660,33 @@ rest:
 	VMOVUPS     (SI)(CX*4), Y3
 	VMASKMOVPS  32(BX)(AX*1), Y3, Y4
 	VSUBPS      Y0, Y4, Y0
-	VMOVUPS     vectorConst<>+0(SB), Y4
+	VMOVUPS     vectorConst<>+64(SB), Y4
 	VMAXPS      Y0, Y4, Y4
-	VMOVUPS     vectorConst<>+64(SB), Y0
+	VMOVUPS     vectorConst<>+128(SB), Y0
 	VMINPS      Y4, Y0, Y0
-	VMOVUPS     vectorConst<>+128(SB), Y4
-	VFMADD231PS vectorConst<>+192(SB), Y0, Y4
-	VSUBPS      vectorConst<>+128(SB), Y4, Y5
-	VFMADD231PS vectorConst<>+256(SB), Y5, Y0
+	VMOVUPS     vectorConst<>+192(SB), Y4
+	VFMADD231PS vectorConst<>+256(SB), Y0, Y4
+	VSUBPS      vectorConst<>+192(SB), Y4, Y5
 	VFMADD231PS vectorConst<>+320(SB), Y5, Y0
-	VMOVUPS     vectorConst<>+384(SB), Y5
-	VFMADD213PS vectorConst<>+448(SB), Y0, Y5
+	VFMADD231PS vectorConst<>+384(SB), Y5, Y0
+	VMOVUPS     vectorConst<>+448(SB), Y5
 	VFMADD213PS vectorConst<>+512(SB), Y0, Y5
 	VFMADD213PS vectorConst<>+576(SB), Y0, Y5
 	VFMADD213PS vectorConst<>+640(SB), Y0, Y5
 	VFMADD213PS vectorConst<>+704(SB), Y0, Y5
-	VFMADD213PS vectorConst<>+704(SB), Y0, Y5
-	VPSUBD      vectorConst<>+128(SB), Y4, Y0
+	VFMADD213PS vectorConst<>+768(SB), Y0, Y5
+	VFMADD213PS vectorConst<>+768(SB), Y0, Y5
+	VPSUBD      vectorConst<>+192(SB), Y4, Y0
 	VPSRAD      $0x01, Y0, Y4
 	VPSUBD      Y4, Y0, Y0
-	VPADDD      vectorConst<>+768(SB), Y4, Y4
+	VPADDD      vectorConst<>+832(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VMULPS      Y4, Y5, Y5
-	VPADDD      vectorConst<>+768(SB), Y0, Y0
+	VPADDD      vectorConst<>+832(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VMULPS      Y0, Y5, Y5
 	VMASKMOVPS  Y5, Y3, 32(DX)(AX*1)
-	VMOVUPS     vectorConst<>+960(SB), Y0
+	VMOVUPS     vectorConst<>+0(SB), Y0
 	VBLENDVPS   Y3, Y5, Y0, Y0
 	VADDPS      Y0, Y2, Y2
 
@@ -1970,6 +2187,173 @@ done:
 	VZEROUPPER
 	RET
 
+// func reluGradAVX512(dst []float32, dy []float32, y []float32)
+// Requires: AVX, AVX512F
+TEXT ·reluGradAVX512(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    dst_base+0(FP), DX
+	MOVQ    dy_base+24(FP), BX
+	MOVQ    y_base+48(FP), SI
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+0(SB), Z0
+	SUBQ    $0x10, CX
+	JLT     rest
+
+loop:
+	VMOVUPS   (BX)(AX*1), Z1
+	VMOVUPS   (SI)(AX*1), Z2
+	VMOVUPS   Z0, Z3
+	VMOVUPS   Z0, Z4
+	VCMPPS    $0x11, Z2, Z3, K1
+	VBLENDMPS Z1, Z4, K1, Z5
+	VMOVUPS   Z5, (DX)(AX*1)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x10, CX
+	JGE       loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (BX)(AX*1), K1, Z1
+	VMOVUPS.Z (SI)(AX*1), K1, Z2
+	VMOVUPS   Z0, Z3
+	VMOVUPS   Z0, Z0
+	VCMPPS    $0x11, Z2, Z3, K2
+	VBLENDMPS Z1, Z0, K2, Z6
+	VMOVUPS   Z6, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipGradAVX512(dst []float32, dy []float32, y []float32, lo float32, hi float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·clipGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dy_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	XORQ         AX, AX
+	MOVSS        lo+72(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        hi+76(FP), X1
+	VBROADCASTSS X1, Z1
+	VMOVUPS      vectorConst<>+0(SB), Z2
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS   (BX)(AX*1), Z3
+	VMOVUPS   (SI)(AX*1), Z4
+	VMOVUPS   Z2, Z5
+	VCMPPS    $0x11, Z4, Z0, K1
+	VBLENDMPS Z3, Z5, K1, Z6
+	VCMPPS    $0x11, Z1, Z4, K1
+	VBLENDMPS Z6, Z5, K1, Z7
+	VMOVUPS   Z7, (DX)(AX*1)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x10, CX
+	JGE       loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVL      $0x00000001, DI
+	SHLL      CL, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (BX)(AX*1), K1, Z3
+	VMOVUPS.Z (SI)(AX*1), K1, Z4
+	VMOVUPS   Z2, Z2
+	VCMPPS    $0x11, Z4, Z0, K2
+	VBLENDMPS Z3, Z2, K2, Z8
+	VCMPPS    $0x11, Z1, Z4, K2
+	VBLENDMPS Z8, Z2, K2, Z9
+	VMOVUPS   Z9, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normGradAVX512(dst []float32, hat []float32, g []float32, a float32, b float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·normGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         hat_base+24(FP), BX
+	MOVQ         g_base+48(FP), SI
+	XORQ         AX, AX
+	MOVSS        a+72(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        b+76(FP), X1
+	VBROADCASTSS X1, Z1
+	SUBQ         $0x10, CX
+	JLT          rest
+
+loop:
+	VMOVUPS      (BX)(AX*1), Z2
+	VMOVUPS      (SI)(AX*1), Z3
+	VSUBPS       Z0, Z3, Z3
+	VFNMADD231PS Z2, Z1, Z3
+	VMOVUPS      Z3, (DX)(AX*1)
+	ADDQ         $0x00000040, AX
+	SUBQ         $0x10, CX
+	JGE          loop
+
+rest:
+	ADDQ         $0x10, CX
+	JEQ          done
+	MOVL         $0x00000001, DI
+	SHLL         CL, DI
+	DECL         DI
+	KMOVW        DI, K1
+	VMOVUPS.Z    (BX)(AX*1), K1, Z2
+	VMOVUPS.Z    (SI)(AX*1), K1, Z3
+	VSUBPS       Z0, Z3, Z0
+	VFNMADD231PS Z2, Z1, Z0
+	VMOVUPS      Z0, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sqrtAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·sqrtAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+	SUBQ $0x10, CX
+	JLT  rest
+
+loop:
+	VMOVUPS (BX)(AX*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (DX)(AX*1)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x10, CX
+	JGE     loop
+
+rest:
+	ADDQ      $0x10, CX
+	JEQ       done
+	MOVL      $0x00000001, SI
+	SHLL      CL, SI
+	DECL      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (BX)(AX*1), K1, Z0
+	VSQRTPS   Z0, Z0
+	VMOVUPS   Z0, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func expAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-48
@@ -1977,19 +2361,19 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    x_base+24(FP), BX
 	XORQ    AX, AX
-	VMOVUPS vectorConst<>+0(SB), Z0
-	VMOVUPS vectorConst<>+64(SB), Z1
-	VMOVUPS vectorConst<>+128(SB), Z2
-	VMOVUPS vectorConst<>+192(SB), Z3
-	VMOVUPS vectorConst<>+256(SB), Z4
-	VMOVUPS vectorConst<>+320(SB), Z5
-	VMOVUPS vectorConst<>+704(SB), Z6
-	VMOVUPS vectorConst<>+704(SB), Z6
-	VMOVUPS vectorConst<>+640(SB), Z7
-	VMOVUPS vectorConst<>+576(SB), Z8
-	VMOVUPS vectorConst<>+512(SB), Z9
-	VMOVUPS vectorConst<>+448(SB), Z10
-	VMOVUPS vectorConst<>+384(SB), Z11
+	VMOVUPS vectorConst<>+64(SB), Z0
+	VMOVUPS vectorConst<>+128(SB), Z1
+	VMOVUPS vectorConst<>+192(SB), Z2
+	VMOVUPS vectorConst<>+256(SB), Z3
+	VMOVUPS vectorConst<>+320(SB), Z4
+	VMOVUPS vectorConst<>+384(SB), Z5
+	VMOVUPS vectorConst<>+768(SB), Z6
+	VMOVUPS vectorConst<>+768(SB), Z6
+	VMOVUPS vectorConst<>+704(SB), Z7
+	VMOVUPS vectorConst<>+640(SB), Z8
+	VMOVUPS vectorConst<>+576(SB), Z9
+	VMOVUPS vectorConst<>+512(SB), Z10
+	VMOVUPS vectorConst<>+448(SB), Z11
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2068,12 +2452,12 @@ TEXT ·logAVX512(SB), NOSPLIT, $0-48
 
 loop:
 	VMOVUPS     (BX)(AX*1), Z8
-	VMULPS      vectorConst<>+832(SB), Z8, Z9
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K1
+	VMULPS      vectorConst<>+896(SB), Z8, Z9
+	VCMPPS      $0x11, vectorConst<>+960(SB), Z8, K1
 	VBLENDMPS   Z9, Z8, K1, Z10
-	VMOVUPS     vectorConst<>+960(SB), Z9
+	VMOVUPS     vectorConst<>+0(SB), Z9
 	VMOVUPS     vectorConst<>+1024(SB), Z20
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K1
+	VCMPPS      $0x11, vectorConst<>+960(SB), Z8, K1
 	VBLENDMPS   Z20, Z9, K1, Z11
 	VPSUBD      vectorConst<>+1088(SB), Z10, Z20
 	VPSRAD      $0x17, Z20, Z21
@@ -2081,7 +2465,7 @@ loop:
 	VADDPS      Z21, Z11, Z11
 	VANDPS      vectorConst<>+1152(SB), Z20, Z20
 	VPADDD      vectorConst<>+1088(SB), Z20, Z20
-	VSUBPS      vectorConst<>+704(SB), Z20, Z20
+	VSUBPS      vectorConst<>+768(SB), Z20, Z20
 	VMULPS      Z20, Z20, Z21
 	VMULPS      vectorConst<>+1216(SB), Z11, Z22
 	VMOVUPS     Z7, Z23
@@ -2118,12 +2502,12 @@ rest:
 	DECL        SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (BX)(AX*1), K1, Z8
-	VMULPS      vectorConst<>+832(SB), Z8, Z9
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K2
+	VMULPS      vectorConst<>+896(SB), Z8, Z9
+	VCMPPS      $0x11, vectorConst<>+960(SB), Z8, K2
 	VBLENDMPS   Z9, Z8, K2, Z15
-	VMOVUPS     vectorConst<>+960(SB), Z9
+	VMOVUPS     vectorConst<>+0(SB), Z9
 	VMOVUPS     vectorConst<>+1024(SB), Z10
-	VCMPPS      $0x11, vectorConst<>+896(SB), Z8, K2
+	VCMPPS      $0x11, vectorConst<>+960(SB), Z8, K2
 	VBLENDMPS   Z10, Z9, K2, Z16
 	VPSUBD      vectorConst<>+1088(SB), Z15, Z10
 	VPSRAD      $0x17, Z10, Z11
@@ -2131,7 +2515,7 @@ rest:
 	VADDPS      Z11, Z16, Z16
 	VANDPS      vectorConst<>+1152(SB), Z10, Z10
 	VPADDD      vectorConst<>+1088(SB), Z10, Z10
-	VSUBPS      vectorConst<>+704(SB), Z10, Z10
+	VSUBPS      vectorConst<>+768(SB), Z10, Z10
 	VMULPS      Z10, Z10, Z11
 	VMULPS      vectorConst<>+1216(SB), Z16, Z12
 	VMOVUPS     Z7, Z7
@@ -2168,26 +2552,26 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    x_base+24(FP), BX
 	XORQ    AX, AX
-	VMOVUPS vectorConst<>+704(SB), Z0
+	VMOVUPS vectorConst<>+768(SB), Z0
 	VMOVUPS vectorConst<>+2496(SB), Z0
 	VMOVUPS vectorConst<>+2432(SB), Z3
 	VMOVUPS vectorConst<>+2368(SB), Z4
 	VMOVUPS vectorConst<>+2304(SB), Z5
 	VMOVUPS vectorConst<>+2240(SB), Z6
 	VMOVUPS vectorConst<>+2176(SB), Z7
-	VMOVUPS vectorConst<>+0(SB), Z8
-	VMOVUPS vectorConst<>+64(SB), Z9
-	VMOVUPS vectorConst<>+128(SB), Z10
-	VMOVUPS vectorConst<>+192(SB), Z11
-	VMOVUPS vectorConst<>+256(SB), Z12
-	VMOVUPS vectorConst<>+320(SB), Z13
-	VMOVUPS vectorConst<>+704(SB), Z14
-	VMOVUPS vectorConst<>+704(SB), Z14
-	VMOVUPS vectorConst<>+640(SB), Z15
-	VMOVUPS vectorConst<>+576(SB), Z16
-	VMOVUPS vectorConst<>+512(SB), Z17
-	VMOVUPS vectorConst<>+448(SB), Z18
-	VMOVUPS vectorConst<>+384(SB), Z19
+	VMOVUPS vectorConst<>+64(SB), Z8
+	VMOVUPS vectorConst<>+128(SB), Z9
+	VMOVUPS vectorConst<>+192(SB), Z10
+	VMOVUPS vectorConst<>+256(SB), Z11
+	VMOVUPS vectorConst<>+320(SB), Z12
+	VMOVUPS vectorConst<>+384(SB), Z13
+	VMOVUPS vectorConst<>+768(SB), Z14
+	VMOVUPS vectorConst<>+768(SB), Z14
+	VMOVUPS vectorConst<>+704(SB), Z15
+	VMOVUPS vectorConst<>+640(SB), Z16
+	VMOVUPS vectorConst<>+576(SB), Z17
+	VMOVUPS vectorConst<>+512(SB), Z18
+	VMOVUPS vectorConst<>+448(SB), Z19
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2291,20 +2675,20 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    x_base+24(FP), BX
 	XORQ    AX, AX
-	VMOVUPS vectorConst<>+960(SB), Z0
-	VMOVUPS vectorConst<>+0(SB), Z1
-	VMOVUPS vectorConst<>+64(SB), Z2
-	VMOVUPS vectorConst<>+128(SB), Z3
-	VMOVUPS vectorConst<>+192(SB), Z4
-	VMOVUPS vectorConst<>+256(SB), Z5
-	VMOVUPS vectorConst<>+320(SB), Z6
-	VMOVUPS vectorConst<>+704(SB), Z7
-	VMOVUPS vectorConst<>+704(SB), Z7
-	VMOVUPS vectorConst<>+640(SB), Z10
-	VMOVUPS vectorConst<>+576(SB), Z11
-	VMOVUPS vectorConst<>+512(SB), Z12
-	VMOVUPS vectorConst<>+448(SB), Z13
-	VMOVUPS vectorConst<>+384(SB), Z14
+	VMOVUPS vectorConst<>+0(SB), Z0
+	VMOVUPS vectorConst<>+64(SB), Z1
+	VMOVUPS vectorConst<>+128(SB), Z2
+	VMOVUPS vectorConst<>+192(SB), Z3
+	VMOVUPS vectorConst<>+256(SB), Z4
+	VMOVUPS vectorConst<>+320(SB), Z5
+	VMOVUPS vectorConst<>+384(SB), Z6
+	VMOVUPS vectorConst<>+768(SB), Z7
+	VMOVUPS vectorConst<>+768(SB), Z7
+	VMOVUPS vectorConst<>+704(SB), Z10
+	VMOVUPS vectorConst<>+640(SB), Z11
+	VMOVUPS vectorConst<>+576(SB), Z12
+	VMOVUPS vectorConst<>+512(SB), Z13
+	VMOVUPS vectorConst<>+448(SB), Z14
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2389,19 +2773,19 @@ TEXT ·erfAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS vectorConst<>+3328(SB), Z4
 	VMOVUPS vectorConst<>+3264(SB), Z5
 	VMOVUPS vectorConst<>+3200(SB), Z6
-	VMOVUPS vectorConst<>+0(SB), Z7
-	VMOVUPS vectorConst<>+64(SB), Z8
-	VMOVUPS vectorConst<>+128(SB), Z9
-	VMOVUPS vectorConst<>+192(SB), Z10
-	VMOVUPS vectorConst<>+256(SB), Z11
-	VMOVUPS vectorConst<>+320(SB), Z12
-	VMOVUPS vectorConst<>+704(SB), Z13
-	VMOVUPS vectorConst<>+704(SB), Z13
-	VMOVUPS vectorConst<>+640(SB), Z16
-	VMOVUPS vectorConst<>+576(SB), Z17
-	VMOVUPS vectorConst<>+512(SB), Z18
-	VMOVUPS vectorConst<>+448(SB), Z19
-	VMOVUPS vectorConst<>+384(SB), Z20
+	VMOVUPS vectorConst<>+64(SB), Z7
+	VMOVUPS vectorConst<>+128(SB), Z8
+	VMOVUPS vectorConst<>+192(SB), Z9
+	VMOVUPS vectorConst<>+256(SB), Z10
+	VMOVUPS vectorConst<>+320(SB), Z11
+	VMOVUPS vectorConst<>+384(SB), Z12
+	VMOVUPS vectorConst<>+768(SB), Z13
+	VMOVUPS vectorConst<>+768(SB), Z13
+	VMOVUPS vectorConst<>+704(SB), Z16
+	VMOVUPS vectorConst<>+640(SB), Z17
+	VMOVUPS vectorConst<>+576(SB), Z18
+	VMOVUPS vectorConst<>+512(SB), Z19
+	VMOVUPS vectorConst<>+448(SB), Z20
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2519,19 +2903,19 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), DX
 	MOVQ    x_base+24(FP), BX
 	XORQ    AX, AX
-	VMOVUPS vectorConst<>+0(SB), Z0
-	VMOVUPS vectorConst<>+64(SB), Z1
-	VMOVUPS vectorConst<>+128(SB), Z2
-	VMOVUPS vectorConst<>+192(SB), Z3
-	VMOVUPS vectorConst<>+256(SB), Z4
-	VMOVUPS vectorConst<>+320(SB), Z5
-	VMOVUPS vectorConst<>+704(SB), Z6
-	VMOVUPS vectorConst<>+704(SB), Z6
-	VMOVUPS vectorConst<>+640(SB), Z11
-	VMOVUPS vectorConst<>+576(SB), Z12
-	VMOVUPS vectorConst<>+512(SB), Z13
-	VMOVUPS vectorConst<>+448(SB), Z14
-	VMOVUPS vectorConst<>+384(SB), Z15
+	VMOVUPS vectorConst<>+64(SB), Z0
+	VMOVUPS vectorConst<>+128(SB), Z1
+	VMOVUPS vectorConst<>+192(SB), Z2
+	VMOVUPS vectorConst<>+256(SB), Z3
+	VMOVUPS vectorConst<>+320(SB), Z4
+	VMOVUPS vectorConst<>+384(SB), Z5
+	VMOVUPS vectorConst<>+768(SB), Z6
+	VMOVUPS vectorConst<>+768(SB), Z6
+	VMOVUPS vectorConst<>+704(SB), Z11
+	VMOVUPS vectorConst<>+640(SB), Z12
+	VMOVUPS vectorConst<>+576(SB), Z13
+	VMOVUPS vectorConst<>+512(SB), Z14
+	VMOVUPS vectorConst<>+448(SB), Z15
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2590,7 +2974,7 @@ loop:
 	VMULPS      Z23, Z22, Z22
 	VMOVUPS     Z6, Z18
 	VSUBPS      Z22, Z18, Z18
-	VCMPPS      $0x11, vectorConst<>+960(SB), Z16, K1
+	VCMPPS      $0x11, vectorConst<>+0(SB), Z16, K1
 	VBLENDMPS   Z22, Z18, K1, Z7
 	VCMPPS      $0x11, Z6, Z17, K1
 	VBLENDMPS   Z19, Z7, K1, Z8
@@ -2661,7 +3045,7 @@ rest:
 	VMULPS      Z2, Z20, Z20
 	VMOVUPS     Z6, Z0
 	VSUBPS      Z20, Z0, Z0
-	VCMPPS      $0x11, vectorConst<>+960(SB), Z7, K2
+	VCMPPS      $0x11, vectorConst<>+0(SB), Z7, K2
 	VBLENDMPS   Z20, Z0, K2, Z9
 	VCMPPS      $0x11, Z6, Z8, K2
 	VBLENDMPS   Z17, Z9, K2, Z10
@@ -2678,7 +3062,7 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-28
 	MOVQ    x_len+8(FP), CX
 	MOVQ    x_base+0(FP), DX
 	XORQ    AX, AX
-	VMOVUPS vectorConst<>+960(SB), Z0
+	VMOVUPS vectorConst<>+0(SB), Z0
 	SUBQ    $0x10, CX
 	JLT     rest
 
@@ -2764,7 +3148,7 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-36
 	XORQ         AX, AX
 	MOVSS        mean+24(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVUPS      vectorConst<>+960(SB), Z1
+	VMOVUPS      vectorConst<>+0(SB), Z1
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -2785,7 +3169,7 @@ rest:
 	KMOVW       BX, K1
 	VMOVUPS.Z   (DX)(AX*1), K1, Z2
 	VSUBPS      Z0, Z2, Z0
-	VMOVUPS     vectorConst<>+960(SB), Z2
+	VMOVUPS     vectorConst<>+0(SB), Z2
 	VMOVAPS     Z0, K1, Z2
 	VFMADD231PS Z2, Z2, Z1
 
@@ -2802,6 +3186,51 @@ done:
 	VZEROUPPER
 	RET
 
+// func dotAVX512(a []float32, b []float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·dotAVX512(SB), NOSPLIT, $0-52
+	MOVQ    a_len+8(FP), CX
+	MOVQ    a_base+0(FP), DX
+	MOVQ    b_base+24(FP), BX
+	XORQ    AX, AX
+	VMOVUPS vectorConst<>+0(SB), Z0
+	SUBQ    $0x10, CX
+	JLT     rest
+
+loop:
+	VMOVUPS     (DX)(AX*1), Z1
+	VMOVUPS     (BX)(AX*1), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x10, CX
+	JGE         loop
+
+rest:
+	ADDQ        $0x10, CX
+	JEQ         done
+	MOVL        $0x00000001, SI
+	SHLL        CL, SI
+	DECL        SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX)(AX*1), K1, Z1
+	VMOVUPS     vectorConst<>+2624(SB), Z2
+	VMOVAPS     Z1, K1, Z2
+	VMOVUPS.Z   (BX)(AX*1), K1, Z1
+	VFMADD231PS Z1, Z2, Z0
+
+done:
+	VEXTRACTF32X8 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x0e, X1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, ret+48(FP)
+	VZEROUPPER
+	RET
+
 // func expSumAVX512(dst []float32, x []float32, shift float32) float32
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
@@ -2811,20 +3240,20 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 	XORQ         AX, AX
 	MOVSS        shift+48(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVUPS      vectorConst<>+0(SB), Z1
-	VMOVUPS      vectorConst<>+64(SB), Z2
-	VMOVUPS      vectorConst<>+128(SB), Z3
-	VMOVUPS      vectorConst<>+192(SB), Z4
-	VMOVUPS      vectorConst<>+256(SB), Z5
-	VMOVUPS      vectorConst<>+320(SB), Z6
-	VMOVUPS      vectorConst<>+704(SB), Z7
-	VMOVUPS      vectorConst<>+704(SB), Z7
-	VMOVUPS      vectorConst<>+640(SB), Z8
-	VMOVUPS      vectorConst<>+576(SB), Z9
-	VMOVUPS      vectorConst<>+512(SB), Z10
-	VMOVUPS      vectorConst<>+448(SB), Z11
-	VMOVUPS      vectorConst<>+384(SB), Z12
-	VMOVUPS      vectorConst<>+960(SB), Z13
+	VMOVUPS      vectorConst<>+64(SB), Z1
+	VMOVUPS      vectorConst<>+128(SB), Z2
+	VMOVUPS      vectorConst<>+192(SB), Z3
+	VMOVUPS      vectorConst<>+256(SB), Z4
+	VMOVUPS      vectorConst<>+320(SB), Z5
+	VMOVUPS      vectorConst<>+384(SB), Z6
+	VMOVUPS      vectorConst<>+768(SB), Z7
+	VMOVUPS      vectorConst<>+768(SB), Z7
+	VMOVUPS      vectorConst<>+704(SB), Z8
+	VMOVUPS      vectorConst<>+640(SB), Z9
+	VMOVUPS      vectorConst<>+576(SB), Z10
+	VMOVUPS      vectorConst<>+512(SB), Z11
+	VMOVUPS      vectorConst<>+448(SB), Z12
+	VMOVUPS      vectorConst<>+0(SB), Z13
 	SUBQ         $0x10, CX
 	JLT          rest
 
@@ -2881,7 +3310,7 @@ rest:
 	VFMADD213PS Z7, Z0, Z2
 	VSCALEFPS   Z1, Z2, Z2
 	VMOVUPS     Z2, K1, (DX)(AX*1)
-	VMOVUPS     vectorConst<>+960(SB), Z0
+	VMOVUPS     vectorConst<>+0(SB), Z0
 	VMOVAPS     Z2, K1, Z0
 	VADDPS      Z0, Z13, Z13
 
@@ -2898,262 +3327,262 @@ done:
 	VZEROUPPER
 	RET
 
-DATA vectorConst<>+0(SB)/4, $0xc2d00000
-DATA vectorConst<>+4(SB)/4, $0xc2d00000
-DATA vectorConst<>+8(SB)/4, $0xc2d00000
-DATA vectorConst<>+12(SB)/4, $0xc2d00000
-DATA vectorConst<>+16(SB)/4, $0xc2d00000
-DATA vectorConst<>+20(SB)/4, $0xc2d00000
-DATA vectorConst<>+24(SB)/4, $0xc2d00000
-DATA vectorConst<>+28(SB)/4, $0xc2d00000
-DATA vectorConst<>+32(SB)/4, $0xc2d00000
-DATA vectorConst<>+36(SB)/4, $0xc2d00000
-DATA vectorConst<>+40(SB)/4, $0xc2d00000
-DATA vectorConst<>+44(SB)/4, $0xc2d00000
-DATA vectorConst<>+48(SB)/4, $0xc2d00000
-DATA vectorConst<>+52(SB)/4, $0xc2d00000
-DATA vectorConst<>+56(SB)/4, $0xc2d00000
-DATA vectorConst<>+60(SB)/4, $0xc2d00000
-DATA vectorConst<>+64(SB)/4, $0x42b20000
-DATA vectorConst<>+68(SB)/4, $0x42b20000
-DATA vectorConst<>+72(SB)/4, $0x42b20000
-DATA vectorConst<>+76(SB)/4, $0x42b20000
-DATA vectorConst<>+80(SB)/4, $0x42b20000
-DATA vectorConst<>+84(SB)/4, $0x42b20000
-DATA vectorConst<>+88(SB)/4, $0x42b20000
-DATA vectorConst<>+92(SB)/4, $0x42b20000
-DATA vectorConst<>+96(SB)/4, $0x42b20000
-DATA vectorConst<>+100(SB)/4, $0x42b20000
-DATA vectorConst<>+104(SB)/4, $0x42b20000
-DATA vectorConst<>+108(SB)/4, $0x42b20000
-DATA vectorConst<>+112(SB)/4, $0x42b20000
-DATA vectorConst<>+116(SB)/4, $0x42b20000
-DATA vectorConst<>+120(SB)/4, $0x42b20000
-DATA vectorConst<>+124(SB)/4, $0x42b20000
-DATA vectorConst<>+128(SB)/4, $0x4b400000
-DATA vectorConst<>+132(SB)/4, $0x4b400000
-DATA vectorConst<>+136(SB)/4, $0x4b400000
-DATA vectorConst<>+140(SB)/4, $0x4b400000
-DATA vectorConst<>+144(SB)/4, $0x4b400000
-DATA vectorConst<>+148(SB)/4, $0x4b400000
-DATA vectorConst<>+152(SB)/4, $0x4b400000
-DATA vectorConst<>+156(SB)/4, $0x4b400000
-DATA vectorConst<>+160(SB)/4, $0x4b400000
-DATA vectorConst<>+164(SB)/4, $0x4b400000
-DATA vectorConst<>+168(SB)/4, $0x4b400000
-DATA vectorConst<>+172(SB)/4, $0x4b400000
-DATA vectorConst<>+176(SB)/4, $0x4b400000
-DATA vectorConst<>+180(SB)/4, $0x4b400000
-DATA vectorConst<>+184(SB)/4, $0x4b400000
-DATA vectorConst<>+188(SB)/4, $0x4b400000
-DATA vectorConst<>+192(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+196(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+200(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+204(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+208(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+212(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+216(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+220(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+224(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+228(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+232(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+236(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+240(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+244(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+248(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+252(SB)/4, $0x3fb8aa3b
-DATA vectorConst<>+256(SB)/4, $0xbf317200
-DATA vectorConst<>+260(SB)/4, $0xbf317200
-DATA vectorConst<>+264(SB)/4, $0xbf317200
-DATA vectorConst<>+268(SB)/4, $0xbf317200
-DATA vectorConst<>+272(SB)/4, $0xbf317200
-DATA vectorConst<>+276(SB)/4, $0xbf317200
-DATA vectorConst<>+280(SB)/4, $0xbf317200
-DATA vectorConst<>+284(SB)/4, $0xbf317200
-DATA vectorConst<>+288(SB)/4, $0xbf317200
-DATA vectorConst<>+292(SB)/4, $0xbf317200
-DATA vectorConst<>+296(SB)/4, $0xbf317200
-DATA vectorConst<>+300(SB)/4, $0xbf317200
-DATA vectorConst<>+304(SB)/4, $0xbf317200
-DATA vectorConst<>+308(SB)/4, $0xbf317200
-DATA vectorConst<>+312(SB)/4, $0xbf317200
-DATA vectorConst<>+316(SB)/4, $0xbf317200
-DATA vectorConst<>+320(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+324(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+328(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+332(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+336(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+340(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+344(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+348(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+352(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+356(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+360(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+364(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+368(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+372(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+376(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+380(SB)/4, $0xb5bfbe8e
-DATA vectorConst<>+384(SB)/4, $0x3ab51e83
-DATA vectorConst<>+388(SB)/4, $0x3ab51e83
-DATA vectorConst<>+392(SB)/4, $0x3ab51e83
-DATA vectorConst<>+396(SB)/4, $0x3ab51e83
-DATA vectorConst<>+400(SB)/4, $0x3ab51e83
-DATA vectorConst<>+404(SB)/4, $0x3ab51e83
-DATA vectorConst<>+408(SB)/4, $0x3ab51e83
-DATA vectorConst<>+412(SB)/4, $0x3ab51e83
-DATA vectorConst<>+416(SB)/4, $0x3ab51e83
-DATA vectorConst<>+420(SB)/4, $0x3ab51e83
-DATA vectorConst<>+424(SB)/4, $0x3ab51e83
-DATA vectorConst<>+428(SB)/4, $0x3ab51e83
-DATA vectorConst<>+432(SB)/4, $0x3ab51e83
-DATA vectorConst<>+436(SB)/4, $0x3ab51e83
-DATA vectorConst<>+440(SB)/4, $0x3ab51e83
-DATA vectorConst<>+444(SB)/4, $0x3ab51e83
-DATA vectorConst<>+448(SB)/4, $0x3c091c2b
-DATA vectorConst<>+452(SB)/4, $0x3c091c2b
-DATA vectorConst<>+456(SB)/4, $0x3c091c2b
-DATA vectorConst<>+460(SB)/4, $0x3c091c2b
-DATA vectorConst<>+464(SB)/4, $0x3c091c2b
-DATA vectorConst<>+468(SB)/4, $0x3c091c2b
-DATA vectorConst<>+472(SB)/4, $0x3c091c2b
-DATA vectorConst<>+476(SB)/4, $0x3c091c2b
-DATA vectorConst<>+480(SB)/4, $0x3c091c2b
-DATA vectorConst<>+484(SB)/4, $0x3c091c2b
-DATA vectorConst<>+488(SB)/4, $0x3c091c2b
-DATA vectorConst<>+492(SB)/4, $0x3c091c2b
-DATA vectorConst<>+496(SB)/4, $0x3c091c2b
-DATA vectorConst<>+500(SB)/4, $0x3c091c2b
-DATA vectorConst<>+504(SB)/4, $0x3c091c2b
-DATA vectorConst<>+508(SB)/4, $0x3c091c2b
-DATA vectorConst<>+512(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+516(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+520(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+524(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+528(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+532(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+536(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+540(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+544(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+548(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+552(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+556(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+560(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+564(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+568(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+572(SB)/4, $0x3d2aac5f
-DATA vectorConst<>+576(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+580(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+584(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+588(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+592(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+596(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+600(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+604(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+608(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+612(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+616(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+620(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+624(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+628(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+632(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+636(SB)/4, $0x3e2aaa4a
-DATA vectorConst<>+640(SB)/4, $0x3efffffe
-DATA vectorConst<>+644(SB)/4, $0x3efffffe
-DATA vectorConst<>+648(SB)/4, $0x3efffffe
-DATA vectorConst<>+652(SB)/4, $0x3efffffe
-DATA vectorConst<>+656(SB)/4, $0x3efffffe
-DATA vectorConst<>+660(SB)/4, $0x3efffffe
-DATA vectorConst<>+664(SB)/4, $0x3efffffe
-DATA vectorConst<>+668(SB)/4, $0x3efffffe
-DATA vectorConst<>+672(SB)/4, $0x3efffffe
-DATA vectorConst<>+676(SB)/4, $0x3efffffe
-DATA vectorConst<>+680(SB)/4, $0x3efffffe
-DATA vectorConst<>+684(SB)/4, $0x3efffffe
-DATA vectorConst<>+688(SB)/4, $0x3efffffe
-DATA vectorConst<>+692(SB)/4, $0x3efffffe
-DATA vectorConst<>+696(SB)/4, $0x3efffffe
-DATA vectorConst<>+700(SB)/4, $0x3efffffe
-DATA vectorConst<>+704(SB)/4, $0x3f800000
-DATA vectorConst<>+708(SB)/4, $0x3f800000
-DATA vectorConst<>+712(SB)/4, $0x3f800000
-DATA vectorConst<>+716(SB)/4, $0x3f800000
-DATA vectorConst<>+720(SB)/4, $0x3f800000
-DATA vectorConst<>+724(SB)/4, $0x3f800000
-DATA vectorConst<>+728(SB)/4, $0x3f800000
-DATA vectorConst<>+732(SB)/4, $0x3f800000
-DATA vectorConst<>+736(SB)/4, $0x3f800000
-DATA vectorConst<>+740(SB)/4, $0x3f800000
-DATA vectorConst<>+744(SB)/4, $0x3f800000
-DATA vectorConst<>+748(SB)/4, $0x3f800000
-DATA vectorConst<>+752(SB)/4, $0x3f800000
-DATA vectorConst<>+756(SB)/4, $0x3f800000
-DATA vectorConst<>+760(SB)/4, $0x3f800000
-DATA vectorConst<>+764(SB)/4, $0x3f800000
-DATA vectorConst<>+768(SB)/4, $0x0000007f
-DATA vectorConst<>+772(SB)/4, $0x0000007f
-DATA vectorConst<>+776(SB)/4, $0x0000007f
-DATA vectorConst<>+780(SB)/4, $0x0000007f
-DATA vectorConst<>+784(SB)/4, $0x0000007f
-DATA vectorConst<>+788(SB)/4, $0x0000007f
-DATA vectorConst<>+792(SB)/4, $0x0000007f
-DATA vectorConst<>+796(SB)/4, $0x0000007f
-DATA vectorConst<>+800(SB)/4, $0x0000007f
-DATA vectorConst<>+804(SB)/4, $0x0000007f
-DATA vectorConst<>+808(SB)/4, $0x0000007f
-DATA vectorConst<>+812(SB)/4, $0x0000007f
-DATA vectorConst<>+816(SB)/4, $0x0000007f
-DATA vectorConst<>+820(SB)/4, $0x0000007f
-DATA vectorConst<>+824(SB)/4, $0x0000007f
-DATA vectorConst<>+828(SB)/4, $0x0000007f
-DATA vectorConst<>+832(SB)/4, $0x4b000000
-DATA vectorConst<>+836(SB)/4, $0x4b000000
-DATA vectorConst<>+840(SB)/4, $0x4b000000
-DATA vectorConst<>+844(SB)/4, $0x4b000000
-DATA vectorConst<>+848(SB)/4, $0x4b000000
-DATA vectorConst<>+852(SB)/4, $0x4b000000
-DATA vectorConst<>+856(SB)/4, $0x4b000000
-DATA vectorConst<>+860(SB)/4, $0x4b000000
-DATA vectorConst<>+864(SB)/4, $0x4b000000
-DATA vectorConst<>+868(SB)/4, $0x4b000000
-DATA vectorConst<>+872(SB)/4, $0x4b000000
-DATA vectorConst<>+876(SB)/4, $0x4b000000
-DATA vectorConst<>+880(SB)/4, $0x4b000000
-DATA vectorConst<>+884(SB)/4, $0x4b000000
-DATA vectorConst<>+888(SB)/4, $0x4b000000
-DATA vectorConst<>+892(SB)/4, $0x4b000000
-DATA vectorConst<>+896(SB)/4, $0x00800000
-DATA vectorConst<>+900(SB)/4, $0x00800000
-DATA vectorConst<>+904(SB)/4, $0x00800000
-DATA vectorConst<>+908(SB)/4, $0x00800000
-DATA vectorConst<>+912(SB)/4, $0x00800000
-DATA vectorConst<>+916(SB)/4, $0x00800000
-DATA vectorConst<>+920(SB)/4, $0x00800000
-DATA vectorConst<>+924(SB)/4, $0x00800000
-DATA vectorConst<>+928(SB)/4, $0x00800000
-DATA vectorConst<>+932(SB)/4, $0x00800000
-DATA vectorConst<>+936(SB)/4, $0x00800000
-DATA vectorConst<>+940(SB)/4, $0x00800000
-DATA vectorConst<>+944(SB)/4, $0x00800000
-DATA vectorConst<>+948(SB)/4, $0x00800000
-DATA vectorConst<>+952(SB)/4, $0x00800000
-DATA vectorConst<>+956(SB)/4, $0x00800000
-DATA vectorConst<>+960(SB)/4, $0x00000000
-DATA vectorConst<>+964(SB)/4, $0x00000000
-DATA vectorConst<>+968(SB)/4, $0x00000000
-DATA vectorConst<>+972(SB)/4, $0x00000000
-DATA vectorConst<>+976(SB)/4, $0x00000000
-DATA vectorConst<>+980(SB)/4, $0x00000000
-DATA vectorConst<>+984(SB)/4, $0x00000000
-DATA vectorConst<>+988(SB)/4, $0x00000000
-DATA vectorConst<>+992(SB)/4, $0x00000000
-DATA vectorConst<>+996(SB)/4, $0x00000000
-DATA vectorConst<>+1000(SB)/4, $0x00000000
-DATA vectorConst<>+1004(SB)/4, $0x00000000
-DATA vectorConst<>+1008(SB)/4, $0x00000000
-DATA vectorConst<>+1012(SB)/4, $0x00000000
-DATA vectorConst<>+1016(SB)/4, $0x00000000
-DATA vectorConst<>+1020(SB)/4, $0x00000000
+DATA vectorConst<>+0(SB)/4, $0x00000000
+DATA vectorConst<>+4(SB)/4, $0x00000000
+DATA vectorConst<>+8(SB)/4, $0x00000000
+DATA vectorConst<>+12(SB)/4, $0x00000000
+DATA vectorConst<>+16(SB)/4, $0x00000000
+DATA vectorConst<>+20(SB)/4, $0x00000000
+DATA vectorConst<>+24(SB)/4, $0x00000000
+DATA vectorConst<>+28(SB)/4, $0x00000000
+DATA vectorConst<>+32(SB)/4, $0x00000000
+DATA vectorConst<>+36(SB)/4, $0x00000000
+DATA vectorConst<>+40(SB)/4, $0x00000000
+DATA vectorConst<>+44(SB)/4, $0x00000000
+DATA vectorConst<>+48(SB)/4, $0x00000000
+DATA vectorConst<>+52(SB)/4, $0x00000000
+DATA vectorConst<>+56(SB)/4, $0x00000000
+DATA vectorConst<>+60(SB)/4, $0x00000000
+DATA vectorConst<>+64(SB)/4, $0xc2d00000
+DATA vectorConst<>+68(SB)/4, $0xc2d00000
+DATA vectorConst<>+72(SB)/4, $0xc2d00000
+DATA vectorConst<>+76(SB)/4, $0xc2d00000
+DATA vectorConst<>+80(SB)/4, $0xc2d00000
+DATA vectorConst<>+84(SB)/4, $0xc2d00000
+DATA vectorConst<>+88(SB)/4, $0xc2d00000
+DATA vectorConst<>+92(SB)/4, $0xc2d00000
+DATA vectorConst<>+96(SB)/4, $0xc2d00000
+DATA vectorConst<>+100(SB)/4, $0xc2d00000
+DATA vectorConst<>+104(SB)/4, $0xc2d00000
+DATA vectorConst<>+108(SB)/4, $0xc2d00000
+DATA vectorConst<>+112(SB)/4, $0xc2d00000
+DATA vectorConst<>+116(SB)/4, $0xc2d00000
+DATA vectorConst<>+120(SB)/4, $0xc2d00000
+DATA vectorConst<>+124(SB)/4, $0xc2d00000
+DATA vectorConst<>+128(SB)/4, $0x42b20000
+DATA vectorConst<>+132(SB)/4, $0x42b20000
+DATA vectorConst<>+136(SB)/4, $0x42b20000
+DATA vectorConst<>+140(SB)/4, $0x42b20000
+DATA vectorConst<>+144(SB)/4, $0x42b20000
+DATA vectorConst<>+148(SB)/4, $0x42b20000
+DATA vectorConst<>+152(SB)/4, $0x42b20000
+DATA vectorConst<>+156(SB)/4, $0x42b20000
+DATA vectorConst<>+160(SB)/4, $0x42b20000
+DATA vectorConst<>+164(SB)/4, $0x42b20000
+DATA vectorConst<>+168(SB)/4, $0x42b20000
+DATA vectorConst<>+172(SB)/4, $0x42b20000
+DATA vectorConst<>+176(SB)/4, $0x42b20000
+DATA vectorConst<>+180(SB)/4, $0x42b20000
+DATA vectorConst<>+184(SB)/4, $0x42b20000
+DATA vectorConst<>+188(SB)/4, $0x42b20000
+DATA vectorConst<>+192(SB)/4, $0x4b400000
+DATA vectorConst<>+196(SB)/4, $0x4b400000
+DATA vectorConst<>+200(SB)/4, $0x4b400000
+DATA vectorConst<>+204(SB)/4, $0x4b400000
+DATA vectorConst<>+208(SB)/4, $0x4b400000
+DATA vectorConst<>+212(SB)/4, $0x4b400000
+DATA vectorConst<>+216(SB)/4, $0x4b400000
+DATA vectorConst<>+220(SB)/4, $0x4b400000
+DATA vectorConst<>+224(SB)/4, $0x4b400000
+DATA vectorConst<>+228(SB)/4, $0x4b400000
+DATA vectorConst<>+232(SB)/4, $0x4b400000
+DATA vectorConst<>+236(SB)/4, $0x4b400000
+DATA vectorConst<>+240(SB)/4, $0x4b400000
+DATA vectorConst<>+244(SB)/4, $0x4b400000
+DATA vectorConst<>+248(SB)/4, $0x4b400000
+DATA vectorConst<>+252(SB)/4, $0x4b400000
+DATA vectorConst<>+256(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+260(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+264(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+268(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+272(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+276(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+280(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+284(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+288(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+292(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+296(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+300(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+304(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+308(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+312(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+316(SB)/4, $0x3fb8aa3b
+DATA vectorConst<>+320(SB)/4, $0xbf317200
+DATA vectorConst<>+324(SB)/4, $0xbf317200
+DATA vectorConst<>+328(SB)/4, $0xbf317200
+DATA vectorConst<>+332(SB)/4, $0xbf317200
+DATA vectorConst<>+336(SB)/4, $0xbf317200
+DATA vectorConst<>+340(SB)/4, $0xbf317200
+DATA vectorConst<>+344(SB)/4, $0xbf317200
+DATA vectorConst<>+348(SB)/4, $0xbf317200
+DATA vectorConst<>+352(SB)/4, $0xbf317200
+DATA vectorConst<>+356(SB)/4, $0xbf317200
+DATA vectorConst<>+360(SB)/4, $0xbf317200
+DATA vectorConst<>+364(SB)/4, $0xbf317200
+DATA vectorConst<>+368(SB)/4, $0xbf317200
+DATA vectorConst<>+372(SB)/4, $0xbf317200
+DATA vectorConst<>+376(SB)/4, $0xbf317200
+DATA vectorConst<>+380(SB)/4, $0xbf317200
+DATA vectorConst<>+384(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+388(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+392(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+396(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+400(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+404(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+408(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+412(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+416(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+420(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+424(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+428(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+432(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+436(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+440(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+444(SB)/4, $0xb5bfbe8e
+DATA vectorConst<>+448(SB)/4, $0x3ab51e83
+DATA vectorConst<>+452(SB)/4, $0x3ab51e83
+DATA vectorConst<>+456(SB)/4, $0x3ab51e83
+DATA vectorConst<>+460(SB)/4, $0x3ab51e83
+DATA vectorConst<>+464(SB)/4, $0x3ab51e83
+DATA vectorConst<>+468(SB)/4, $0x3ab51e83
+DATA vectorConst<>+472(SB)/4, $0x3ab51e83
+DATA vectorConst<>+476(SB)/4, $0x3ab51e83
+DATA vectorConst<>+480(SB)/4, $0x3ab51e83
+DATA vectorConst<>+484(SB)/4, $0x3ab51e83
+DATA vectorConst<>+488(SB)/4, $0x3ab51e83
+DATA vectorConst<>+492(SB)/4, $0x3ab51e83
+DATA vectorConst<>+496(SB)/4, $0x3ab51e83
+DATA vectorConst<>+500(SB)/4, $0x3ab51e83
+DATA vectorConst<>+504(SB)/4, $0x3ab51e83
+DATA vectorConst<>+508(SB)/4, $0x3ab51e83
+DATA vectorConst<>+512(SB)/4, $0x3c091c2b
+DATA vectorConst<>+516(SB)/4, $0x3c091c2b
+DATA vectorConst<>+520(SB)/4, $0x3c091c2b
+DATA vectorConst<>+524(SB)/4, $0x3c091c2b
+DATA vectorConst<>+528(SB)/4, $0x3c091c2b
+DATA vectorConst<>+532(SB)/4, $0x3c091c2b
+DATA vectorConst<>+536(SB)/4, $0x3c091c2b
+DATA vectorConst<>+540(SB)/4, $0x3c091c2b
+DATA vectorConst<>+544(SB)/4, $0x3c091c2b
+DATA vectorConst<>+548(SB)/4, $0x3c091c2b
+DATA vectorConst<>+552(SB)/4, $0x3c091c2b
+DATA vectorConst<>+556(SB)/4, $0x3c091c2b
+DATA vectorConst<>+560(SB)/4, $0x3c091c2b
+DATA vectorConst<>+564(SB)/4, $0x3c091c2b
+DATA vectorConst<>+568(SB)/4, $0x3c091c2b
+DATA vectorConst<>+572(SB)/4, $0x3c091c2b
+DATA vectorConst<>+576(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+580(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+584(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+588(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+592(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+596(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+600(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+604(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+608(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+612(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+616(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+620(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+624(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+628(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+632(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+636(SB)/4, $0x3d2aac5f
+DATA vectorConst<>+640(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+644(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+648(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+652(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+656(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+660(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+664(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+668(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+672(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+676(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+680(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+684(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+688(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+692(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+696(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+700(SB)/4, $0x3e2aaa4a
+DATA vectorConst<>+704(SB)/4, $0x3efffffe
+DATA vectorConst<>+708(SB)/4, $0x3efffffe
+DATA vectorConst<>+712(SB)/4, $0x3efffffe
+DATA vectorConst<>+716(SB)/4, $0x3efffffe
+DATA vectorConst<>+720(SB)/4, $0x3efffffe
+DATA vectorConst<>+724(SB)/4, $0x3efffffe
+DATA vectorConst<>+728(SB)/4, $0x3efffffe
+DATA vectorConst<>+732(SB)/4, $0x3efffffe
+DATA vectorConst<>+736(SB)/4, $0x3efffffe
+DATA vectorConst<>+740(SB)/4, $0x3efffffe
+DATA vectorConst<>+744(SB)/4, $0x3efffffe
+DATA vectorConst<>+748(SB)/4, $0x3efffffe
+DATA vectorConst<>+752(SB)/4, $0x3efffffe
+DATA vectorConst<>+756(SB)/4, $0x3efffffe
+DATA vectorConst<>+760(SB)/4, $0x3efffffe
+DATA vectorConst<>+764(SB)/4, $0x3efffffe
+DATA vectorConst<>+768(SB)/4, $0x3f800000
+DATA vectorConst<>+772(SB)/4, $0x3f800000
+DATA vectorConst<>+776(SB)/4, $0x3f800000
+DATA vectorConst<>+780(SB)/4, $0x3f800000
+DATA vectorConst<>+784(SB)/4, $0x3f800000
+DATA vectorConst<>+788(SB)/4, $0x3f800000
+DATA vectorConst<>+792(SB)/4, $0x3f800000
+DATA vectorConst<>+796(SB)/4, $0x3f800000
+DATA vectorConst<>+800(SB)/4, $0x3f800000
+DATA vectorConst<>+804(SB)/4, $0x3f800000
+DATA vectorConst<>+808(SB)/4, $0x3f800000
+DATA vectorConst<>+812(SB)/4, $0x3f800000
+DATA vectorConst<>+816(SB)/4, $0x3f800000
+DATA vectorConst<>+820(SB)/4, $0x3f800000
+DATA vectorConst<>+824(SB)/4, $0x3f800000
+DATA vectorConst<>+828(SB)/4, $0x3f800000
+DATA vectorConst<>+832(SB)/4, $0x0000007f
+DATA vectorConst<>+836(SB)/4, $0x0000007f
+DATA vectorConst<>+840(SB)/4, $0x0000007f
+DATA vectorConst<>+844(SB)/4, $0x0000007f
+DATA vectorConst<>+848(SB)/4, $0x0000007f
+DATA vectorConst<>+852(SB)/4, $0x0000007f
+DATA vectorConst<>+856(SB)/4, $0x0000007f
+DATA vectorConst<>+860(SB)/4, $0x0000007f
+DATA vectorConst<>+864(SB)/4, $0x0000007f
+DATA vectorConst<>+868(SB)/4, $0x0000007f
+DATA vectorConst<>+872(SB)/4, $0x0000007f
+DATA vectorConst<>+876(SB)/4, $0x0000007f
+DATA vectorConst<>+880(SB)/4, $0x0000007f
+DATA vectorConst<>+884(SB)/4, $0x0000007f
+DATA vectorConst<>+888(SB)/4, $0x0000007f
+DATA vectorConst<>+892(SB)/4, $0x0000007f
+DATA vectorConst<>+896(SB)/4, $0x4b000000
+DATA vectorConst<>+900(SB)/4, $0x4b000000
+DATA vectorConst<>+904(SB)/4, $0x4b000000
+DATA vectorConst<>+908(SB)/4, $0x4b000000
+DATA vectorConst<>+912(SB)/4, $0x4b000000
+DATA vectorConst<>+916(SB)/4, $0x4b000000
+DATA vectorConst<>+920(SB)/4, $0x4b000000
+DATA vectorConst<>+924(SB)/4, $0x4b000000
+DATA vectorConst<>+928(SB)/4, $0x4b000000
+DATA vectorConst<>+932(SB)/4, $0x4b000000
+DATA vectorConst<>+936(SB)/4, $0x4b000000
+DATA vectorConst<>+940(SB)/4, $0x4b000000
+DATA vectorConst<>+944(SB)/4, $0x4b000000
+DATA vectorConst<>+948(SB)/4, $0x4b000000
+DATA vectorConst<>+952(SB)/4, $0x4b000000
+DATA vectorConst<>+956(SB)/4, $0x4b000000
+DATA vectorConst<>+960(SB)/4, $0x00800000
+DATA vectorConst<>+964(SB)/4, $0x00800000
+DATA vectorConst<>+968(SB)/4, $0x00800000
+DATA vectorConst<>+972(SB)/4, $0x00800000
+DATA vectorConst<>+976(SB)/4, $0x00800000
+DATA vectorConst<>+980(SB)/4, $0x00800000
+DATA vectorConst<>+984(SB)/4, $0x00800000
+DATA vectorConst<>+988(SB)/4, $0x00800000
+DATA vectorConst<>+992(SB)/4, $0x00800000
+DATA vectorConst<>+996(SB)/4, $0x00800000
+DATA vectorConst<>+1000(SB)/4, $0x00800000
+DATA vectorConst<>+1004(SB)/4, $0x00800000
+DATA vectorConst<>+1008(SB)/4, $0x00800000
+DATA vectorConst<>+1012(SB)/4, $0x00800000
+DATA vectorConst<>+1016(SB)/4, $0x00800000
+DATA vectorConst<>+1020(SB)/4, $0x00800000
 DATA vectorConst<>+1024(SB)/4, $0xc1b80000
 DATA vectorConst<>+1028(SB)/4, $0xc1b80000
 DATA vectorConst<>+1032(SB)/4, $0xc1b80000

@@ -44,6 +44,18 @@ func mulAddSAVX2(dst, x []float32, scale, shift float32)
 func normalizeAVX2(dst, x, scale, shift []float32, mean, inv float32)
 
 //go:noescape
+func reluGradAVX2(dst, dy, y []float32)
+
+//go:noescape
+func clipGradAVX2(dst, dy, y []float32, lo, hi float32)
+
+//go:noescape
+func normGradAVX2(dst, hat, g []float32, a, b float32)
+
+//go:noescape
+func sqrtAVX2(dst, x []float32)
+
+//go:noescape
 func expAVX2(dst, x []float32)
 
 //go:noescape
@@ -69,6 +81,9 @@ func maxAVX2(x []float32) float32
 
 //go:noescape
 func sumSquaresAVX2(x []float32, mean float32) float32
+
+//go:noescape
+func dotAVX2(a, b []float32) float32
 
 //go:noescape
 func expSumAVX2(dst, x []float32, shift float32) float32
@@ -113,6 +128,18 @@ func mulAddSAVX512(dst, x []float32, scale, shift float32)
 func normalizeAVX512(dst, x, scale, shift []float32, mean, inv float32)
 
 //go:noescape
+func reluGradAVX512(dst, dy, y []float32)
+
+//go:noescape
+func clipGradAVX512(dst, dy, y []float32, lo, hi float32)
+
+//go:noescape
+func normGradAVX512(dst, hat, g []float32, a, b float32)
+
+//go:noescape
+func sqrtAVX512(dst, x []float32)
+
+//go:noescape
 func expAVX512(dst, x []float32)
 
 //go:noescape
@@ -140,6 +167,9 @@ func maxAVX512(x []float32) float32
 func sumSquaresAVX512(x []float32, mean float32) float32
 
 //go:noescape
+func dotAVX512(a, b []float32) float32
+
+//go:noescape
 func expSumAVX512(dst, x []float32, shift float32) float32
 
 var vectorAVX2 = vectorTable{
@@ -156,6 +186,10 @@ var vectorAVX2 = vectorTable{
 	mulAdd:     mulAddAVX2,
 	mulAddS:    mulAddSAVX2,
 	normalize:  normalizeAVX2,
+	reluGrad:   reluGradAVX2,
+	clipGrad:   clipGradAVX2,
+	normGrad:   normGradAVX2,
+	sqrt:       sqrtAVX2,
 	exp:        expAVX2,
 	log:        logAVX2,
 	tanh:       tanhAVX2,
@@ -165,6 +199,7 @@ var vectorAVX2 = vectorTable{
 	sum:        sumAVX2,
 	max:        maxAVX2,
 	sumSquares: sumSquaresAVX2,
+	dot:        dotAVX2,
 	expSum:     expSumAVX2,
 }
 
@@ -182,6 +217,10 @@ var vectorAVX512 = vectorTable{
 	mulAdd:     mulAddAVX512,
 	mulAddS:    mulAddSAVX512,
 	normalize:  normalizeAVX512,
+	reluGrad:   reluGradAVX512,
+	clipGrad:   clipGradAVX512,
+	normGrad:   normGradAVX512,
+	sqrt:       sqrtAVX512,
 	exp:        expAVX512,
 	log:        logAVX512,
 	tanh:       tanhAVX512,
@@ -191,5 +230,6 @@ var vectorAVX512 = vectorTable{
 	sum:        sumAVX512,
 	max:        maxAVX512,
 	sumSquares: sumSquaresAVX512,
+	dot:        dotAVX512,
 	expSum:     expSumAVX512,
 }

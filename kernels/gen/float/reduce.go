@@ -49,6 +49,15 @@ var reductionFuncs = []reduction{
 		}, foldAdd,
 	},
 	{
+		"dot", "(a, b []float32) float32",
+		[]string{"a", "b"},
+		nil, 0,
+		func(s *simd, c *cursor, acc reg.VecVirtual, at int, k *mask, _ []Op) {
+			a := s.keep(s.loadTail(c.mem(0, at), k), k, s.bits(signBit)) // adding -0 leaves -0 too
+			VFMADD231PS(s.loadTail(c.mem(1, at), k), a, acc)
+		}, foldAdd,
+	},
+	{
 		"expSum", "(dst, x []float32, shift float32) float32",
 		[]string{"dst", "x"},
 		[]string{"shift"},

@@ -304,6 +304,24 @@ var elementwiseFuncs = []elementwise{
 		VFMADD213PS(in[2], in[1], d)
 		return d
 	}},
+	{name: "reluGrad", slices: []string{"dy", "y"}, body: func(s *simd, in, _ []Op) reg.VecVirtual {
+		zero := s.f(0)
+		return s.sel(cmpLess, s.load(zero), in[1], in[0], s.load(zero))
+	}, hold: []float64{0}},
+	{name: "clipGrad", slices: []string{"dy", "y"}, scalars: []string{"lo", "hi"}, body: func(s *simd, in, k []Op) reg.VecVirtual {
+		zero := s.load(s.f(0))
+		return s.sel(cmpLess, in[1], k[1], s.sel(cmpLess, k[0], in[1], in[0], zero), zero)
+	}, hold: []float64{0}},
+	{name: "normGrad", slices: []string{"hat", "g"}, scalars: []string{"a", "b"}, body: func(s *simd, in, k []Op) reg.VecVirtual {
+		d := s.op(VSUBPS, in[1], k[0])
+		VFNMADD231PS(in[0], k[1], d)
+		return d
+	}},
+	unary("sqrt", func(s *simd, x Op) reg.VecVirtual {
+		r := s.reg()
+		VSQRTPS(x, r)
+		return r
+	}, nil),
 	unary("exp", expCode, expHeld),
 	unary("log", logCode, with(logPoly[:])),
 	unary("tanh", tanhCode, append(with(tanhPoly[:], 1, 2), expHeld...)),

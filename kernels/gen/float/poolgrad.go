@@ -1,0 +1,148 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets in the Go struct gradTile.
+const (
+	pX, pDX, pDY, pStep, pLDY = 0, 8, 16, 24, 32
+	pTaps, pTapsEnd, pN, pC   = 40, 48, 56, 64
+	pMask, pLanes, pWindow    = 72, 80, 88
+)
+
+func poolgradFamily(d *decls) {
+	for _, s := range []*simd{{suffix: "AVX2"}, {suffix: "AVX512", z: true}} {
+		for _, name := range []string{"maxPoolGrad", "addPoolGrad"} {
+			g := &gradCode{simd: s, max: name == "maxPoolGrad"}
+			g.write(name + s.suffix)
+			d.add(name+s.suffix, "(t *gradTile)")
+		}
+	}
+}
+
+// gradCode writes one kernel: a vector of channels at a time, all pixels, tap by tap.
+type gradCode struct {
+	*simd
+	max              bool
+	t, ch            reg.GPVirtual // argument; byte offset of these channels
+	x, dx, dy        reg.GPVirtual // at this pixel and channel
+	tap, end, pixels reg.GPVirtual
+}
+
+func (g *gradCode) field(off int) reg.GPVirtual {
+	r := GP64()
+	MOVQ(Mem{Base: g.t, Disp: off}, r)
+	return r
+}
+
+func (g *gradCode) write(name string) {
+	TEXT(name, NOSPLIT, "func(t *byte)")
+	g.t = Load(Param("t"), GP64()).(reg.GPVirtual)
+	g.ch, g.x, g.dx, g.dy, g.tap, g.pixels = GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	g.end = g.field(pTapsEnd)
+	XORQ(g.ch, g.ch)
+	lanes := g.bytes() / 4
+	SUBQ(Imm(uint64(lanes)), Mem{Base: g.t, Disp: pC})
+	JLT(LabelRef("rest"))
+	Label("full")
+	g.channels("full", nil)
+	ADDQ(Imm(uint64(g.bytes())), g.ch)
+	SUBQ(Imm(uint64(lanes)), Mem{Base: g.t, Disp: pC})
+	JGE(LabelRef("full"))
+	Label("rest")
+	ADDQ(Imm(uint64(lanes)), Mem{Base: g.t, Disp: pC})
+	JEQ(LabelRef("end"))
+	g.channels("part", g.restMask())
+	Label("end")
+	VZEROUPPER()
+	RET()
+}
+
+func (g *gradCode) restMask() *mask {
+	if g.z {
+		k := K()
+		KMOVW(g.field(pMask).As32(), k)
+		return &mask{k}
+	}
+	return &mask{g.load(Mem{Base: g.field(pLanes)})}
+}
+
+func (g *gradCode) channels(label string, k *mask) {
+	if g.max {
+		MOVQ(Mem{Base: g.t, Disp: pX}, g.x)
+		ADDQ(g.ch, g.x)
+	}
+	MOVQ(Mem{Base: g.t, Disp: pDX}, g.dx)
+	ADDQ(g.ch, g.dx)
+	MOVQ(Mem{Base: g.t, Disp: pDY}, g.dy)
+	ADDQ(g.ch, g.dy)
+	MOVQ(Mem{Base: g.t, Disp: pN}, g.pixels)
+	Label(label + "_pixel")
+	v := g.loadTail(Mem{Base: g.dy}, k)
+	if g.max {
+		g.toLargest(label, v, k)
+	} else {
+		w := g.reg()
+		VBROADCASTSS(Mem{Base: g.t, Disp: pWindow}, w)
+		VDIVPS(w, v, v)
+		g.eachTap(label+"_tap", func(at reg.GPVirtual) { g.addTo(at, v, k) })
+	}
+	step := g.field(pStep)
+	if g.max {
+		ADDQ(step, g.x)
+	}
+	ADDQ(step, g.dx)
+	ADDQ(Mem{Base: g.t, Disp: pLDY}, g.dy)
+	DECQ(g.pixels)
+	JNE(LabelRef(label + "_pixel"))
+}
+
+// eachTap runs f with each tap's element offset.
+func (g *gradCode) eachTap(label string, f func(at reg.GPVirtual)) {
+	MOVQ(Mem{Base: g.t, Disp: pTaps}, g.tap)
+	Label(label)
+	at := GP64()
+	MOVQ(Mem{Base: g.tap}, at)
+	ADDQ(Imm(8), g.tap)
+	f(at)
+	CMPQ(g.tap, g.end)
+	JLT(LabelRef(label))
+}
+
+func (g *gradCode) addTo(at reg.GPVirtual, v reg.VecVirtual, k *mask) {
+	m := Mem{Base: g.dx, Index: at, Scale: 4}
+	sum := g.loadTail(m, k)
+	VADDPS(v, sum, sum)
+	g.storeTail(sum, m, k)
+}
+
+// toLargest finds the maximum of the taps, then adds v to the first that is not less, and 0 to the others.
+func (g *gradCode) toLargest(label string, v reg.VecVirtual, k *mask) {
+	first := GP64()
+	MOVQ(Mem{Base: g.t, Disp: pTaps}, first)
+	MOVQ(Mem{Base: first}, first)
+	top := g.loadTail(Mem{Base: g.x, Index: first, Scale: 4}, k)
+	g.eachTap(label+"_top", func(at reg.GPVirtual) {
+		x := g.loadTail(Mem{Base: g.x, Index: at, Scale: 4}, k)
+		VMAXPS(top, x, top) // x > top ? x : top
+	})
+	g.eachTap(label+"_tap", func(at reg.GPVirtual) {
+		x := g.loadTail(Mem{Base: g.x, Index: at, Scale: 4}, k)
+		part := g.reg()
+		if g.z {
+			here := K()
+			VCMPPS(Imm(cmpNotLess), top, x, here)
+			VMOVAPS_Z(v, here, part)
+			VXORPS(v, v, here, v)
+		} else {
+			here := g.reg()
+			VCMPPS(Imm(cmpNotLess), top, x, here)
+			VANDPS(v, here, part)
+			VANDNPS(v, here, v)
+		}
+		g.addTo(at, part, k)
+	})
+}
