@@ -109,3 +109,100 @@ func (c ConvWeightGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Cost counts one multiply-add for each element of dy and weight that it meets, padding included.
 func (ConvWeightGrad) Cost(in, out []graph.Type) graph.Cost { return convCost(out[0], in[1]) }
+
+// Grad gives the gradients of input, weight and bias: a ConvTranspose, a ConvWeightGrad and a sum.
+func (c Conv) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f, dy := gradient(b, n), dOut[0]
+	x, w := f.shape(n.In[0]), f.shape(n.In[1])
+	if b.Err != nil {
+		return none(n)
+	}
+	win, err := c.Window(x, w)
+	if err != nil {
+		return fail(b, n, "%w", err)
+	}
+	pads, extra := win.adjoint()
+	d := none(n)
+	d[0] = f.node(ConvTranspose{
+		AutoPad: "NOTSET", Dilations: win.Dilations, Group: c.Group, KernelShape: win.Kernel, OutputPadding: extra, Pads: pads,
+		Strides: win.Strides,
+	}, dy, n.In[1])
+	d[1] = f.node(ConvWeightGrad{
+		AutoPad: "NOTSET", Dilations: win.Dilations, Group: c.Group, KernelShape: win.Kernel,
+		Pads: append(append([]int{}, win.Begin...), win.End...), Strides: win.Strides,
+	}, n.In[0], dy)
+	if len(n.In) > 2 && n.In[2] != nil {
+		d[2] = f.sumChannels(dy)
+	}
+	return d
+}
+
+// sumChannels adds up v [N,C,spatial…] over all but the channels.
+func (f formula) sumChannels(v *graph.Value) *graph.Value {
+	axes := []int{0}
+	for i := 2; i < len(f.shape(v)); i++ {
+		axes = append(axes, i)
+	}
+	return f.sum(v, false, axes...)
+}
+
+// reach is one more than the last position along dimension i, counted from the first element of the input, at which a
+// window has a tap.
+func (w Window) reach(i int) int {
+	return (w.Out[i]-1)*w.Strides[i] - w.Begin[i] + (w.Kernel[i]-1)*w.Dilations[i] + 1
+}
+
+// adjoint gives the pads and the output_padding with which a ConvTranspose of the windows' results has In elements.
+func (w Window) adjoint() (pads, extra []int) {
+	n := len(w.In)
+	pads, extra = append(append([]int{}, w.Begin...), make([]int, n)...), make([]int, n)
+	for i, size := range w.In {
+		over := w.reach(i) - size
+		pads[n+i], extra[i] = max(over, 0), max(-over, 0)
+	}
+	return pads, extra
+}
+
+// Grad gives the gradients of input, weight and bias: a Conv, a ConvWeightGrad whose parts are exchanged and a sum.
+func (c ConvTranspose) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f, dy := gradient(b, n), dOut[0]
+	x, w := f.shape(n.In[0]), f.shape(n.In[1])
+	if b.Err != nil {
+		return none(n)
+	}
+	win, err := c.Window(x, w)
+	if err != nil {
+		return fail(b, n, "%w", err)
+	}
+	d := none(n)
+	if len(n.In) > 2 && n.In[2] != nil {
+		d[2] = f.sumChannels(dy)
+	}
+	win.In, win.Out = win.Out, win.In
+	pads := append(append([]int{}, win.Begin...), win.End...)
+	var axes, ends []int
+	for i, size := range win.In {
+		over := win.reach(i) - size
+		pads[len(win.In)+i] = max(over, 0)
+		if -over < win.Strides[i] {
+			continue // else the convolution has a window more than x
+		}
+		if win.reach(i) < 1 {
+			return fail(b, n, "padding %v leaves nothing of spatial dimension %d", pads, i)
+		}
+		axes, ends = append(axes, i+2), append(ends, win.reach(i))
+	}
+	if len(axes) > 0 {
+		dy = f.node(Slice{}, dy, f.ints(make([]int, len(axes))...), f.ints(ends...), f.ints(axes...))
+	}
+	conv := Conv{AutoPad: "NOTSET", Dilations: win.Dilations, Group: c.Group, KernelShape: win.Kernel, Pads: pads, Strides: win.Strides}
+	d[0] = f.node(conv, dy, n.In[1])
+	d[1] = f.node(ConvWeightGrad(conv), dy, n.In[0])
+	return d
+}

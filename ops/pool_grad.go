@@ -124,3 +124,124 @@ func (p MaxPoolGrad) Cost(in, _ []graph.Type) graph.Cost { return poolCost(p.Ker
 
 // Cost counts one addition for each element of a window.
 func (p AveragePoolGrad) Cost(in, _ []graph.Type) graph.Cost { return poolCost(p.KernelShape, in[0]) }
+
+// Grad gives each element of the gradient to the one that the window picked.
+func (p MaxPool) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	return to(n, gradient(b, n).node(MaxPoolGrad(p), dOut[0], n.In[0]))
+}
+
+// Grad spreads each element of the gradient over its window.
+func (p AveragePool) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f := gradient(b, n)
+	return to(n, f.node(AveragePoolGrad{
+		AutoPad: p.AutoPad, CeilMode: p.CeilMode, CountIncludePad: p.CountIncludePad, Dilations: p.Dilations,
+		KernelShape: p.KernelShape, Pads: p.Pads, Strides: p.Strides, XShape: f.shape(n.In[0]),
+	}, dOut[0]))
+}
+
+// Grad gives |x|^(P-1)·sign(x) times the sum, over the windows that hold x, of dy·y^(1-P).
+func (p LpPool) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f, x := gradient(b, n), n.In[0]
+	shape := f.shape(x)
+	if b.Err != nil {
+		return none(n)
+	}
+	w, err := p.Window(shape)
+	if err != nil {
+		return fail(b, n, "%w", err)
+	}
+	pads, extra := w.adjoint()
+	ones := f.ones(x, append([]int{shape[1], 1}, w.Kernel...))
+	spread := f.node(ConvTranspose{
+		AutoPad: "NOTSET", Dilations: w.Dilations, Group: shape[1], KernelShape: w.Kernel, OutputPadding: extra, Pads: pads,
+		Strides: w.Strides,
+	}, f.byNorm(dOut[0], n.Out[0], p.P), ones)
+	return to(n, f.mul(f.ofPower(x, p.P), spread))
+}
+
+// Grad spreads the gradient evenly over the spatial dimensions.
+func (GlobalAveragePool) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f := gradient(b, n)
+	shape := f.shape(n.In[0])
+	if b.Err != nil {
+		return none(n)
+	}
+	part := f.scale(dOut[0], 1/float64(max(tensor.Size(shape[2:]), 1)))
+	return to(n, f.node(Expand{}, part, f.ints(shape...)))
+}
+
+// Grad gives the gradient to the first largest element.
+func (GlobalMaxPool) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f := gradient(b, n)
+	shape := f.shape(n.In[0])
+	if b.Err != nil {
+		return none(n)
+	}
+	if len(shape) == 2 {
+		return to(n, dOut[0])
+	}
+	return to(n, f.node(MaxPoolGrad{AutoPad: "NOTSET", KernelShape: shape[2:]}, dOut[0], n.In[0]))
+}
+
+// Grad gives dy·y^(1-P)·|x|^(P-1)·sign(x).
+func (p GlobalLpPool) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f := gradient(b, n)
+	return to(n, f.mul(f.ofPower(n.In[0], p.P), f.byNorm(dOut[0], n.Out[0], p.P)))
+}
+
+// byNorm is dy·y^(1-p) for norms y of order p, and 0 where y is 0.
+func (f formula) byNorm(dy, y *graph.Value, p int) *graph.Value {
+	if p == 1 {
+		return dy
+	}
+	power := y
+	if p > 2 {
+		power = f.node(Pow{}, y, f.num(y, float64(p-1)))
+	}
+	zero := f.num(y, 0)
+	return f.node(Where{}, f.node(Equal{}, y, zero), zero, f.div(dy, power))
+}
+
+// ofPower is |x|^(p-1)·sign(x).
+func (f formula) ofPower(x *graph.Value, p int) *graph.Value {
+	switch {
+	case p == 1:
+		return f.node(Sign{}, x)
+	case p == 2:
+		return x
+	case p%2 == 0:
+		return f.node(Pow{}, x, f.num(x, float64(p-1)))
+	}
+	return f.mul(f.node(Sign{}, x), f.node(Pow{}, x, f.num(x, float64(p-1))))
+}
+
+// ones is a constant of ones of the element type of `like`.
+func (f formula) ones(like *graph.Value, shape []int) *graph.Value {
+	v := make([]float64, tensor.Size(shape))
+	for i := range v {
+		v[i] = 1
+	}
+	t := tensor.New(like.DType, shape...)
+	if err := tensor.SetDoubles(t, v); err != nil && f.b.Err == nil {
+		f.b.Err = fmt.Errorf("%s: %w", f.name, err)
+	}
+	return f.b.Const(f.name+"_ones", t)
+}
