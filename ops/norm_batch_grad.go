@@ -77,3 +77,35 @@ func (b BatchNormalizationGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) err
 func (BatchNormalizationGrad) Cost(in, _ []graph.Type) graph.Cost {
 	return poolCost([]int{3}, in[1])
 }
+
+// Grad gives the gradients of x, scale and bias; mean and variance are held to be constant.
+func (b BatchNormalization) Grad(g *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
+	if len(dOut) > 1 && dOut[1] != nil || len(dOut) > 2 && dOut[2] != nil {
+		return fail(g, n, "through the running mean and variance")
+	}
+	if dOut[0] == nil {
+		return none(n)
+	}
+	f, x, dy := gradient(g, n), n.In[0], dOut[0]
+	if b.TrainingMode {
+		return append(g.AddN(f.name, 3, BatchNormalizationGrad{b.Epsilon}, dy, x, n.In[1]), nil, nil)
+	}
+	shape := f.shape(x)
+	if g.Err != nil {
+		return none(n)
+	}
+	each := []int{1} // the shape in which a number for each channel broadcasts to x
+	if len(shape) > 1 {
+		each[0] = shape[1]
+	}
+	for range shape[min(len(shape), 2):] {
+		each = append(each, 1)
+	}
+	inv := f.div(f.num(x, 1), f.node(Sqrt{}, f.shift(n.In[4], float64(b.Epsilon))))
+	centred := f.mul(f.sub(x, f.reshape(n.In[3], each)), f.reshape(inv, each))
+	total := func(v *graph.Value) *graph.Value { return f.like(f.sumTo(v, each), n.In[1]) }
+	d := none(n)
+	d[0] = f.mul(dy, f.reshape(f.mul(n.In[1], inv), each))
+	d[1], d[2] = total(f.mul(dy, centred)), total(dy)
+	return d
+}
