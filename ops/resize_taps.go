@@ -138,6 +138,19 @@ func apply(v []float64, taps [][]sample, inner int, r resampling, fill float64) 
 	return out
 }
 
+// nearest gives the input element that each output element of an axis is; -1 where the extrapolation value stands.
+func (o Resize) nearest(r resampling) []int {
+	from := make([]int, r.out)
+	for j := range from {
+		p := float64(coordinate(o.CoordinateTransformationMode, r, float32(j)))
+		from[j] = int(min(max(nearestModes[o.NearestMode](p), 0), float64(r.in-1)))
+		if o.outside(r, p) {
+			from[j] = -1
+		}
+	}
+	return from
+}
+
 // runNearest moves elements of any type.
 func (o Resize) runNearest(x *graph.Exec, in, out *tensor.Tensor, axes []int, plan []resampling) error {
 	shape := append([]int{}, in.Shape...)
@@ -150,14 +163,7 @@ func (o Resize) runNearest(x *graph.Exec, in, out *tensor.Tensor, axes []int, pl
 	}
 	for i, r := range plan {
 		shape[axes[i]] = r.out
-		from[axes[i]] = make([]int, r.out)
-		for j := range r.out {
-			p := float64(coordinate(o.CoordinateTransformationMode, r, float32(j)))
-			from[axes[i]][j] = int(min(max(nearestModes[o.NearestMode](p), 0), float64(r.in-1)))
-			if o.outside(r, p) {
-				from[axes[i]][j] = -1
-			}
-		}
+		from[axes[i]] = o.nearest(r)
 	}
 	y := x.Make(out, in.DType, shape...)
 	fill := tensor.New(in.DType)
