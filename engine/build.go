@@ -162,7 +162,7 @@ func (b *builder) fold(n *graph.Node, in []graph.Fact) (bool, error) {
 	var err error
 	ex := &graph.Exec{Ctx: context.Background()}
 	if op, ok := n.Op.(fastOp); ok {
-		err = runFast(op, &exec{Exec: ex, p: b.pl.p, scratch: &scratch{}}, args, out)
+		err = runFast(op, &exec{Exec: ex, p: b.pl.p, scratch: &scratch{}, shared: &scratch{}}, args, out)
 	} else {
 		err = graph.RunKernel(ex, n.Op, args, out)
 	}

@@ -47,7 +47,7 @@ func fuse(g *graph.Graph) error {
 // absorb lets the product in front of n do n's work; n is then to be dropped.
 func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
 	name := n.OpName()
-	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && n.In[1].IsConst() {
+	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && (n.In[1].IsConst() || isProduct(n)) {
 		for len(n.In) < inputs {
 			n.In = append(n.In, nil)
 		}
@@ -80,7 +80,7 @@ func absorbAdd(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Nod
 			continue
 		}
 		o := n.In[1-i]
-		if isBias(o, n.Out[0]) && p.In[2] == nil && matMul(p) {
+		if p.In[2] == nil && matMul(p) && (isBias(o, n.Out[0]) || !p.In[1].IsConst() && isFloat(o) && isRow(o, n.Out[0]) && sameType(n.Out[0], p.Out[0])) {
 			p.In[2] = o
 			take(p, n, p.Op.(head))
 			return true
@@ -97,6 +97,11 @@ func absorbAdd(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Nod
 	best.In = append(best.In, other)
 	take(best, n, h)
 	return true
+}
+
+// isProduct tells whether n multiplies two computed matrices, which lowerProduct takes.
+func isProduct(n *graph.Node) bool {
+	return n.OpName() != "Conv" && isFloat(n.In[1]) && n.In[0].Rank() >= 2 && n.In[1].Rank() >= 2
 }
 
 func matMul(n *graph.Node) bool {

@@ -53,7 +53,7 @@ func lowerLinear(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	w := n.In[1].Const
-	if len(w.Shape) != 2 || n.In[0].Rank() < 2 {
+	if w == nil || len(w.Shape) != 2 || n.In[0].Rank() < 2 {
 		return false
 	}
 	op := linear{Op: h.Op, epilogue: epilogue{lo: h.lo, hi: h.hi, res: h.res}, k: w.Shape[0], n: w.Shape[1]}
@@ -117,44 +117,4 @@ func scaled(v []float32, f float32) []float32 {
 	return out
 }
 
-// matmul is a batched product of two computed tensors.
-type matmul struct{ ops.MatMul }
-
-func (m matmul) source() graph.Op { return m.MatMul }
-
-func (m matmul) exec(x *exec, in, out []*tensor.Tensor) error {
-	a, b := in[0], in[1]
-	ra, rb := len(a.Shape), len(b.Shape)
-	if a.DType != tensor.Float32 || ra < 2 || rb < 2 {
-		return graph.RunKernel(x.Exec, m.MatMul, in, out)
-	}
-	batch, err := broadcast(a.Shape[:ra-2], b.Shape[:rb-2])
-	if err != nil {
-		return err
-	}
-	rows, k, cols := a.Shape[ra-2], a.Shape[ra-1], b.Shape[rb-1]
-	y := x.Make(out[0], tensor.Float32, append(append([]int{}, batch...), rows, cols)...)
-	va, vb, vy := tensor.View[float32](a), tensor.View[float32](b), tensor.View[float32](y)
-	offA, offB := offsets(batch, a.Shape[:ra-2], rows*k), offsets(batch, b.Shape[:rb-2], k*cols)
-	plain := plainEpilogue()
-	x.p.pool.run(x.scratch, len(offA), func(s *scratch, i int) {
-		packed := s.floats(x.p.set.PackedF32(k, cols))
-		x.p.set.PackF32(packed, vb[offB[i]:], k, cols, cols, 1)
-		x.p.set.Gemm(&kernels.GemmF32{
-			M: rows, N: cols, K: k, A: va[offA[i]:], LDA: k, B: packed,
-			C: vy[i*rows*cols:], LDC: cols, Lo: plain.lo, Hi: plain.hi,
-		})
-	})
-	return nil
-}
-
-func lowerMatMul(l *lowering, n *graph.Node) bool {
-	if _, ok := n.Op.(head); ok {
-		return lowerLinear(l, n)
-	}
-	op, ok := n.Op.(ops.MatMul)
-	if ok {
-		l.keep(n, matmul{op})
-	}
-	return ok
-}
+func lowerMatMul(l *lowering, n *graph.Node) bool { return lowerLinear(l, n) || lowerProduct(l, n) }

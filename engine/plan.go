@@ -48,13 +48,15 @@ type frame struct {
 	arena   []byte
 	t       []*tensor.Tensor
 	scratch scratch
+	shared  scratch
 }
 
 // exec is what a fast step may use.
 type exec struct {
 	*graph.Exec
 	p       *Program
-	scratch *scratch
+	scratch *scratch // of the calling goroutine, for tasks
+	shared  *scratch // for what all tasks of a step read
 }
 
 // fastOp is an operator of the engine's own. Outputs have their shape and memory already when these were known at
@@ -136,7 +138,7 @@ func (pl *plan) release(f *frame) {
 }
 
 func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {
-	x := &exec{Exec: &graph.Exec{Ctx: ctx, Threads: pl.p.pool.threads}, p: pl.p, scratch: &f.scratch}
+	x := &exec{Exec: &graph.Exec{Ctx: ctx, Threads: pl.p.pool.threads}, p: pl.p, scratch: &f.scratch, shared: &f.shared}
 	x.Body = func(b *graph.Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 		sub := &Call{In: in}
 		err := pl.p.bodies[b].Run(ctx, sub)

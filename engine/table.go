@@ -6,7 +6,7 @@ var lowerers map[string]lowerer
 func init() {
 	lowerers = map[string]lowerer{
 		"Conv":              lowerConv,
-		"Gemm":              lowerLinear,
+		"Gemm":              lowerGemm,
 		"MatMul":            lowerMatMul,
 		"MaxPool":           lowerPool,
 		"AveragePool":       lowerPool,

@@ -69,3 +69,37 @@ func transposeGeneric[T any](dst []T, ldd int, src []T, lds, rows, cols int) {
 }
 
 var transposesGeneric = transposeTable{transposeF32: transposeGeneric[float32], transposeU8: transposeGeneric[byte]}
+
+// Strided is a matrix whose rows begin Stride elements apart.
+type Strided struct {
+	V                  []float32
+	Stride, Rows, Cols int
+}
+
+// TransposeF32 writes the transpose of m to dst, of which each of m.Cols rows begins ldd elements after the last; they
+// must not overlap.
+func (s *Set) TransposeF32(dst []float32, ldd int, m Strided) {
+	if m.Rows <= 0 || m.Cols <= 0 {
+		return
+	}
+	if len(m.V) < (m.Rows-1)*m.Stride+m.Cols || len(dst) < (m.Cols-1)*ldd+m.Rows || m.Stride < m.Cols || ldd < m.Rows {
+		panic(fmt.Sprintf("kernels: TransposeF32: dst %d by %d, src %d by %d, want %d×%d", len(dst), ldd, len(m.V), m.Stride, m.Rows, m.Cols))
+	}
+	cols := m.Cols / 8 * 8
+	for r0 := 0; r0 < m.Rows; r0 += transposeRows {
+		r1 := min(r0+transposeRows, m.Rows)
+		whole := r0 + (r1-r0)/8*8
+		if whole > r0 && cols > 0 {
+			s.transposeF32(dst[r0:], ldd, m.V[r0*m.Stride:], m.Stride, whole-r0, cols)
+		}
+		for r := r0; r < r1; r++ {
+			c := cols
+			if r >= whole {
+				c = 0
+			}
+			for ; c < m.Cols; c++ {
+				dst[c*ldd+r] = m.V[r*m.Stride+c]
+			}
+		}
+	}
+}
