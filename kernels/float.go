@@ -8,9 +8,10 @@ type floatSet struct {
 	rowTable
 	gradTable
 	transposeTable
+	sparseTable
 }
 
 var floatGeneric = floatSet{
 	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric, gradTable: gradGeneric,
-	transposeTable: transposesGeneric,
+	transposeTable: transposesGeneric, sparseTable: sparseGeneric,
 }

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets in the Go struct sparseArgs.
+const (
+	sX, sZ, sRows, sCount   = 0, 8, 16, 24
+	sVal, sIdx, sBias, sLo  = 32, 40, 48, 56
+	sHi, sLoad              = 60, 64
+	sparseRowBytes, pixelSz = 4, 256 // of a sparseRow; of a row of a tile
+)
+
+func sparseFamily(d *decls) {
+	const params = "(t *sparseArgs)"
+	table := func(name string, most [2]int, v []reg.VecPhysical, lanes int) {
+		d.tables = append(d.tables, fmt.Sprintf("// %s[0][p] computes one output a row for 16·p pixels, [1][p] four.\nvar %s = sparseKernels{", name, name))
+		for i, height := range []int{1, 4} {
+			line := "\t{nil, "
+			for p := 1; p <= most[i]; p++ {
+				k := &sparseKernel{name: fmt.Sprintf("%sH%dP%d", name, height, p), height: height, nv: 16 / lanes * p, v: v, width: 4 * lanes}
+				k.write()
+				d.add(k.name, params)
+				line += k.name + ", "
+			}
+			d.tables = append(d.tables, line+"},")
+		}
+		d.tables = append(d.tables, "}\n")
+	}
+	table("sparseAVX512", [2]int{4, 4}, zmm, 16)
+	table("sparseAVX2", [2]int{4, 1}, ymm, 8)
+	transposeAdd(d)
+}
+
+// sparseKernel computes height outputs for nv vectors of pixels at a time, row by row of a sparse matrix.
+type sparseKernel struct {
+	name       string
+	height, nv int
+	width      int // bytes of a vector
+	v          []reg.VecPhysical
+
+	t, x, z, rows, val, idx, bias, pairs reg.GPVirtual
+	out, i0, i1                          reg.GPVirtual
+}
+
+func (k *sparseKernel) acc(h, p int) reg.VecPhysical { return k.v[h*k.nv+p] }
+
+// spare is register i of those that are no accumulators.
+func (k *sparseKernel) spare(i int) reg.VecPhysical { return k.v[k.height*k.nv+i] }
+
+func (k *sparseKernel) write() {
+	TEXT(k.name, NOSPLIT, "func(t *byte)")
+	k.t = Load(Param("t"), GP64()).(reg.GPVirtual)
+	field := func(off int) reg.GPVirtual {
+		r := GP64()
+		MOVQ(Mem{Base: k.t, Disp: off}, r)
+		return r
+	}
+	k.x, k.rows, k.val, k.idx, k.bias = field(sX), field(sRows), field(sVal), field(sIdx), field(sBias)
+	count := field(sCount)
+	k.out, k.i0, k.i1, k.pairs, k.z = GP64(), GP64(), GP64(), GP64(), GP64()
+	Label("row")
+	MOVWLZX(Mem{Base: k.rows}, k.out.As32())
+	MOVWLZX(Mem{Base: k.rows, Disp: 2}, k.pairs.As32())
+	ADDQ(Imm(sparseRowBytes), k.rows)
+	MOVQ(k.out, k.z)
+	SHLQ(Imm(8), k.z)
+	ADDQ(Mem{Base: k.t, Disp: sZ}, k.z)
+	k.start()
+	TESTQ(k.pairs, k.pairs)
+	JEQ(LabelRef("end"))
+	Label("pair")
+	k.entries()
+	DECQ(k.pairs)
+	JNE(LabelRef("pair"))
+	Label("end")
+	k.finish()
+	DECQ(count)
+	JNE(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+func (k *sparseKernel) each(do func(acc reg.VecPhysical, z Mem)) {
+	for h := range k.height {
+		for p := range k.nv {
+			do(k.acc(h, p), Mem{Base: k.z, Disp: h*pixelSz + k.width*p})
+		}
+	}
+}
+
+// start zeroes the accumulators or reads the partial sums of earlier k.
+func (k *sparseKernel) start() {
+	CMPQ(Mem{Base: k.t, Disp: sLoad}, Imm(0))
+	JEQ(LabelRef("zero"))
+	k.each(func(acc reg.VecPhysical, z Mem) { VMOVUPS(z, acc) })
+	JMP(LabelRef("begin"))
+	Label("zero")
+	k.each(func(acc reg.VecPhysical, _ Mem) { VXORPS(acc.AsX(), acc.AsX(), acc.AsX()) })
+	Label("begin")
+}
+
+// entries adds two entries of the row.
+func (k *sparseKernel) entries() {
+	MOVWLZX(Mem{Base: k.idx}, k.i0.As32())
+	MOVWLZX(Mem{Base: k.idx, Disp: 2}, k.i1.As32())
+	ADDQ(Imm(4), k.idx)
+	for e, i := range []reg.GPVirtual{k.i0, k.i1} {
+		x := func(p int) Mem { return Mem{Base: k.x, Index: i, Scale: 8, Disp: k.width * p} }
+		w := func(h int) Mem { return Mem{Base: k.val, Disp: 4 * (e*k.height + h)} }
+		if k.height == 1 {
+			VBROADCASTSS(w(0), k.spare(e))
+			for p := range k.nv {
+				VFMADD231PS(x(p), k.spare(e), k.acc(0, p))
+			}
+			continue
+		}
+		for h := range k.height {
+			VBROADCASTSS(w(h), k.spare(h))
+		}
+		for p := range k.nv {
+			v := k.spare(k.height + p%2)
+			VMOVUPS(x(p), v)
+			for h := range k.height {
+				VFMADD231PS(v, k.spare(h), k.acc(h, p))
+			}
+		}
+	}
+	ADDQ(Imm(uint64(8*k.height)), k.val)
+}
+
+// finish adds the bias, clamps and stores. Operands are ordered so that a NaN in the sum stays.
+func (k *sparseKernel) finish() {
+	b := k.spare(0)
+	for h := range k.height {
+		VBROADCASTSS(Mem{Base: k.bias, Index: k.out, Scale: 4, Disp: 4 * h}, b)
+		for p := range k.nv {
+			VADDPS(b, k.acc(h, p), k.acc(h, p))
+		}
+	}
+	lo, hi := k.spare(1), k.spare(2)
+	VBROADCASTSS(Mem{Base: k.t, Disp: sLo}, lo)
+	VBROADCASTSS(Mem{Base: k.t, Disp: sHi}, hi)
+	k.each(func(acc reg.VecPhysical, z Mem) {
+		VMAXPS(acc, lo, acc)
+		VMINPS(acc, hi, acc)
+		VMOVUPS(acc, z)
+	})
+}
+
+// transposeAdd writes the transpose of blocks of 8×8 plus a residual, clamped. Strides are in bytes.
+func transposeAdd(d *decls) {
+	d.add("sparseOutAVX2", "(t *sparseOut)")
+	TEXT("sparseOutAVX2", NOSPLIT, "func(t *byte)")
+	t := Load(Param("t"), GP64()).(reg.GPVirtual)
+	field := func(off int) reg.GPVirtual {
+		r := GP64()
+		MOVQ(Mem{Base: t, Disp: off}, r)
+		return r
+	}
+	z, c, ldc, res, ldr, blocks := field(0), field(8), field(16), field(24), field(32), field(40)
+	out, add := oddMultiples(ldc, 8), oddMultiples(ldr, 8)
+	Label("loop")
+	for half := range 2 { // four columns of the block, rows 0-3 in the low lanes, 4-7 in the high ones
+		r, s := ymm[:4], ymm[4:8]
+		for i := range 4 {
+			VMOVUPS(Mem{Base: z, Disp: pixelSz*i + 16*half}, r[i].AsX())
+			VINSERTF128(Imm(1), Mem{Base: z, Disp: pixelSz*(i+4) + 16*half}, r[i], r[i])
+		}
+		for i := 0; i < 4; i += 2 {
+			VUNPCKLPS(r[i+1], r[i], s[i])
+			VUNPCKHPS(r[i+1], r[i], s[i+1])
+		}
+		for i := range 2 {
+			VUNPCKLPD(s[i+2], s[i], r[2*i])
+			VUNPCKHPD(s[i+2], s[i], r[2*i+1])
+		}
+		for i := range 4 {
+			k := 4*half + i
+			TESTQ(res, res)
+			JEQ(LabelRef(fmt.Sprintf("plain%d", k)))
+			VADDPS(at(res, add, k, 0), r[i], r[i])
+			VBROADCASTSS(Mem{Base: t, Disp: 48}, ymm[8])
+			VBROADCASTSS(Mem{Base: t, Disp: 52}, ymm[9])
+			VMAXPS(r[i], ymm[8], r[i])
+			VMINPS(r[i], ymm[9], r[i])
+			Label(fmt.Sprintf("plain%d", k))
+			VMOVUPS(r[i], at(c, out, k, 0))
+		}
+	}
+	ADDQ(Imm(32), c)
+	TESTQ(res, res)
+	JEQ(LabelRef("next"))
+	ADDQ(Imm(32), res)
+	Label("next")
+	ADDQ(U32(8*pixelSz), z)
+	DECQ(blocks)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
