@@ -6,12 +6,13 @@ type floatSet struct {
 	machine
 	vectorTable
 	rowTable
+	convTable
 	gradTable
 	transposeTable
 	sparseTable
 }
 
 var floatGeneric = floatSet{
-	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric, gradTable: gradGeneric,
+	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric, convTable: convsGeneric, gradTable: gradGeneric,
 	transposeTable: transposesGeneric, sparseTable: sparseGeneric,
 }

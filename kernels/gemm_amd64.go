@@ -13,16 +13,27 @@ type f32Tile struct {
 	lda        uintptr
 	b          *float32
 	ldb        uintptr // between adjacent panels
-	k          uintptr
+	k          uintptr // of each tap
 	c          *float32
 	ldc        uintptr
 	bias, res  *float32
 	ldr        uintptr
 	lo, hi     float32
-	mask       uint64 // columns of the last panel that exist, AVX-512
-	load, last uint64 // start from C; add bias and residual and clamp
-	lanes      *int32 // the same mask for AVX2, one int32 for each column
+	mask       uint64  // columns of the last panel that exist, AVX-512
+	load, last uint64  // start from C; add bias and residual and clamp
+	lanes      *int32  // the same mask for AVX2, one int32 for each column
+	taps       *int    // offsets from a where k consecutive elements of each row start, at least one
+	tapsEnd    uintptr // address after the last tap; taps keeps it alive
 }
+
+// setTaps lets the tile read its rows at these offsets.
+func (t *f32Tile) setTaps(taps []int) {
+	t.taps = &taps[0]
+	t.tapsEnd = uintptr(unsafe.Pointer(t.taps)) + 8*uintptr(len(taps))
+}
+
+// oneTap is the rows of a plain product.
+var oneTap = []int{0}
 
 // gemmKernels holds the kernel for m rows and 2^p adjacent panels at [p][m], and at [halfPanel][m] the one for at most
 // half the columns of one panel, where a set has it.
@@ -59,6 +70,7 @@ func gemmAsm(s *Set, g *GemmF32) {
 		lda: 4 * uintptr(g.LDA), ldb: 4 * uintptr(g.K*s.NR), ldc: 4 * uintptr(g.LDC), ldr: 4 * uintptr(g.LDR),
 		lo: g.Lo, hi: g.Hi,
 	}
+	r.tile.setTaps(oneTap)
 	passes := max(1, (g.K+gemmKC-1)/gemmKC)
 	if overlap(g.C, g.Res) {
 		passes = 1 // a partial sum would overwrite the residual
@@ -169,4 +181,4 @@ var laneMask = func() (m [64]int32) {
 	return m
 }()
 
-var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-120] // offsets are fixed in kernels/gen/float/gemm.go
+var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-136] // offsets are fixed in kernels/gen/float/gemm.go

@@ -13,7 +13,7 @@ const (
 	tA, tLDA, tB, tLDB, tK      = 0, 8, 16, 24, 32
 	tC, tLDC, tBias, tRes, tLDR = 40, 48, 56, 64, 72
 	tLo, tMask, tLoad, tLast    = 80, 88, 96, 104
-	tLanes                      = 112
+	tLanes, tTaps, tTapsEnd     = 112, 120, 128
 )
 
 var zmm = []reg.VecPhysical{
@@ -82,6 +82,7 @@ type tile struct {
 // frame holds the registers of a kernel that both instruction sets share.
 type frame struct {
 	t, a, b, k reg.GPVirtual
+	tap        reg.GPVirtual         // the next tap's offset
 	rows       map[int]reg.GPVirtual // odd multiples of the row stride
 	panel      map[int]reg.GPVirtual // odd multiples of the panel stride
 }
@@ -90,7 +91,7 @@ func enter(t tile) *frame {
 	TEXT(t.name, NOSPLIT, "func(t *byte)")
 	f := &frame{}
 	f.t = Load(Param("t"), GP64()).(reg.GPVirtual)
-	f.a, f.b, f.k = f.load(tA), f.load(tB), f.load(tK)
+	f.a, f.b, f.k, f.tap = GP64(), f.load(tB), GP64(), f.load(tTaps)
 	f.rows = oddMultiples(f.load(tLDA), t.m)
 	if t.panels > 1 {
 		f.panel = oddMultiples(f.load(tLDB), t.panels)
@@ -127,8 +128,14 @@ func at(base reg.Register, odd map[int]reg.GPVirtual, i, disp int) Mem {
 	return Mem{Base: base, Index: odd[i], Scale: uint8(scale), Disp: disp}
 }
 
-// loopK runs body for every k, four at a time and then one at a time; width is the panel's row in bytes.
+// loopK runs body for every k of every tap, four at a time and then one at a time; width is the panel's row in bytes.
 func (f *frame) loopK(width int, body func(u int)) {
+	Label("tap")
+	MOVQ(Mem{Base: f.tap}, f.k)
+	ADDQ(Imm(8), f.tap)
+	MOVQ(Mem{Base: f.t, Disp: tA}, f.a)
+	LEAQ(Mem{Base: f.a, Index: f.k, Scale: 4}, f.a)
+	MOVQ(Mem{Base: f.t, Disp: tK}, f.k)
 	CMPQ(f.k, Imm(4))
 	JLT(LabelRef("tail"))
 	Label("four")
@@ -150,6 +157,8 @@ func (f *frame) loopK(width int, body func(u int)) {
 	DECQ(f.k)
 	JNE(LabelRef("one"))
 	Label("done")
+	CMPQ(f.tap, Mem{Base: f.t, Disp: tTapsEnd})
+	JLT(LabelRef("tap"))
 }
 
 // skipUnless jumps to label when the 64-bit field is zero.
