@@ -13,13 +13,16 @@ import (
 // reshapes, transposes, slices and pads that change nothing, arithmetic with a neutral constant (x + 0 makes a zero
 // positive, which we do not count as a change). It joins two transposes, or two reshapes, into one,
 // and makes a Sum of two an Add.
-type Identity struct{}
+type Identity struct {
+	// Training keeps what training gives a meaning: Dropout, and constants that are neutral only until they learn.
+	Training bool
+}
 
 // Name is "identity".
 func (Identity) Name() string { return "identity" }
 
 // Apply counts the nodes that it removed or joined.
-func (Identity) Apply(_ context.Context, g *graph.Graph) (int, error) {
+func (p Identity) Apply(_ context.Context, g *graph.Graph) (int, error) {
 	e := edit(g)
 	for _, n := range g.Nodes {
 		if n.OpName() == "Sum" && len(n.In) == 2 {
@@ -28,7 +31,7 @@ func (Identity) Apply(_ context.Context, g *graph.Graph) (int, error) {
 		}
 		e.join(n)
 		i, ok := -1, false
-		if rule := identities[n.OpName()]; rule != nil && single(n) {
+		if rule := identities[n.OpName()]; rule != nil && single(n) && !(p.Training && learns[n.OpName()]) {
 			i, ok = rule(n)
 		}
 		if ok && n.In[i] != nil && n.In[i].DType == n.Out[0].DType {
@@ -64,6 +67,9 @@ var identities = map[string]func(n *graph.Node) (int, bool){
 	"Sub":       func(n *graph.Node) (int, bool) { return neutral(n, 0, 1) },
 	"Pow":       func(n *graph.Node) (int, bool) { return neutral(n, 1, 1) },
 }
+
+// learns are the identities that training may end.
+var learns = map[string]bool{"Dropout": true, "Mul": true, "Div": true, "Add": true, "Sub": true, "Pow": true}
 
 func known(v *graph.Value) bool { return v.DType != tensor.Undefined }
 

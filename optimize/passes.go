@@ -17,6 +17,7 @@ const (
 type step struct {
 	name   string
 	engine bool // only for the engine: not in files
+	final  bool // right only while weights stay as they are: not before training
 	pass   graph.Pass
 }
 
@@ -36,9 +37,9 @@ var steps = []step{
 	{name: "transpose", pass: Transpose{}},
 	{name: "clip", pass: Clip{}},
 	{name: "gemm", pass: Gemm{}},
-	{name: "batchnorm", pass: BatchNorm{}},
+	{name: "batchnorm", final: true, pass: BatchNorm{}},
 	{name: "pad", pass: Pad{}},
-	{name: "dedup", pass: Dedup{}},
+	{name: "dedup", final: true, pass: Dedup{}},
 	{name: "layernorm", engine: true, pass: LayerNorm{}},
 	{name: "gelu", engine: true, pass: Gelu{}},
 	{name: "hardswish", engine: true, pass: HardSwish{}},
@@ -118,6 +119,22 @@ func Default() graph.Pipeline {
 		if !s.engine {
 			p = append(p, s)
 		}
+	}
+	return p
+}
+
+// ForTraining is Default without what would be wrong once weights change: normalizations stay, equal constants stay apart.
+func ForTraining() graph.Pipeline {
+	var p graph.Pipeline
+	for _, s := range Default() {
+		s := s.(step)
+		if s.final {
+			continue
+		}
+		if _, ok := s.pass.(Identity); ok {
+			s.pass = Identity{Training: true}
+		}
+		p = append(p, s)
 	}
 	return p
 }
