@@ -35,8 +35,11 @@ func fail(b *graph.Builder, n *graph.Node, format string, args ...any) []*graph.
 }
 
 // node adds an operator with one output.
-func (f formula) node(op graph.Op, in ...*graph.Value) *graph.Value { return f.b.Add(f.name, op, in...) }
+func (f formula) node(op graph.Op, in ...*graph.Value) *graph.Value {
+	return f.b.Add(f.name, op, in...)
+}
 
+// The four operations broadcast; their inputs have the same element type.
 func (f formula) add(x, y *graph.Value) *graph.Value { return f.node(Add{}, x, y) }
 func (f formula) sub(x, y *graph.Value) *graph.Value { return f.node(Sub{}, x, y) }
 func (f formula) mul(x, y *graph.Value) *graph.Value { return f.node(Mul{}, x, y) }

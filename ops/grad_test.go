@@ -61,8 +61,8 @@ func spread(seed uint64, shape ...int) *tensor.Tensor {
 	return tensor.From(v, shape...)
 }
 
-// positive is spread moved to (lo, hi).
-func positive(seed uint64, lo, hi float64, shape ...int) *tensor.Tensor {
+// within is spread moved to (lo, hi).
+func within(seed uint64, lo, hi float64, shape ...int) *tensor.Tensor {
 	t := spread(seed, shape...)
 	v := tensor.View[float64](t)
 	for i := range v {
@@ -314,4 +314,9 @@ func toType(x *tensor.Tensor, d tensor.DType) *tensor.Tensor {
 		panic(err)
 	}
 	return r
+}
+
+// positive is within for positive bounds.
+func positive(seed uint64, lo, hi float64, shape ...int) *tensor.Tensor {
+	return within(seed, lo, hi, shape...)
 }
