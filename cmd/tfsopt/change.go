@@ -13,6 +13,7 @@ import (
 
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/train"
 )
 
 // modelFile is a model on disk. Bytes counts external data too.
@@ -33,6 +34,8 @@ type change struct {
 	Warnings    []string     `json:"warnings"`
 	Passes      []passResult `json:"passes,omitempty"`
 	Dump        string       `json:"dump,omitempty"`
+
+	Curve []train.Epoch `json:"curve,omitempty"` // of verbs that train
 }
 
 // layer is what became of one operator.

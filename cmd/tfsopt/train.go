@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/optimize"
+	"github.com/tfsopt/tfsopt/train"
+)
+
+type trainOptions struct {
+	trainFlags
+	out  string
+	init string
+}
+
+func trainCmd(a *app) *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train MODEL -o OUT --data D",
+		Short: "Train or fine-tune a model",
+		Long: `Train a model's weights on labelled data, from what they are or, with --init, from new random ones. MODEL may be a
+network in text form whose parameters carry init=he, glorot, zero or one.
+
+The same data, flags and seed give the same file, for any number of threads. After Ctrl-C, or if the machine goes down,
+the same command with --resume goes on from the checkpoint and ends in the same bytes.`,
+		Example: `  tfsopt train lenet5.tfg -o lenet5.onnx --data train-images.gz,train-labels.gz --preprocess unit --epochs 10
+  tfsopt train model.onnx -o tuned.onnx --data photos --held photos-held --lr 0.001 --flip --crop 4`,
+		Args: oneModel,
+	}
+	addOutput(cmd, &o.out)
+	set := o.add(cmd, 10)
+	cmd.Flags().StringVar(&o.init, "init", "", "start from new random weights, drawn from this seed")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		set()
+		if o.out == "" {
+			return errNoOutput
+		}
+		if o.data.path == "" {
+			return usagef("training needs data: give --data")
+		}
+		if o.Epochs < 1 {
+			return usagef("--epochs %d: want at least 1", o.Epochs)
+		}
+		if err := o.begin(a, o.out); err != nil {
+			return err
+		}
+		return a.train(cmd.Context(), args[0], &o)
+	}
+	return cmd
+}
+
+func (a *app) train(ctx context.Context, path string, o *trainOptions) error {
+	var curve []train.Epoch
+	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		g, err := o.start(ctx, m.Graph)
+		if err != nil {
+			return nil, at(path, err)
+		}
+		set, held, err := o.sets(g)
+		if err != nil {
+			return nil, err
+		}
+		defer set.Close()
+		if held != nil {
+			defer held.Close()
+		}
+		res, err := o.fit(ctx, a, g, [2]*data.Set{set, held})
+		if err != nil {
+			return nil, at(path, err)
+		}
+		r.Warnings = append(r.Warnings, set.Warnings()...)
+		r.Curve, curve = res.Curve, res.Curve
+		return res.Graph, nil
+	})
+	if err != nil {
+		return err
+	}
+	o.done()
+	if err := a.curveTable(curve); err != nil {
+		return err
+	}
+	return a.report(r)
+}
+
+// start gives the graph that training begins from.
+func (o *trainOptions) start(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+	all, seed := o.init != "", o.Seed
+	if all {
+		var err error
+		if seed, err = strconv.ParseUint(o.init, 10, 64); err != nil {
+			return nil, usagef("--init %s: want a number", o.init)
+		}
+	}
+	if all || len(train.Unset(g)) > 0 {
+		var err error
+		if g, err = train.Init(g, seed, all); err != nil {
+			return nil, err
+		}
+	}
+	_, err := optimize.ForTraining().Run(ctx, g, nil)
+	return g, err
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/train"
+)
+
+// trainFlags are the flags of every verb that trains.
+type trainFlags struct {
+	train.Options
+	held string
+	data dataFlags
+}
+
+// add registers the flags. epochs is the default of --epochs; 0 stands for a verb that trains only if asked to. The function
+// that it returns moves what they hold into f.
+func (t *trainFlags) add(cmd *cobra.Command, epochs int) func() {
+	t.data.add(cmd, 0)
+	optimizer := addChoice(cmd, "optimizer", "how weights follow gradients", "sgd", "adamw")
+	schedule := addChoice(cmd, "schedule", "how the learning rate falls", "cosine", "step", "constant")
+	f := cmd.Flags()
+	f.StringVar(&t.held, "held", "", "labelled data that is scored after each epoch and not trained on")
+	f.IntVar(&t.Epochs, "epochs", epochs, "how often to go through the data")
+	f.Float64Var(&t.Rate, "lr", 0.01, "highest learning rate")
+	f.IntVar(&t.Batch, "batch", 64, "samples in a step")
+	f.Float64Var(&t.Momentum, "momentum", 0.9, "of sgd")
+	f.BoolVar(&t.Nesterov, "nesterov", false, "Nesterov's form of momentum")
+	f.Float64Var(&t.Decay, "weight-decay", 0, "of weights, not of biases and normalizations")
+	f.Float64Var(&t.Warmup, "warmup", 0, "epochs in which the learning rate rises")
+	f.Float64Var(&t.Clip, "clip-norm", 0, "bound of the gradients' joint norm (0: none)")
+	f.Float64Var(&t.Smoothing, "label-smoothing", 0, "share of the target that is spread over all classes")
+	f.Float64Var(&t.Mixup, "mixup", 0, "blend pairs of samples by shares from Beta(A, A) (0: none)")
+	f.BoolVar(&t.Augment.Flip, "flip", false, "mirror images every second time")
+	f.IntVar(&t.Augment.Crop, "crop", 0, "pad images by so many pixels and crop the old size anywhere")
+	f.IntVar(&t.Augment.Shift, "shift", 0, "move images by up to so many pixels, repeating the edge")
+	f.BoolVar(&t.Frozen, "freeze-batchnorm", false, "normalizations keep their statistics")
+	f.Uint64Var(&t.Seed, "seed", 1, "of order, augmentation, dropout")
+	f.StringVar(&t.Log, "log", "", "file of JSON lines, one an epoch")
+	f.BoolVar(&t.Resume, "resume", false, "go on from the checkpoint beside the output, if there is one")
+	f.StringVar(&t.Checkpoint, "checkpoint", "", "where to keep the checkpoint (default: OUT.ckpt; none: do not)")
+	f.DurationVar(&t.Every, "checkpoint-every", 30*time.Second, "longest time between two checkpoints")
+	return func() {
+		t.Optimizer, t.Schedule = optimizer.value, schedule.value
+		if t.Momentum == 0 {
+			t.Momentum = -1 // the option's zero value is its default
+		}
+	}
+}
+
+// begin fills in what depends on the command: the checkpoint's place, threads, progress.
+func (t *trainFlags) begin(a *app, out string) error {
+	switch {
+	case t.Checkpoint == "none" && t.Resume:
+		return usagef("--resume needs a checkpoint, but --checkpoint is none")
+	case t.Checkpoint == "none":
+		t.Checkpoint = ""
+	case t.Checkpoint == "":
+		t.Checkpoint = out + ".ckpt"
+	}
+	if t.Epochs < 0 || t.Batch < 1 || !(t.Rate > 0) {
+		return usagef("--epochs %d, --batch %d, --lr %g: want positive numbers", t.Epochs, t.Batch, t.Rate)
+	}
+	t.Threads, t.Progress = a.threads, a.trainProgress()
+	return nil
+}
+
+// sets opens the data to train on and the data to score, nil if there is none.
+func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
+	inputs := dataInputs(g)
+	for i := range inputs {
+		if len(inputs[i].Shape) > 0 {
+			inputs[i].Shape[0] = -1 // a fixed batch is no obstacle
+		}
+	}
+	if set, err = t.data.open(inputs); err != nil {
+		return nil, nil, err
+	}
+	if t.held == "" {
+		return set, nil, nil
+	}
+	d := t.data
+	d.path, d.samples = t.held, 0
+	if held, err = d.open(inputs); err != nil {
+		set.Close()
+		return nil, nil, err
+	}
+	return set, held, nil
+}
+
+// fit trains g and removes nothing: the checkpoint goes once the result is saved, see done.
+func (t *trainFlags) fit(ctx context.Context, a *app, g *graph.Graph, sets [2]*data.Set) (*train.Result, error) {
+	t.Held = sets[1]
+	r, err := train.Fit(ctx, g, sets[0], t.Options)
+	a.clearProgress()
+	var diverged *train.DivergedError
+	if err != nil && t.Checkpoint != "" && (ctx.Err() != nil || errors.As(err, &diverged)) {
+		if _, missing := os.Stat(t.Checkpoint); missing == nil {
+			a.warn(fmt.Sprintf("%s holds the last checkpoint; the same command with --resume goes on from it", t.Checkpoint))
+		}
+	}
+	return r, err
+}
+
+// done removes the checkpoint of a run whose result is saved.
+func (t *trainFlags) done() {
+	if t.Checkpoint != "" {
+		_ = os.Remove(t.Checkpoint) // there may be none
+	}
+}
+
+// trainProgress draws a bar that tells loss, accuracy and speed; nil if nobody would see it.
+func (a *app) trainProgress() func(train.Progress) {
+	if !a.terminal || a.quiet {
+		return nil
+	}
+	return func(p train.Progress) {
+		if a.bar.bar == nil || a.bar.stage != "train" || a.bar.bar.GetMax() != p.Steps {
+			a.clearProgress()
+			a.bar = progress{a.newBar("", p.Steps), "train"}
+		}
+		accuracy := ""
+		if !math.IsNaN(p.Accuracy) {
+			accuracy = fmt.Sprintf(", accuracy %.1f %%", p.Accuracy)
+		}
+		a.bar.bar.Describe(fmt.Sprintf("epoch %d/%d: loss %.4f%s, %.0f/s, %s left", p.Epoch, p.Epochs, p.Loss, accuracy,
+			p.Speed, p.Left.Round(time.Second)))
+		_ = a.bar.bar.Set(p.Step) // a bar that cannot be drawn is no failure
+	}
+}
+
+// curveTable prints the learning curve.
+func (a *app) curveTable(curve []train.Epoch) error {
+	if a.quiet || a.json || len(curve) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, e := range curve {
+		rows = append(rows, []string{
+			fmt.Sprint(e.Epoch), fmt.Sprintf("%.4f", e.Loss), percentText(float64(e.Accuracy)), percentText(float64(e.Held)),
+			fmt.Sprintf("%.3g", e.Rate), fmt.Sprintf("%.0f", e.Speed),
+		})
+	}
+	return a.table([]column{
+		number("epoch"), number("loss"), number("train %"), number("held %"), number("rate"), number("samples/s"),
+	}, rows)
+}
+
+func percentText(x float64) string {
+	if math.IsNaN(x) {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", x)
+}

@@ -1,0 +1,125 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tfsopt/tfsopt/data"
+)
+
+// Options say how to train. The zero value is stochastic gradient descent with momentum 0.9, rate 0.01 on a cosine, batches
+// of 64, 10 epochs, cross entropy, no augmentation.
+type Options struct {
+	Epochs    int     // 0: 10
+	Batch     int     // samples in a step; 0: 64
+	Rate      float64 // highest learning rate; 0: 0.01
+	Optimizer string  // sgd or adamw; "": sgd
+	Momentum  float64 // of sgd; 0: 0.9, negative: none
+	Nesterov  bool
+	Decay     float64 // of weights, not of biases, norms and scales
+	Schedule  string  // cosine, step (a tenth after each third) or constant; "": cosine
+	Warmup    float64 // epochs in which the rate rises from zero
+	Clip      float64 // bound of the gradients' joint norm; 0: none
+
+	Smoothing float64 // of labels, 0 to 1
+	Mixup     float64 // parameter of the Beta distribution that pairs are blended by; 0: none
+	Augment   Augment
+	Frozen    bool // BatchNormalization keeps its statistics and uses them
+	Output    int  // which output of the model is trained
+
+	Objective Objective
+	// Key names what Objective, After and Prepare do: a checkpoint of a run with another one is not taken up.
+	Key string
+	// After, if not nil, is called behind each update and may change parameters and masks. What it does must follow from
+	// its arguments alone, so that a resumed run does the same.
+	After func(s *State) error
+	// Prepare, if not nil, sees the model before the first step of a run that is not resumed, to set masks.
+	Prepare func(m *Model) error
+
+	Held    *data.Set // labelled samples that are not trained on, scored after each epoch
+	Seed    uint64
+	Threads int   // 0: all cores
+	Cache   int64 // bytes of prepared samples that are kept in memory; 0: DefaultCache, negative: none
+
+	// Checkpoint is a file that holds all that a run needs to go on; it is replaced at each end of an epoch, when the
+	// context is cancelled, and at least every Every. "": none. Resume goes on from it if it is there.
+	Checkpoint string
+	Resume     bool
+	Every      time.Duration // 0: half a minute
+	Log        string        // file of JSON lines, one for each epoch; "": none
+	Progress   func(Progress)
+}
+
+// State is what After sees: the step just done (from 1) of all steps, and its parameters.
+type State struct {
+	Step, Steps, Epoch int
+	Params             []*Param
+}
+
+// Progress tells how far a run is.
+type Progress struct {
+	Step, Steps, Epoch, Epochs int
+	Loss, Accuracy             float64 // of the epoch so far; Accuracy in percent
+	Speed                      float64 // samples a second
+	Left                       time.Duration
+}
+
+// check sets defaults and fails on what makes no sense.
+func (o *Options) check() error {
+	o.Epochs = orInt(o.Epochs, 10)
+	o.Batch = orInt(o.Batch, 64)
+	if o.Rate == 0 {
+		o.Rate = 0.01
+	}
+	switch {
+	case o.Momentum == 0:
+		o.Momentum = 0.9
+	case o.Momentum < 0:
+		o.Momentum = 0
+	}
+	if o.Optimizer == "" {
+		o.Optimizer = "sgd"
+	}
+	if o.Schedule == "" {
+		o.Schedule = "cosine"
+	}
+	if o.Every == 0 {
+		o.Every = 30 * time.Second
+	}
+	if o.Resume && o.Checkpoint == "" {
+		return errors.New("to resume there must be a checkpoint file")
+	}
+	ranges := []struct {
+		name      string
+		v, lo, hi float64
+	}{
+		{"epochs", float64(o.Epochs), 1, 1e6},
+		{"batch", float64(o.Batch), 1, 1e6},
+		{"learning rate", o.Rate, 1e-12, 1e6},
+		{"momentum", o.Momentum, 0, 0.99999},
+		{"weight decay", o.Decay, 0, 1},
+		{"warm-up", o.Warmup, 0, float64(o.Epochs)},
+		{"clip", o.Clip, 0, 1e12},
+		{"label smoothing", o.Smoothing, 0, 0.999},
+		{"mixup", o.Mixup, 0, 100},
+		{"crop", float64(o.Augment.Crop), 0, 1000},
+		{"shift", float64(o.Augment.Shift), 0, 1000},
+	}
+	for _, r := range ranges {
+		if !(r.v >= r.lo && r.v <= r.hi) {
+			return fmt.Errorf("%s %g: want %g to %g", r.name, r.v, r.lo, r.hi)
+		}
+	}
+	return errors.Join(
+		known("optimizer", o.Optimizer, optimizers, "sgd or adamw"),
+		known("schedule", o.Schedule, schedules, "cosine, step or constant"),
+	)
+}
+
+func orInt(v, otherwise int) int {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,83 @@
+package train
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/engine"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// scorer measures a model that is being trained on held-out samples.
+type scorer struct {
+	scorerOptions
+	prog    *engine.Program
+	cache   *cache
+	own     int
+	in      []*tensor.Tensor
+	batch   int
+	classes int
+}
+
+type scorerOptions struct {
+	set             *data.Set
+	output, threads int
+}
+
+// heldBatch is how many samples are scored together; the number changes no result.
+const heldBatch = 100
+
+func newScorer(ctx context.Context, m *Model, o scorerOptions) (*scorer, error) {
+	s := &scorer{scorerOptions: o, cache: newCache(o.set, 0), batch: min(heldBatch, o.set.Len())}
+	g, err := m.open(s.batch)
+	if err != nil {
+		return nil, err
+	}
+	b := graph.NewBuilder(g.Graph)
+	v, err := logits(b, g.Outputs[o.output])
+	if err != nil {
+		return nil, err
+	}
+	shape, _ := v.Fixed()
+	s.classes, s.own = shape[1], g.own
+	g.Outputs = []*graph.Value{v}
+	for _, v := range g.Inputs[g.own:] {
+		for p, w := range g.value {
+			if w == v {
+				s.in = append(s.in, p.Data)
+			}
+		}
+	}
+	s.prog, err = engine.Compile(ctx, g.Graph, engine.Options{Threads: o.threads, Plans: 1})
+	return s, err
+}
+
+func (s *scorer) close() { s.prog.Close() }
+
+// accuracy is the share of samples, in percent, whose highest score is their label's.
+func (s *scorer) accuracy(ctx context.Context) (float64, error) {
+	n, count := s.set.Len(), 0
+	for from := 0; from < n; from += s.batch {
+		samples, labels := make([][]*tensor.Tensor, s.batch), make([]int, s.batch)
+		err := parallel(max(s.threads, runtime.GOMAXPROCS(0)), s.batch, func(i int) (err error) {
+			at := min(from+i, n-1)
+			labels[i] = -1 // the last batch is filled up with copies that do not count
+			if from+i < n {
+				labels[i] = s.set.Label(at)
+			}
+			samples[i], err = s.cache.sample(at)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		call := engine.Call{In: append(stack(samples), s.in...)}
+		if err := s.prog.Run(ctx, &call); err != nil {
+			return 0, err
+		}
+		count += right(tensor.Floats(call.Out[0]), labels, s.classes)
+	}
+	return 100 * float64(count) / float64(n), nil
+}
