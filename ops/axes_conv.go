@@ -5,8 +5,8 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// spread makes an end hold n channels in several places: once in each of outer blocks, inner positions at a time.
-func spread(e graph.End, outer, inner int) graph.End {
+// spaced makes an end hold n channels in several places: once in each of outer blocks, inner positions at a time.
+func spaced(e graph.End, outer, inner int) graph.End {
 	e.Outer, e.Inner = outer, inner
 	return e
 }
@@ -36,11 +36,11 @@ func (c Conv) Links(in, out []graph.Fact) []graph.Link {
 			tie(graph.Fixed(m), present(in, given(1, 0), made(0, 1), given(2, 0))...)...)
 	case per == 1:
 		k := m / g
-		return tie(graph.Fixed(g), present(in, given(0, 1), spread(given(1, 0), 1, k), spread(made(0, 1), 1, k),
-			spread(given(2, 0), 1, k))...)
+		return tie(graph.Fixed(g), present(in, given(0, 1), spaced(given(1, 0), 1, k), spaced(made(0, 1), 1, k),
+			spaced(given(2, 0), 1, k))...)
 	}
-	return append(tie(graph.Fixed(per), spread(given(0, 1), g, 1), given(1, 1)),
-		tie(graph.Fixed(m/g), present(in, spread(given(1, 0), g, 1), spread(made(0, 1), g, 1), spread(given(2, 0), g, 1))...)...)
+	return append(tie(graph.Fixed(per), spaced(given(0, 1), g, 1), given(1, 1)),
+		tie(graph.Fixed(m/g), present(in, spaced(given(1, 0), g, 1), spaced(made(0, 1), g, 1), spaced(given(2, 0), g, 1))...)...)
 }
 
 // convChannels gives the input's channels, the output's, and the sizes of a weight's axes a and b.
@@ -83,10 +83,10 @@ func (c ConvTranspose) Links(in, out []graph.Fact) []graph.Link {
 		return append(tie(graph.Fixed(x), given(0, 1), given(1, 0)),
 			tie(graph.Fixed(m), present(in, given(1, 1), made(0, 1), given(2, 0))...)...)
 	case x == g:
-		return tie(graph.Fixed(g), present(in, given(0, 1), given(1, 0), spread(made(0, 1), 1, per), spread(given(2, 0), 1, per))...)
+		return tie(graph.Fixed(g), present(in, given(0, 1), given(1, 0), spaced(made(0, 1), 1, per), spaced(given(2, 0), 1, per))...)
 	}
-	return append(tie(graph.Fixed(x/g), spread(given(0, 1), g, 1), spread(given(1, 0), g, 1)),
-		tie(graph.Fixed(per), present(in, given(1, 1), spread(made(0, 1), g, 1), spread(given(2, 0), g, 1))...)...)
+	return append(tie(graph.Fixed(x/g), spaced(given(0, 1), g, 1), spaced(given(1, 0), g, 1)),
+		tie(graph.Fixed(per), present(in, given(1, 1), spaced(made(0, 1), g, 1), spaced(given(2, 0), g, 1))...)...)
 }
 
 // Fit gives a depthwise convolution as many groups as channels are left.

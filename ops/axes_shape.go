@@ -116,7 +116,7 @@ func (m merger) links(choice int) []graph.Link {
 	for i, a := range m.axes {
 		part := m.part
 		part.Axis = a
-		whole := spread(m.whole, tensor.Size(sizes[:i]), tensor.Size(sizes[i+1:]))
+		whole := spaced(m.whole, tensor.Size(sizes[:i]), tensor.Size(sizes[i+1:]))
 		links = append(links, graph.Link{N: sizes[i], Ends: []graph.End{whole, part}, Choice: choice})
 	}
 	return links
@@ -223,9 +223,9 @@ func blockLinks(block int, mode string, few, many graph.End, shallow graph.Fact)
 		return nil
 	}
 	if mode == "CRD" {
-		return tie(shallow.Shape[1], few, spread(many, 1, block*block))
+		return tie(shallow.Shape[1], few, spaced(many, 1, block*block))
 	}
-	return tie(shallow.Shape[1], few, spread(many, block*block, 1))
+	return tie(shallow.Shape[1], few, spaced(many, block*block, 1))
 }
 
 // Links ties the axes that are not padded.
