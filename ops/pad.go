@@ -254,10 +254,15 @@ func (o CenterCropPad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	pads := make([][2]int, len(shape))
-	for i, n := range shape {
-		more := n - in[0].Shape[i]
+	return padConstant(x, out[0], padded{data: in[0], pads: centered(in[0].Shape, shape)})
+}
+
+// centered gives the pads that bring one shape to another around its centre.
+func centered(from, to []int) [][2]int {
+	pads := make([][2]int, len(to))
+	for i, n := range to {
+		more := n - from[i]
 		pads[i] = [2]int{more / 2, more - more/2} // truncation: a crop starts at half of the excess, rounded down
 	}
-	return padConstant(x, out[0], padded{data: in[0], pads: pads})
+	return pads
 }
