@@ -35,11 +35,11 @@ type sparseRow struct {
 const (
 	sparsePixels = 64 // of a tile: rows of A that are computed together
 	sparseUnit   = sparsePixels * 4 / 8
-	sparseK      = 96 // most k of a block
+	sparseK      = 192 // most k of a block
 )
 
 // SparseChunk is the number of outputs of a chunk, the step in which callers may split the columns of a product.
-const SparseChunk = 32
+const SparseChunk = 64
 
 // PackSparseF32 packs the k×n matrix whose element (k, n) is src[k·rs + n·cs]. height is 1 or 4; 4 needs n to be a
 // multiple of 4 and stores a k for four adjacent outputs as soon as one of them is not zero.
@@ -311,14 +311,14 @@ func (s *Set) turn(dst, src matrix, rows, cols int) {
 	} else {
 		r8 = 0
 	}
-	for r := range rows {
-		row := src.at[r*src.stride : r*src.stride+cols]
-		first := 0
-		if r < r8 {
-			first = c8
+	for c := c8; c < cols; c++ {
+		for r := range r8 {
+			dst.at[c*dst.stride+r] = src.at[r*src.stride+c]
 		}
-		for c := first; c < cols; c++ {
-			dst.at[c*dst.stride+r] = row[c]
+	}
+	for r := r8; r < rows; r++ {
+		for c, v := range src.at[r*src.stride : r*src.stride+cols] {
+			dst.at[c*dst.stride+r] = v
 		}
 	}
 }

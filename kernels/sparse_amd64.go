@@ -17,16 +17,21 @@ type sparseArgs struct {
 	bias   *float32
 	lo, hi float32
 	load   uint64
+	clamp  uint64 // 0: lo and hi are infinite
 }
 
-// sparseOut is the argument of the kernel that writes the transpose of 8 rows of sums.
+// sparseOut is the argument of the kernels that write the transpose of sums, which count its offsets up.
 type sparseOut struct {
 	z      *float32
+	zAt    uintptr // bytes, like the strides
 	c      *float32
-	ldc    uintptr // bytes
+	cAt    uintptr
 	res    *float32
+	resAt  uintptr
+	ldc    uintptr
 	ldr    uintptr
 	blocks uintptr // of 8 outputs
+	groups uintptr // of 8 pixels
 	lo, hi float32
 }
 
@@ -53,6 +58,9 @@ func sparseRowsAsm(kernels *sparseKernels, r *sparseRun) {
 	if r.load {
 		a.load = 1
 	}
+	if r.lo != negInf32 || r.hi != inf32 {
+		a.clamp = 1
+	}
 	k := kernels[r.g.W.Height/4]
 	for p := 0; p < r.vecs; p += len(k) - 1 {
 		a.x, a.z = &r.x[16*p], &r.z[16*p]
@@ -62,15 +70,16 @@ func sparseRowsAsm(kernels *sparseKernels, r *sparseRun) {
 
 func sparseOutAsm(r *sparseRun, s sparseSpan) {
 	g, o := r.g, &r.asm.out
-	*o = sparseOut{ldc: 4 * uintptr(g.LDC), ldr: 4 * uintptr(g.LDR), blocks: uintptr(s.cols / 8), lo: g.Lo, hi: g.Hi}
-	for i := 0; i < s.pixels; i += 8 {
-		m := s.m0 + i
-		o.z, o.c = &r.z[i], &g.C[m*g.LDC+s.n0]
-		if g.Res != nil {
-			o.res = &g.Res[m*g.LDR+s.n0]
-		}
-		sparseOutAVX2(o)
+	*o = sparseOut{
+		z: &r.z[0], c: &g.C[s.m0*g.LDC+s.n0], ldc: 4 * uintptr(g.LDC), ldr: 4 * uintptr(g.LDR),
+		blocks: uintptr(s.cols / 8), groups: uintptr(s.pixels / 8), lo: g.Lo, hi: g.Hi,
 	}
+	if g.Res == nil {
+		sparseOutAVX2(o)
+		return
+	}
+	o.res = &g.Res[s.m0*g.LDR+s.n0]
+	sparseOutAddAVX2(o)
 }
 
-var _ = [1]int{}[unsafe.Sizeof(sparseArgs{})-72] // offsets are fixed in kernels/gen/float/sparse.go
+var _ = [1]int{}[unsafe.Sizeof(sparseArgs{})-80+unsafe.Sizeof(sparseOut{})-88] // offsets are fixed in gen/float/sparse.go

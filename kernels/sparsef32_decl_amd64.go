@@ -46,6 +46,9 @@ func sparseAVX2H4P1(t *sparseArgs)
 //go:noescape
 func sparseOutAVX2(t *sparseOut)
 
+//go:noescape
+func sparseOutAddAVX2(t *sparseOut)
+
 // sparseAVX512[0][p] computes one output a row for 16·p pixels, [1][p] four.
 var sparseAVX512 = sparseKernels{
 	{nil, sparseAVX512H1P1, sparseAVX512H1P2, sparseAVX512H1P3, sparseAVX512H1P4},

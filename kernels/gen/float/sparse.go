@@ -12,7 +12,7 @@ import (
 const (
 	sX, sZ, sRows, sCount   = 0, 8, 16, 24
 	sVal, sIdx, sBias, sLo  = 32, 40, 48, 56
-	sHi, sLoad              = 60, 64
+	sHi, sLoad, sClamp      = 60, 64, 72
 	sparseRowBytes, pixelSz = 4, 256 // of a sparseRow; of a row of a tile
 )
 
@@ -34,7 +34,8 @@ func sparseFamily(d *decls) {
 	}
 	table("sparseAVX512", [2]int{4, 4}, zmm, 16)
 	table("sparseAVX2", [2]int{4, 1}, ymm, 8)
-	transposeAdd(d)
+	sparseOut(d, "sparseOutAVX2", false)
+	sparseOut(d, "sparseOutAddAVX2", true)
 }
 
 // sparseKernel computes height outputs for nv vectors of pixels at a time, row by row of a sparse matrix.
@@ -136,71 +137,88 @@ func (k *sparseKernel) entries() {
 
 // finish adds the bias, clamps and stores. Operands are ordered so that a NaN in the sum stays.
 func (k *sparseKernel) finish() {
-	b := k.spare(0)
+	b, lo, hi := k.spare(0), k.spare(1), k.spare(2)
 	for h := range k.height {
 		VBROADCASTSS(Mem{Base: k.bias, Index: k.out, Scale: 4, Disp: 4 * h}, b)
 		for p := range k.nv {
 			VADDPS(b, k.acc(h, p), k.acc(h, p))
 		}
 	}
-	lo, hi := k.spare(1), k.spare(2)
+	CMPQ(Mem{Base: k.t, Disp: sClamp}, Imm(0))
+	JEQ(LabelRef("store"))
 	VBROADCASTSS(Mem{Base: k.t, Disp: sLo}, lo)
 	VBROADCASTSS(Mem{Base: k.t, Disp: sHi}, hi)
-	k.each(func(acc reg.VecPhysical, z Mem) {
+	k.each(func(acc reg.VecPhysical, _ Mem) {
 		VMAXPS(acc, lo, acc)
 		VMINPS(acc, hi, acc)
-		VMOVUPS(acc, z)
 	})
+	Label("store")
+	k.each(func(acc reg.VecPhysical, z Mem) { VMOVUPS(acc, z) })
 }
 
-// transposeAdd writes the transpose of blocks of 8×8 plus a residual, clamped. Strides are in bytes.
-func transposeAdd(d *decls) {
-	d.add("sparseOutAVX2", "(t *sparseOut)")
-	TEXT("sparseOutAVX2", NOSPLIT, "func(t *byte)")
-	t := Load(Param("t"), GP64()).(reg.GPVirtual)
-	field := func(off int) reg.GPVirtual {
-		r := GP64()
-		MOVQ(Mem{Base: t, Disp: off}, r)
-		return r
+// Offsets in the Go struct sparseOut.
+const (
+	oZ, oC, oRes                      = 0, 16, 32 // with an offset behind each
+	oLDC, oLDR, oBlocks, oGroups, oLo = 48, 56, 64, 72, 80
+)
+
+// sparseOut writes the transpose of blocks of 8 outputs by groups of 8 pixels, with the residual if add is set: then
+// it is added and the sum clamped. Strides are in bytes.
+func sparseOut(d *decls, name string, add bool) {
+	d.add(name, "(t *sparseOut)")
+	TEXT(name, NOSPLIT, "func(t *byte)")
+	f := &frame{t: Load(Param("t"), GP64()).(reg.GPVirtual)}
+	out, groups := oddMultiples(f.load(oLDC), 8), f.load(oGroups)
+	var in map[int]reg.GPVirtual
+	z, c, res, blocks := GP64(), GP64(), GP64(), GP64()
+	lo, hi := ymm[8], ymm[9]
+	if add {
+		in = oddMultiples(f.load(oLDR), 8)
+		VBROADCASTSS(Mem{Base: f.t, Disp: oLo}, lo)
+		VBROADCASTSS(Mem{Base: f.t, Disp: oLo + 4}, hi)
 	}
-	z, c, ldc, res, ldr, blocks := field(0), field(8), field(16), field(24), field(32), field(40)
-	out, add := oddMultiples(ldc, 8), oddMultiples(ldr, 8)
-	Label("loop")
-	for half := range 2 { // four columns of the block, rows 0-3 in the low lanes, 4-7 in the high ones
-		r, s := ymm[:4], ymm[4:8]
-		for i := range 4 {
-			VMOVUPS(Mem{Base: z, Disp: pixelSz*i + 16*half}, r[i].AsX())
-			VINSERTF128(Imm(1), Mem{Base: z, Disp: pixelSz*(i+4) + 16*half}, r[i], r[i])
-		}
-		for i := 0; i < 4; i += 2 {
-			VUNPCKLPS(r[i+1], r[i], s[i])
-			VUNPCKHPS(r[i+1], r[i], s[i+1])
-		}
-		for i := range 2 {
-			VUNPCKLPD(s[i+2], s[i], r[2*i])
-			VUNPCKHPD(s[i+2], s[i], r[2*i+1])
-		}
-		for i := range 4 {
-			k := 4*half + i
-			TESTQ(res, res)
-			JEQ(LabelRef(fmt.Sprintf("plain%d", k)))
-			VADDPS(at(res, add, k, 0), r[i], r[i])
-			VBROADCASTSS(Mem{Base: t, Disp: 48}, ymm[8])
-			VBROADCASTSS(Mem{Base: t, Disp: 52}, ymm[9])
-			VMAXPS(r[i], ymm[8], r[i])
-			VMINPS(r[i], ymm[9], r[i])
-			Label(fmt.Sprintf("plain%d", k))
-			VMOVUPS(r[i], at(c, out, k, 0))
+	Label("group")
+	f.walk(z, oZ, nil)
+	f.walk(c, oC, out[1])
+	if add {
+		f.walk(res, oRes, in[1])
+	}
+	MOVQ(Mem{Base: f.t, Disp: oBlocks}, blocks)
+	Label("block")
+	for half := range 2 {
+		for i, r := range columns4(func(i int) Mem { return Mem{Base: z, Disp: pixelSz*i + 16*half} }, 0) {
+			if add {
+				VADDPS(at(res, in, 4*half+i, 0), r, r)
+				VMAXPS(r, lo, r)
+				VMINPS(r, hi, r)
+			}
+			VMOVUPS(r, at(c, out, 4*half+i, 0))
 		}
 	}
 	ADDQ(Imm(32), c)
-	TESTQ(res, res)
-	JEQ(LabelRef("next"))
-	ADDQ(Imm(32), res)
-	Label("next")
+	if add {
+		ADDQ(Imm(32), res)
+	}
 	ADDQ(U32(8*pixelSz), z)
 	DECQ(blocks)
-	JNE(LabelRef("loop"))
+	JNE(LabelRef("block"))
+	DECQ(groups)
+	JNE(LabelRef("group"))
 	VZEROUPPER()
 	RET()
+}
+
+// walk loads the pointer of a group, field off plus the offset behind it, and adds to the offset eight strides or, with
+// nil, eight floats. Pointers in memory stay where the collector may see them.
+func (f *frame) walk(to reg.GPVirtual, off int, stride reg.GPVirtual) {
+	MOVQ(Mem{Base: f.t, Disp: off}, to)
+	ADDQ(Mem{Base: f.t, Disp: off + 8}, to)
+	if stride == nil {
+		ADDQ(Imm(32), Mem{Base: f.t, Disp: off + 8})
+		return
+	}
+	step := GP64()
+	MOVQ(stride, step)
+	SHLQ(Imm(3), step)
+	ADDQ(step, Mem{Base: f.t, Disp: off + 8})
 }

@@ -31,34 +31,38 @@ func enterStrip(d *decls, name, elem string) *strip {
 // transposeF32 does blocks of 8×8.
 func transposeF32(d *decls) {
 	s := enterStrip(d, "transposeF32AVX2", "float32")
-	r, t := ymm[:8], ymm[8:16]
 	Label("loop")
-	for i := range 8 {
-		VMOVUPS(at(s.src, s.in, i, 0), r[i])
+	for half := range 2 {
+		cols := columns4(func(i int) Mem { return at(s.src, s.in, i, 16*half) }, 8*half)
+		for i, r := range cols {
+			VMOVUPS(r, at(s.dst, s.out, 4*half+i, 0))
+		}
 	}
 	LEAQ(Mem{Base: s.src, Index: s.lds, Scale: 8}, s.src)
-	for i := 0; i < 8; i += 2 { // pairs of rows
-		VUNPCKLPS(r[i+1], r[i], t[i])
-		VUNPCKHPS(r[i+1], r[i], t[i+1])
-	}
-	for i := 0; i < 8; i += 4 { // fours
-		VUNPCKLPD(t[i+2], t[i], r[i])
-		VUNPCKHPD(t[i+2], t[i], r[i+1])
-		VUNPCKLPD(t[i+3], t[i+1], r[i+2])
-		VUNPCKHPD(t[i+3], t[i+1], r[i+3])
-	}
-	for i := range 4 { // halves
-		VPERM2F128(Imm(0x20), r[i+4], r[i], t[i])
-		VPERM2F128(Imm(0x31), r[i+4], r[i], t[i+4])
-	}
-	for i := range 8 {
-		VMOVUPS(t[i], at(s.dst, s.out, i, 0))
-	}
 	ADDQ(Imm(32), s.dst)
 	DECQ(s.blocks)
 	JNE(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
+}
+
+// columns4 reads 4 floats of each of 8 rows and returns the 4 columns, in 8 registers from the first on. Rows 0 to 3
+// come to the low halves and 4 to 7 to the high ones by the loads, which leaves two steps to the shuffles.
+func columns4(row func(i int) Mem, first int) []reg.VecPhysical {
+	r, t := ymm[first:first+4], ymm[first+4:first+8]
+	for i := range 4 {
+		VMOVUPS(row(i), r[i].AsX())
+		VINSERTF128(Imm(1), row(i+4), r[i], r[i])
+	}
+	for i := 0; i < 4; i += 2 { // pairs of rows
+		VUNPCKLPS(r[i+1], r[i], t[i])
+		VUNPCKHPS(r[i+1], r[i], t[i+1])
+	}
+	for i := range 2 { // fours
+		VUNPCKLPD(t[i+2], t[i], r[2*i])
+		VUNPCKHPD(t[i+2], t[i], r[2*i+1])
+	}
+	return r
 }
 
 // transposeU8 does blocks of 16 rows by 8 columns, in two halves of 8 rows that end up in one register for each column.
