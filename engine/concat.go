@@ -20,7 +20,7 @@ func (c concat) exec(x *exec, in, out []*tensor.Tensor) error {
 	first := in[0]
 	size := first.DType.Bits() / 8
 	if size*8 != first.DType.Bits() || size == 0 {
-		return graph.RunKernel(x.Exec, c.Concat, in, out)
+		return x.kernel(c.Concat, in, out)
 	}
 	axis := c.Axis
 	if axis < 0 {

@@ -18,10 +18,14 @@ var unaries = map[string]func(s *kernels.Set, dst, src []float32){
 	"Erf":        func(s *kernels.Set, d, x []float32) { s.Erf(d, x) },
 	"Log":        func(s *kernels.Set, d, x []float32) { s.Log(d, x) },
 	"Gelu":       func(s *kernels.Set, d, x []float32) { s.Gelu(d, x) },
-	"Sqrt":       func(_ *kernels.Set, d, x []float32) { each(d, x, sqrt32) },
-	"Neg":        func(_ *kernels.Set, d, x []float32) { each(d, x, func(v float32) float32 { return -v }) },
-	"Reciprocal": func(_ *kernels.Set, d, x []float32) { each(d, x, func(v float32) float32 { return 1 / v }) },
+	"Sqrt":       func(s *kernels.Set, d, x []float32) { s.Sqrt(d, x) },
+	"Neg":        func(s *kernels.Set, d, x []float32) { s.MulS(d, x, -1) },
+	"Reciprocal": func(s *kernels.Set, d, x []float32) { s.RDivS(d, x, 1) },
 	"Abs":        func(_ *kernels.Set, d, x []float32) { each(d, x, abs32) },
+	"Sign":       func(_ *kernels.Set, d, x []float32) { each(d, x, sign32) },
+	"Softsign": func(_ *kernels.Set, d, x []float32) {
+		each(d, x, func(v float32) float32 { return v / (1 + abs32(v)) })
+	},
 	"HardSwish": func(_ *kernels.Set, d, x []float32) {
 		each(d, x, func(v float32) float32 { return v * min(max(float32(v*(1.0/6))+0.5, 0), 1) })
 	},
@@ -33,8 +37,19 @@ func each(dst, src []float32, f func(float32) float32) {
 	}
 }
 
-func sqrt32(v float32) float32 { return float32(math.Sqrt(float64(v))) }
-func abs32(v float32) float32  { return math.Float32frombits(math.Float32bits(v) &^ (1 << 31)) }
+func sign32(v float32) float32 {
+	switch {
+	case v > 0:
+		return 1
+	case v < 0:
+		return -1
+	case v == 0:
+		return 0
+	}
+	return v
+}
+
+func abs32(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ (1 << 31)) }
 
 // unary applies a function to float32 data and leaves other types to the operator's own kernel.
 type unary struct {
@@ -54,7 +69,7 @@ const grain = 16 << 10
 
 func (u unary) exec(x *exec, in, out []*tensor.Tensor) error {
 	if g, ok := u.Op.(ops.Gelu); in[0].DType != tensor.Float32 || ok && g.Approximate != "none" {
-		return graph.RunKernel(x.Exec, u.Op, in, out)
+		return x.kernel(u.Op, in, out)
 	}
 	y := x.Make(out[0], tensor.Float32, in[0].Shape...)
 	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
@@ -111,9 +126,7 @@ var binaries = map[string]arithmetic{
 	"Sub": {
 		both:  func(s *kernels.Set, d, a, b []float32) { s.Sub(d, a, b) },
 		right: func(s *kernels.Set, d, a []float32, b float32) { s.SubS(d, a, b) },
-		left: func(_ *kernels.Set, d, a []float32, b float32) {
-			each(d, a, func(v float32) float32 { return b - v })
-		},
+		left:  func(s *kernels.Set, d, a []float32, b float32) { s.RSubS(d, a, b) },
 	},
 	"Mul": {
 		both:  func(s *kernels.Set, d, a, b []float32) { s.Mul(d, a, b) },
@@ -123,36 +136,70 @@ var binaries = map[string]arithmetic{
 	"Div": {
 		both:  func(s *kernels.Set, d, a, b []float32) { s.Div(d, a, b) },
 		right: func(s *kernels.Set, d, a []float32, b float32) { s.DivS(d, a, b) },
-		left: func(_ *kernels.Set, d, a []float32, b float32) {
-			each(d, a, func(v float32) float32 { return b / v })
-		},
+		left:  func(s *kernels.Set, d, a []float32, b float32) { s.RDivS(d, a, b) },
 	},
+	"Min":   eachPair(func(a, b float32) float32 { return min(a, b) }),
+	"Max":   eachPair(func(a, b float32) float32 { return max(a, b) }),
+	"PRelu": eachPair(leak32),
 }
 
 // broadcastOp applies an arithmetic operator with broadcasting.
 type broadcastOp struct {
-	graph.Op
+	standIn
 	arithmetic
 }
 
-func (b broadcastOp) source() graph.Op { return b.Op }
+// standIn is an operator of the engine's with the same inputs as the graph's.
+type standIn struct{ graph.Op }
+
+func (s standIn) source() graph.Op { return s.Op }
 
 // Ints passes shape arithmetic through.
-func (b broadcastOp) Ints(in []graph.Fact) []graph.Dim {
-	if s, ok := b.Op.(graph.Shaper); ok {
-		return s.Ints(in)
+func (s standIn) Ints(in []graph.Fact) []graph.Dim {
+	if op, ok := s.Op.(graph.Shaper); ok {
+		return op.Ints(in)
 	}
 	return nil
 }
 
+// lowerBinary leaves Min and Max of more or fewer than two to their kernels.
+func lowerBinary(l *lowering, n *graph.Node) bool {
+	return len(n.In) == 2 && agnostic(wrapBinary)(l, n)
+}
+
 func wrapBinary(op graph.Op) graph.Op {
 	_, name := graph.NameOf(op)
-	return broadcastOp{op, binaries[name]}
+	return broadcastOp{standIn{op}, binaries[name]}
+}
+
+// eachPair makes vector forms of a function of two numbers.
+func eachPair(f func(a, b float32) float32) arithmetic {
+	return arithmetic{
+		both: func(_ *kernels.Set, d, a, b []float32) {
+			for i, v := range a[:len(d)] {
+				d[i] = f(v, b[i])
+			}
+		},
+		right: func(_ *kernels.Set, d, a []float32, b float32) {
+			each(d, a, func(v float32) float32 { return f(v, b) })
+		},
+		left: func(_ *kernels.Set, d, a []float32, b float32) {
+			each(d, a, func(v float32) float32 { return f(b, v) })
+		},
+	}
+}
+
+// leak32 is PRelu of one number.
+func leak32(v, slope float32) float32 {
+	if v < 0 {
+		return v * slope
+	}
+	return v
 }
 
 func (b broadcastOp) exec(x *exec, in, out []*tensor.Tensor) error {
 	if in[0].DType != tensor.Float32 || in[1].DType != tensor.Float32 {
-		return graph.RunKernel(x.Exec, b.Op, in, out)
+		return x.kernel(b.Op, in, out)
 	}
 	shape, err := broadcast(in[0].Shape, in[1].Shape)
 	if err != nil {
@@ -251,7 +298,7 @@ func wrapCast(op graph.Op) graph.Op { return cast{op.(ops.Cast)} }
 
 func (c cast) exec(x *exec, in, out []*tensor.Tensor) error {
 	if in[0].DType != tensor.Int32 || c.To != int(tensor.Float32) {
-		return graph.RunKernel(x.Exec, c.Cast, in, out)
+		return x.kernel(c.Cast, in, out)
 	}
 	y := x.Make(out[0], tensor.Float32, in[0].Shape...)
 	src, dst := tensor.View[int32](in[0]), tensor.View[float32](y)

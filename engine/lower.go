@@ -234,7 +234,7 @@ func (l *lowering) elementwise(n *graph.Node) ([]*graph.Value, bool) {
 		case v == nil || v.IsConst():
 		case v.Rank() == out.Rank():
 			found = found || l.isLast(v)
-		case v.Rank() != 0:
+		case v.Unranked || v.Rank() > out.Rank():
 			return nil, false
 		}
 	}
@@ -249,11 +249,24 @@ func (l *lowering) elementwise(n *graph.Node) ([]*graph.Value, bool) {
 			in[i] = l.constLast(v, out.Rank())
 		case v.Rank() == 0:
 			in[i] = l.plainOf(v)
+		case v.Rank() < out.Rank():
+			in[i] = l.lowLast(v, out.Rank())
 		default:
 			in[i] = l.lastOf(v)
 		}
 	}
 	return in, true
+}
+
+// lowLast is a computed operand of lower rank, given leading dimensions of one and moved as constLast does.
+func (l *lowering) lowLast(v *graph.Value, rank int) *graph.Value {
+	lead := make([]int64, rank-v.Rank())
+	for i := range lead {
+		lead[i] = int64(i)
+	}
+	axes := l.b.Const(v.Name+"_axes", tensor.From(lead, len(lead)))
+	w := l.b.Add(v.Name+"_rank", view{ops.Unsqueeze{}}, l.plainOf(v), axes)
+	return l.permute(w, lastPerm(rank))
 }
 
 // constLast is a constant operand of an elementwise operator, moved so that it broadcasts over channels last.

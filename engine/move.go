@@ -29,9 +29,9 @@ func (v view) exec(x *exec, in, out []*tensor.Tensor) error {
 	}
 	if o.Shape == nil || in[0].DType == tensor.Sequence || in[0].DType == tensor.String || tensor.Size(o.Shape) != in[0].Len() {
 		if s, ok := v.Op.(lowered); ok {
-			return graph.RunKernel(x.Exec, s.source(), in, out)
+			return x.kernel(s.source(), in, out)
 		}
-		return graph.RunKernel(x.Exec, v.Op, in, out)
+		return x.kernel(v.Op, in, out)
 	}
 	o.Data = in[0].Data
 	return nil
@@ -61,7 +61,7 @@ func (t transpose) exec(x *exec, in, out []*tensor.Tensor) error {
 	a := in[0]
 	size := a.DType.Bits() / 8
 	if size*8 != a.DType.Bits() || size == 0 {
-		return graph.RunKernel(x.Exec, t.Transpose, in, out)
+		return x.kernel(t.Transpose, in, out)
 	}
 	perm := t.Perm
 	if len(perm) == 0 {

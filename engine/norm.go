@@ -16,7 +16,7 @@ func (s softmax) exec(x *exec, in, out []*tensor.Tensor) error {
 	shape := in[0].Shape
 	last := len(shape) - 1
 	if in[0].DType != tensor.Float32 || last < 0 || s.Axis != -1 && s.Axis != last {
-		return graph.RunKernel(x.Exec, s.Softmax, in, out)
+		return x.kernel(s.Softmax, in, out)
 	}
 	y := x.Make(out[0], tensor.Float32, shape...)
 	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
@@ -55,12 +55,12 @@ func (s layerNorm) exec(x *exec, in, out []*tensor.Tensor) error {
 	last := len(shape) - 1
 	single := len(out) == 1 || out[1] == nil && (len(out) == 2 || out[2] == nil)
 	if in[0].DType != tensor.Float32 || last < 0 || !single || s.Axis != -1 && s.Axis != last || in[1].Len() != shape[last] {
-		return graph.RunKernel(x.Exec, s.LayerNormalization, in, out)
+		return x.kernel(s.LayerNormalization, in, out)
 	}
 	norm := kernels.Norm{Scale: tensor.View[float32](in[1]), Eps: s.Epsilon}
 	if len(in) > 2 && in[2] != nil {
 		if in[2].Len() != shape[last] {
-			return graph.RunKernel(x.Exec, s.LayerNormalization, in, out)
+			return x.kernel(s.LayerNormalization, in, out)
 		}
 		norm.Bias = tensor.View[float32](in[2])
 	}

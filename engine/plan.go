@@ -55,8 +55,17 @@ type frame struct {
 type exec struct {
 	*graph.Exec
 	p       *Program
-	scratch *scratch // of the calling goroutine, for tasks
-	shared  *scratch // for what all tasks of a step read
+	scratch *scratch          // of the calling goroutine, for tasks
+	shared  *scratch          // for what all tasks of a step read
+	left    func(op graph.Op) // told what runs its own kernel; may be nil
+}
+
+// kernel runs an operator's own kernel: what a fast step leaves to it.
+func (x *exec) kernel(op graph.Op, in, out []*tensor.Tensor) error {
+	if x.left != nil {
+		x.left(op)
+	}
+	return graph.RunKernel(x.Exec, op, in, out)
 }
 
 // fastOp is an operator of the engine's own. Outputs have their shape and memory already when these were known at
@@ -201,7 +210,7 @@ func (pl *plan) step(x *exec, f *frame, st *step) error {
 	if op, ok := st.node.Op.(fastOp); ok {
 		return runFast(op, x, args[:n], args[n:])
 	}
-	return graph.RunKernel(x.Exec, st.node.Op, args[:n], args[n:])
+	return x.kernel(st.node.Op, args[:n], args[n:])
 }
 
 func runFast(op fastOp, x *exec, in, out []*tensor.Tensor) (err error) {

@@ -108,7 +108,7 @@ func (m matrices) flat() (matrices, bool) {
 func (p product) exec(x *exec, in, out []*tensor.Tensor) error {
 	ra, rb := len(in[0].Shape), len(in[1].Shape)
 	if in[0].DType != tensor.Float32 || ra < 2 || rb < 2 {
-		return graph.RunKernel(x.Exec, p.Op, in, out)
+		return x.kernel(p.Op, in, out)
 	}
 	a, b := matricesOf(in[0], p.permA, p.transA), matricesOf(in[1], p.permB, p.transB)
 	if a.cols != b.rows {
@@ -222,7 +222,9 @@ func (j *multiplication) rows(buf []float32, off, m0, m1 int) ([]float32, int) {
 }
 
 // inPlace tells whether the kernels can read the rows where they are.
-func (m matrices) inPlace() bool { return (m.cs == 1 || m.cols == 1) && (m.rs >= m.cols || m.rows == 1) }
+func (m matrices) inPlace() bool {
+	return (m.cs == 1 || m.cols == 1) && (m.rs >= m.cols || m.rows == 1)
+}
 
 // scratchRows is the room that rows needs for n rows.
 func (j *multiplication) scratchRows(n int) int {

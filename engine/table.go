@@ -24,6 +24,24 @@ func init() {
 		"Softmax":           lowerSoftmax,
 
 		"LayerNormalization": lowerLayerNorm,
+		"ReduceSum":          lowerReduce,
+		"ReduceMean":         lowerReduce,
+		"ReduceMax":          lowerReduce,
+		"Expand":             lowerExpand,
+		"Where":              agnostic(wrapWhere),
+		"Pow":                lowerPow,
+		"Sum":                lowerSum,
+		"LeakyRelu":          agnostic(wrapActivation),
+		"ThresholdedRelu":    agnostic(wrapActivation),
+		"HardSigmoid":        agnostic(wrapActivation),
+		"Elu":                agnostic(wrapActivation),
+		"Selu":               agnostic(wrapActivation),
+		"Celu":               agnostic(wrapActivation),
+		"Swish":              agnostic(wrapActivation),
+		"Softplus":           agnostic(wrapActivation),
+		"Mish":               agnostic(wrapActivation),
+		"tfsopt.ReluGrad":    agnostic(wrapGate),
+		"tfsopt.ClipGrad":    agnostic(wrapGate),
 
 		"QuantizeLinear":   lowerQuantize,
 		"DequantizeLinear": lowerQuantize,
@@ -31,6 +49,7 @@ func init() {
 		"QLinearMatMul":    lowerQMatMul,
 		"MatMulInteger":    lowerMatMulInteger,
 		"ConvInteger":      lowerConvInteger,
+
 
 		"com.microsoft.QGemm":                    lowerQGemm,
 		"com.microsoft.QLinearAdd":               lowerQBinary,
@@ -42,7 +61,10 @@ func init() {
 	for name := range unaries {
 		lowerers[name] = agnostic(wrapUnary)
 	}
+	for name := range relations {
+		lowerers[name] = agnostic(wrapRelation)
+	}
 	for name := range binaries {
-		lowerers[name] = agnostic(wrapBinary)
+		lowerers[name] = lowerBinary
 	}
 }
