@@ -32,29 +32,51 @@ func (o GRU) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	n := s.hidden
-	rh, gated := make([]float64, 3*n), make([]float64, n)
-	s.run(func(d int, xw, h, _ []float64) {
-		r, bias := s.r[d*3*n*n:], s.recurrentBias(d)
-		matVec(rh[:2*n], r, h, bias)
-		for i := range 2 * n {
-			rh[i] = s.act(d, 0, xw[i]+rh[i])
-		}
-		z, reset, hh := rh[:n], rh[n:2*n], rh[2*n:]
-		if o.LinearBeforeReset {
-			matVec(hh, r[2*n*n:], h, bias[2*n:])
-			for i := range hh {
-				hh[i] *= reset[i]
-			}
-		} else {
-			for i := range gated {
-				gated[i] = reset[i] * h[i]
-			}
-			matVec(hh, r[2*n*n:], gated, bias[2*n:])
-		}
-		for i := range h {
-			h[i] = (1-z[i])*s.act(d, 1, xw[2*n+i]+hh[i]) + z[i]*h[i]
-		}
-	})
+	g := gruCell{s, o.LinearBeforeReset}
+	step := g.newStep()
+	s.run(func(d int, xw, h, _ []float64) { g.forward(d, xw, step, h) })
 	return s.finish(x, out)
+}
+
+// gruCell is one call of GRU.
+type gruCell struct {
+	*recurrence
+	linear bool // LinearBeforeReset
+}
+
+// gruStep is what a step leaves: the state before it, gates in front of and behind their activations, in the order
+// z, r, h, the state that the product with Rh takes and what that product with its bias is.
+type gruStep struct{ h, pre, gate, gated, product []float64 }
+
+func (g gruCell) newStep() *gruStep {
+	v, n := make([]float64, 9*g.hidden), g.hidden
+	return &gruStep{v[:n], v[n : 4*n], v[4*n : 7*n], v[7*n : 8*n], v[8*n:]}
+}
+
+// forward makes a step from the state h, which it changes.
+func (g gruCell) forward(d int, xw []float64, s *gruStep, h []float64) {
+	n := g.hidden
+	r, bias := g.r[d*3*n*n:], g.recurrentBias(d)
+	copy(s.h, h)
+	matVec(s.pre[:2*n], r, h, bias)
+	for i := range 2 * n {
+		s.pre[i] += xw[i]
+		s.gate[i] = g.act(d, 0, s.pre[i])
+	}
+	z, reset, cand := s.gate[:n], s.gate[n:2*n], s.gate[2*n:]
+	copy(s.gated, h)
+	if !g.linear {
+		for i := range s.gated {
+			s.gated[i] *= reset[i]
+		}
+	}
+	matVec(s.product, r[2*n*n:], s.gated, bias[2*n:])
+	for i, v := range s.product {
+		if g.linear {
+			v *= reset[i]
+		}
+		s.pre[2*n+i] = xw[2*n+i] + v
+		cand[i] = g.act(d, 1, s.pre[2*n+i])
+		h[i] = (1-z[i])*cand[i] + z[i]*h[i]
+	}
 }

@@ -34,43 +34,82 @@ func (o LSTM) Cost(in, _ []graph.Type) graph.Cost { return o.cost(in, 4) }
 
 // Run computes the reference result.
 func (o LSTM) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	s, err := o.start(in, 4)
+	l, err := o.start(in)
 	if err != nil {
 		return err
 	}
+	step := l.newStep()
+	l.run(func(d int, xw, h, c []float64) { l.forward(d, xw, step, h, c) })
+	return l.finish(x, out)
+}
+
+// lstmCell is one call of LSTM with its peepholes.
+type lstmCell struct {
+	*recurrence
+	forget bool // InputForget
+	peep   []float64
+}
+
+// lstmStep is what a step leaves: the states before it, gates in front of and behind their activations, in the order
+// i, o, f, c, Ct and h(Ct).
+type lstmStep struct{ h, c, pre, gate, next, squashed []float64 }
+
+func (o LSTM) start(in []*tensor.Tensor) (*lstmCell, error) {
+	s, err := o.recurrent.start(in, 4)
+	if err != nil {
+		return nil, err
+	}
 	n := s.hidden
-	peep := make([]float64, s.dirs*3*n)
-	if len(in) > 6 && in[6] != nil {
+	l := &lstmCell{s, o.InputForget, make([]float64, s.dirs*3*n)}
+	if c := optional(in, 6); c != nil {
 		state := []int{s.dirs, s.batch, n}
 		if o.Layout == 1 {
 			state = []int{s.batch, s.dirs, n}
 		}
-		err = wantShape("initial_c", in[6], state...)
-		s.c = s.state(in[6])
+		err = wantShape("initial_c", c, state...)
+		s.c = s.state(c)
 	}
-	if len(in) > 7 && in[7] != nil {
-		err = errors.Join(err, wantShape("P", in[7], s.dirs, 3*n))
-		copy(peep, tensor.Doubles(in[7]))
+	if p := optional(in, 7); p != nil {
+		err = errors.Join(err, wantShape("P", p, s.dirs, 3*n))
+		copy(l.peep, tensor.Doubles(p))
 	}
-	if err != nil {
-		return err
+	return l, err
+}
+
+func (l *lstmCell) newStep() *lstmStep {
+	v := make([]float64, 12*l.hidden)
+	part := func(gates int) []float64 {
+		p := v[:gates*l.hidden]
+		v = v[len(p):]
+		return p
 	}
-	gates := make([]float64, 4*n)
-	s.run(func(d int, xw, h, c []float64) {
-		matVec(gates, s.r[d*4*n*n:], h, s.recurrentBias(d))
-		for i := range gates {
-			gates[i] += xw[i]
+	return &lstmStep{part(1), part(1), part(4), part(4), part(1), part(1)}
+}
+
+// forward makes a step from the states h and c, which it changes.
+func (l *lstmCell) forward(d int, xw []float64, s *lstmStep, h, c []float64) {
+	n := l.hidden
+	copy(s.h, h)
+	copy(s.c, c)
+	matVec(s.pre, l.r[d*4*n*n:], h, l.recurrentBias(d))
+	for i := range s.pre {
+		s.pre[i] += xw[i]
+	}
+	p := l.peep[d*3*n:]
+	for j := range n {
+		i, o, f, g := j, n+j, 2*n+j, 3*n+j
+		s.pre[i] += p[i] * c[j]
+		s.gate[i] = l.act(d, 0, s.pre[i])
+		s.gate[f] = 1 - s.gate[i]
+		if !l.forget {
+			s.pre[f] += p[f] * c[j]
+			s.gate[f] = l.act(d, 0, s.pre[f])
 		}
-		p := peep[d*3*n:]
-		for j := range n {
-			in := s.act(d, 0, gates[j]+p[j]*c[j])
-			forget := 1 - in
-			if !o.InputForget {
-				forget = s.act(d, 0, gates[2*n+j]+p[2*n+j]*c[j])
-			}
-			c[j] = forget*c[j] + in*s.act(d, 1, gates[3*n+j])
-			h[j] = s.act(d, 0, gates[n+j]+p[n+j]*c[j]) * s.funcs[d*3+2](c[j])
-		}
-	})
-	return s.finish(x, out)
+		s.gate[g] = l.act(d, 1, s.pre[g])
+		c[j] = s.gate[f]*c[j] + s.gate[i]*s.gate[g]
+		s.pre[o] += p[o] * c[j]
+		s.gate[o] = l.act(d, 0, s.pre[o])
+		s.next[j], s.squashed[j] = c[j], l.funcs[d*3+2].f(c[j])
+		h[j] = s.gate[o] * s.squashed[j]
+	}
 }

@@ -28,15 +28,28 @@ func (o RNN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	h := s.hidden
-	rh := make([]float64, h)
-	s.run(func(d int, xw, ht, _ []float64) {
-		matVec(rh, s.r[d*h*h:], ht, s.recurrentBias(d))
-		for i := range ht {
-			ht[i] = s.act(d, 0, xw[i]+rh[i])
-		}
-	})
+	step := s.newStep()
+	s.run(func(d int, xw, h, _ []float64) { s.forward(d, xw, step, h) })
 	return s.finish(x, out)
+}
+
+// rnnStep is what a step of RNN leaves: the state before it, what the activation is given and what it makes.
+type rnnStep struct{ h, pre, next []float64 }
+
+func (s *recurrence) newStep() *rnnStep {
+	v, n := make([]float64, 3*s.hidden), s.hidden
+	return &rnnStep{v[:n], v[n : 2*n], v[2*n:]}
+}
+
+// forward makes a step from the state h, which it changes.
+func (s *recurrence) forward(d int, xw []float64, step *rnnStep, h []float64) {
+	copy(step.h, h)
+	matVec(step.pre, s.r[d*s.hidden*s.hidden:], h, s.recurrentBias(d))
+	for i := range h {
+		step.pre[i] += xw[i]
+		h[i] = s.act(d, 0, step.pre[i])
+	}
+	copy(step.next, h)
 }
 
 // recurrent is what LSTM, GRU and RNN share: their attributes and the walk along the sequence. With layout 0, X is
@@ -137,7 +150,13 @@ type recurrence struct {
 	x, w, r, bias                          []float64
 	lens                                   []int64
 	y, h, c                                []float64 // c: LSTM's cell state
-	funcs                                  []func(float64) float64
+	funcs                                  []activation
+}
+
+// activation is one function with its derivative at v, where the function is y.
+type activation struct {
+	f     func(v float64) float64
+	slope func(v, y float64) float64
 }
 
 // start checks the shapes of X, W, R, B, sequence_lens and initial_h and widens them.
@@ -222,23 +241,34 @@ func (s *recurrence) act(d, i int, v float64) float64 {
 		limit := float64(*s.Clip)
 		v = min(max(v, -limit), limit)
 	}
-	return s.funcs[d*len(s.funcs)/s.dirs+i](v)
+	return s.funcs[d*len(s.funcs)/s.dirs+i].f(v)
 }
 
-// run walks each direction of each sequence. step is given Xt·Wᵀ + Wb for all gates and changes the states in place.
-// Behind the end of a sequence Y is zero.
-func (s *recurrence) run(step func(d int, xw, h, c []float64)) {
-	n := s.gates * s.hidden
-	xw := make([]float64, n)
+// slope is the derivative of act at v, where it is y.
+func (s *recurrence) slope(d, i int, v, y float64) float64 {
+	if s.Clip != nil && math.Abs(v) > float64(*s.Clip) {
+		return 0
+	}
+	return s.funcs[d*len(s.funcs)/s.dirs+i].slope(v, y)
+}
+
+// sequence is what one direction makes of one sequence of the batch, in the order in which it reads.
+type sequence struct {
+	d     int   // the direction
+	state int   // the row of the states
+	x, y  []int // by step: the rows of X and of Y
+}
+
+// sequences visits each direction of each sequence. A sequence's slices are valid during the visit only.
+func (s *recurrence) sequences(visit func(q sequence)) {
+	x, y := make([]int, s.seq), make([]int, s.seq)
 	for d := range s.dirs {
 		reverse := s.Direction == "reverse" || d == 1
-		w, wb := s.w[d*n*s.input:], s.bias[2*d*n:(2*d+1)*n]
 		for b := range s.batch {
-			at := d*s.batch + b
+			q := sequence{d: d, state: d*s.batch + b}
 			if s.Layout == 1 {
-				at = b*s.dirs + d
+				q.state = b*s.dirs + d
 			}
-			h, c := s.h[at*s.hidden:(at+1)*s.hidden], s.c[at*s.hidden:(at+1)*s.hidden]
 			length := s.seq
 			if s.lens != nil {
 				length = int(min(max(s.lens[b], 0), int64(s.seq)))
@@ -248,17 +278,39 @@ func (s *recurrence) run(step func(d int, xw, h, c []float64)) {
 				if reverse {
 					t = length - 1 - i
 				}
-				xAt, yAt := t*s.batch+b, (t*s.dirs+d)*s.batch+b
+				x[i], y[i] = t*s.batch+b, (t*s.dirs+d)*s.batch+b
 				if s.Layout == 1 {
-					xAt, yAt = b*s.seq+t, (b*s.seq+t)*s.dirs+d
+					x[i], y[i] = b*s.seq+t, (b*s.seq+t)*s.dirs+d
 				}
-				matVec(xw, w, s.x[xAt*s.input:(xAt+1)*s.input], wb)
-				step(d, xw, h, c)
-				copy(s.y[yAt*s.hidden:], h)
 			}
+			q.x, q.y = x[:length], y[:length]
+			visit(q)
 		}
 	}
 }
+
+// inputs stores Xt·Wᵀ + Wb for all gates in xw; row is Xt's.
+func (s *recurrence) inputs(xw []float64, d, row int) {
+	n := len(xw)
+	matVec(xw, s.w[d*n*s.input:], s.x[row*s.input:(row+1)*s.input], s.bias[2*d*n:(2*d+1)*n])
+}
+
+// run walks the sequences. step is given Xt·Wᵀ + Wb for all gates and changes the states in place. Behind the end of a
+// sequence Y is zero.
+func (s *recurrence) run(step func(d int, xw, h, c []float64)) {
+	xw := make([]float64, s.gates*s.hidden)
+	s.sequences(func(q sequence) {
+		h, c := s.row(s.h, q.state), s.row(s.c, q.state)
+		for i, row := range q.x {
+			s.inputs(xw, q.d, row)
+			step(q.d, xw, h, c)
+			copy(s.row(s.y, q.y[i]), h)
+		}
+	})
+}
+
+// row is row i of v, whose rows are as long as the hidden state.
+func (s *recurrence) row(v []float64, i int) []float64 { return v[i*s.hidden : (i+1)*s.hidden] }
 
 // matVec computes y = m·v + bias for a row-major m with len(y) rows and len(v) columns.
 func matVec(y, m, v, bias []float64) {
@@ -271,12 +323,17 @@ func matVec(y, m, v, bias []float64) {
 	}
 }
 
+// shapes are those of Y and of a state.
+func (s *recurrence) shapes() (y, state []int) {
+	if s.Layout == 1 {
+		return []int{s.batch, s.seq, s.dirs, s.hidden}, []int{s.batch, s.dirs, s.hidden}
+	}
+	return []int{s.seq, s.dirs, s.batch, s.hidden}, []int{s.dirs, s.batch, s.hidden}
+}
+
 // finish stores Y and the states, as far as they are wanted.
 func (s *recurrence) finish(x *graph.Exec, out []*tensor.Tensor) error {
-	y, state := []int{s.seq, s.dirs, s.batch, s.hidden}, []int{s.dirs, s.batch, s.hidden}
-	if s.Layout == 1 {
-		y, state = []int{s.batch, s.seq, s.dirs, s.hidden}, []int{s.batch, s.dirs, s.hidden}
-	}
+	y, state := s.shapes()
 	for i, v := range [][]float64{s.y, s.h, s.c} {
 		shape := state
 		if i == 0 {
@@ -322,41 +379,72 @@ func (s *recurrence) activations() error {
 		if a.params > 1 && len(betas) > 0 {
 			beta, betas = float64(betas[0]), betas[1:]
 		}
-		s.funcs = append(s.funcs, func(v float64) float64 { return a.f(v, alpha, beta) })
+		s.funcs = append(s.funcs, activation{
+			func(v float64) float64 { return a.f(v, alpha, beta) },
+			func(v, y float64) float64 { return a.slope(v, y, alpha, beta) },
+		})
 	}
 	return nil
 }
 
-// cellActivations are the functions that ONNX names for recurrent operators, with the defaults of alpha and beta.
+// cellActivations are the functions that ONNX names for recurrent operators, with the defaults of alpha and beta, and
+// their derivatives at v, where the function is y.
 var cellActivations = map[string]struct {
 	params      int
 	alpha, beta float64
 	f           func(v, alpha, beta float64) float64
+	slope       func(v, y, alpha, beta float64) float64
 }{
-	"Relu":    {0, 0, 0, func(v, _, _ float64) float64 { return max(v, 0) }},
-	"Tanh":    {0, 0, 0, func(v, _, _ float64) float64 { return math.Tanh(v) }},
-	"Sigmoid": {0, 0, 0, func(v, _, _ float64) float64 { return 1 / (1 + math.Exp(-v)) }},
-	"Affine":  {2, 1, 0, func(v, a, b float64) float64 { return a*v + b }},
-	"LeakyRelu": {1, 0.01, 0, func(v, a, _ float64) float64 {
-		if v < 0 {
-			return a * v
-		}
-		return v
-	}},
-	"ThresholdedRelu": {1, 1, 0, func(v, a, _ float64) float64 {
-		if v < a {
-			return 0
-		}
-		return v
-	}},
-	"ScaledTanh":  {2, 1, 1, func(v, a, b float64) float64 { return a * math.Tanh(b*v) }},
-	"HardSigmoid": {2, 0.2, 0.5, func(v, a, b float64) float64 { return min(max(a*v+b, 0), 1) }},
-	"Elu": {1, 1, 0, func(v, a, _ float64) float64 {
-		if v < 0 {
-			return a * math.Expm1(v)
-		}
-		return v
-	}},
-	"Softsign": {0, 0, 0, func(v, _, _ float64) float64 { return v / (1 + math.Abs(v)) }},
-	"Softplus": {0, 0, 0, func(v, _, _ float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.Abs(v))) }},
+	"Relu": {
+		0, 0, 0, func(v, _, _ float64) float64 { return max(v, 0) },
+		func(v, _, _, _ float64) float64 { return choose(v > 0, 1, 0) },
+	},
+	"Tanh": {
+		0, 0, 0, func(v, _, _ float64) float64 { return math.Tanh(v) },
+		func(_, y, _, _ float64) float64 { return 1 - y*y },
+	},
+	"Sigmoid": {
+		0, 0, 0, func(v, _, _ float64) float64 { return 1 / (1 + math.Exp(-v)) },
+		func(_, y, _, _ float64) float64 { return y * (1 - y) },
+	},
+	"Affine": {
+		2, 1, 0, func(v, a, b float64) float64 { return a*v + b },
+		func(_, _, a, _ float64) float64 { return a },
+	},
+	"LeakyRelu": {
+		1, 0.01, 0, func(v, a, _ float64) float64 { return choose(v < 0, a*v, v) },
+		func(v, _, a, _ float64) float64 { return choose(v < 0, a, 1) },
+	},
+	"ThresholdedRelu": {
+		1, 1, 0, func(v, a, _ float64) float64 { return choose(v < a, 0, v) },
+		func(v, _, a, _ float64) float64 { return choose(v < a, 0, 1) },
+	},
+	"ScaledTanh": {
+		2, 1, 1, func(v, a, b float64) float64 { return a * math.Tanh(b*v) },
+		func(v, _, a, b float64) float64 { return a * b * (1 - math.Tanh(b*v)*math.Tanh(b*v)) },
+	},
+	"HardSigmoid": {
+		2, 0.2, 0.5, func(v, a, b float64) float64 { return min(max(a*v+b, 0), 1) },
+		func(_, y, a, _ float64) float64 { return choose(y > 0 && y < 1, a, 0) },
+	},
+	"Elu": {
+		1, 1, 0, func(v, a, _ float64) float64 { return choose(v < 0, a*math.Expm1(v), v) },
+		func(v, _, a, _ float64) float64 { return choose(v < 0, a*math.Exp(v), 1) },
+	},
+	"Softsign": {
+		0, 0, 0, func(v, _, _ float64) float64 { return v / (1 + math.Abs(v)) },
+		func(v, _, _, _ float64) float64 { return 1 / ((1 + math.Abs(v)) * (1 + math.Abs(v))) },
+	},
+	"Softplus": {
+		0, 0, 0, func(v, _, _ float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.Abs(v))) },
+		func(v, _, _, _ float64) float64 { return 1 / (1 + math.Exp(-v)) },
+	},
+}
+
+// choose is yes if the condition holds, else no.
+func choose(condition bool, yes, no float64) float64 {
+	if condition {
+		return yes
+	}
+	return no
 }
