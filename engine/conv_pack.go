@@ -8,6 +8,9 @@ import (
 
 // lowerConv packs a convolution with constant weights over one or two spatial dimensions.
 func lowerConv(l *lowering, n *graph.Node) bool {
+	if len(n.In) > 1 && !n.In[1].IsConst() {
+		return lowerSweep(l, n)
+	}
 	h, ok := n.Op.(head)
 	if !ok || !spatial(n.In[0]) {
 		return false

@@ -19,7 +19,7 @@ type head struct {
 func (h head) source() graph.Op { return h.Op }
 
 // heads are the operators that take an epilogue, with the number of their inputs: the last is the bias.
-var heads = map[string]int{"Conv": 3, "Gemm": 3, "MatMul": 3}
+var heads = map[string]int{"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 3}
 
 // fuse joins products with the Add, Relu and Clip behind them.
 func fuse(g *graph.Graph) error {
@@ -47,7 +47,7 @@ func fuse(g *graph.Graph) error {
 // absorb lets the product in front of n do n's work; n is then to be dropped.
 func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
 	name := n.OpName()
-	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && (n.In[1].IsConst() || isProduct(n)) {
+	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && (n.In[1].IsConst() || isProduct(n) || isSweep(n)) {
 		for len(n.In) < inputs {
 			n.In = append(n.In, nil)
 		}

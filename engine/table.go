@@ -6,6 +6,7 @@ var lowerers map[string]lowerer
 func init() {
 	lowerers = map[string]lowerer{
 		"Conv":              lowerConv,
+		"ConvTranspose":     lowerSweep,
 		"Gemm":              lowerGemm,
 		"MatMul":            lowerMatMul,
 		"MaxPool":           lowerPool,
@@ -50,6 +51,7 @@ func init() {
 		"MatMulInteger":    lowerMatMulInteger,
 		"ConvInteger":      lowerConvInteger,
 
+		"tfsopt.ConvWeightGrad": lowerWeightGrad,
 
 		"com.microsoft.QGemm":                    lowerQGemm,
 		"com.microsoft.QLinearAdd":               lowerQBinary,

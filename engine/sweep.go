@@ -1,0 +1,173 @@
+package engine
+
+import "github.com/tfsopt/tfsopt/kernels"
+
+// axis is one dimension of a sweep: outputs first, first+step, …, count of them. Output q of it reads the inputs
+// q·stride + offs, in ascending order, where tap t has kernel index taps[t].
+type axis struct {
+	first, count int
+	class        int // which of the weights' classes
+	taps, offs   []int
+}
+
+// sweep is a convolution or its transpose over channels-last data as lines of outputs that are read from padded copies
+// of the input's rows. A transposed convolution with strides falls into phases, one for each position between two
+// inputs, each an ordinary convolution with some of the taps: no inserted zero is ever multiplied.
+type sweep struct {
+	g              geom
+	y, x           []axis // the phases of both dimensions
+	sy, sx, ty, tx int    // steps of the input and of the output between neighbouring lines and pixels of a phase
+	loY, loX       int    // the first input row and column of output 0, at most 0
+	span           int    // input rows of one line
+	wp             int    // width of a padded row
+	inPlace        bool   // the input needs no padding
+	lines          int    // most lines of a phase
+}
+
+// newSweep plans a convolution, or its transpose, whose output is m[0]×m[1].
+func newSweep(g geom, transposed bool) sweep {
+	s := sweep{g: g, sy: 1, sx: 1, ty: 1, tx: 1}
+	if transposed {
+		s.ty, s.tx = g.sh, g.sw
+		s.y = transposedAxes(window{g.oh, g.kh, g.sh, g.dh, g.pt})
+		s.x = transposedAxes(window{g.ow, g.kw, g.sw, g.dw, g.pl})
+	} else {
+		s.sy, s.sx = g.sh, g.sw
+		s.y = []axis{forwardAxis(window{g.oh, g.kh, g.sh, g.dh, g.pt})}
+		s.x = []axis{forwardAxis(window{g.ow, g.kw, g.sw, g.dw, g.pl})}
+	}
+	var hiX, hiY, last int
+	s.loY, last, hiY = extent(s.y, s.sy)
+	s.span = last - s.loY + 1
+	s.loX, _, hiX = extent(s.x, s.sx)
+	s.wp = hiX - s.loX + 1
+	s.inPlace = s.loY == 0 && s.loX == 0 && hiX < g.w && hiY < g.h
+	if s.inPlace {
+		s.wp = g.w
+	}
+	for _, a := range s.y {
+		s.lines = max(s.lines, a.count)
+	}
+	return s
+}
+
+// window is one dimension of a convolution: size of the output, kernel, stride, dilation, padding in front.
+type window struct{ out, kernel, stride, dilation, pad int }
+
+func forwardAxis(w window) axis {
+	a := axis{count: w.out}
+	for k := range w.kernel {
+		a.taps = append(a.taps, k)
+		a.offs = append(a.offs, k*w.dilation-w.pad)
+	}
+	return a
+}
+
+// transposedAxes are the phases: input i adds to the outputs i·stride - pad + k·dilation.
+func transposedAxes(w window) []axis {
+	classes := tapClasses(w.kernel, w.stride, w.dilation)
+	var list []axis
+	for first := range min(w.stride, w.out) {
+		c := ((first+w.pad)%w.stride + w.stride) % w.stride
+		a := axis{first: first, count: (w.out - first + w.stride - 1) / w.stride, class: c, taps: classes[c]}
+		for _, k := range a.taps {
+			a.offs = append(a.offs, (first+w.pad-k*w.dilation)/w.stride)
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+// tapClasses sorts the taps of a transposed convolution by the phase that they serve, in the order of their inputs.
+func tapClasses(kernel, stride, dilation int) [][]int {
+	classes := make([][]int, stride)
+	for k := kernel - 1; k >= 0; k-- {
+		c := k * dilation % stride
+		classes[c] = append(classes[c], k)
+	}
+	return classes
+}
+
+// extent gives the least offset, but at most 0, the greatest, and the last input that any output reads.
+func extent(axes []axis, step int) (lo, hi, last int) {
+	for _, a := range axes {
+		for _, o := range a.offs {
+			lo, hi = min(lo, o), max(hi, o)
+			last = max(last, (a.count-1)*step+o)
+		}
+	}
+	return lo, hi, last
+}
+
+// band is some lines of one image, of every phase: rows holds what they read.
+type band struct {
+	rows    []float32
+	n       int // image
+	q0, q1  int // lines
+	scratch *scratch
+}
+
+// bands calls f for bands of lines that cover all images. bytes is about how much one may hold.
+func (s *sweep) bands(x *exec, src []float32, f func(b band)) {
+	per := s.cut(x.p.pool.threads)
+	x.p.pool.run(x.scratch, s.g.n*per, func(sc *scratch, i int) {
+		f(s.band(sc, src, i/per, [2]int{s.lines * (i % per) / per, s.lines * (i%per + 1) / per}))
+	})
+}
+
+// cut says into how many bands an image falls: they fit the cache, and there is one for each thread.
+func (s *sweep) cut(threads int) int {
+	row := 4 * s.wp * s.g.c
+	lines := max(1, (stripBytes/max(row, 1)-s.span)/max(s.sy, 1))
+	per := max(1, (s.lines+lines-1)/lines)
+	if threads > 1 && s.g.n*per < 2*threads {
+		per = max(per, min(s.lines, (2*threads+s.g.n-1)/s.g.n))
+	}
+	return per
+}
+
+// band makes the rows that the lines q[0] to q[1] of image n read.
+func (s *sweep) band(sc *scratch, src []float32, n int, q [2]int) band {
+	g := s.g
+	b := band{n: n, q0: q[0], q1: q[1], scratch: sc}
+	image := src[n*g.h*g.w*g.c:]
+	if s.inPlace {
+		b.rows = image[q[0]*s.sy*g.w*g.c:]
+		return b
+	}
+	pixel := 4 * g.c
+	g.pl = -s.loX
+	rows := sc.bytes(((q[1]-1-q[0])*s.sy + s.span) * s.wp * pixel)
+	padRows(rows, asBytes(image[:g.h*g.w*g.c]), g, padSpec{pixel: pixel, wp: s.wp, y: q[0]*s.sy + s.loY})
+	b.rows = f32(rows)
+	return b
+}
+
+// runs lists the element offsets of a phase's taps in a band, and how many elements each has: where neighbouring taps
+// are neighbours in memory, a whole row of the kernel is one run. each is the channels of a group.
+func (s *sweep) runs(y, x axis, each int) (taps []int, run int) {
+	joined := each == s.g.c
+	for i, o := range x.offs {
+		joined = joined && o == x.offs[0]+i
+	}
+	for _, oy := range y.offs {
+		base := (oy - s.loY) * s.wp
+		for i, ox := range x.offs {
+			if i == 0 || !joined {
+				taps = append(taps, (base+ox-s.loX)*s.g.c)
+			}
+		}
+	}
+	if joined {
+		return taps, each * len(x.offs)
+	}
+	return taps, each
+}
+
+// place fills in where a phase's lines of a band read and write, for groups of the given output channels.
+func (s *sweep) place(c *kernels.ConvF32, b band, y, x axis, m int) (at int) {
+	c.Lines, c.M = min(b.q1, y.count)-b.q0, x.count
+	c.XLine, c.XPixel = s.sy*s.wp*s.g.c, s.sx*s.g.c
+	c.YLine, c.YPixel = s.ty*s.g.ow*m, s.tx*m
+	return ((b.n*s.g.oh+y.first+b.q0*s.ty)*s.g.ow + x.first) * m
+}

@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/kernels"
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// sweepConv is a float convolution with computed weights, or a transposed one, channels last, over one or two spatial
+// dimensions. Inputs: x, the packed weights, the bias if it has one, the residual if the epilogue says so.
+type sweepConv struct {
+	graph.Op
+	epilogue
+	filters
+	window func(x, w []int) (ops.Window, error)
+	biased bool
+}
+
+func (s sweepConv) source() graph.Op { return s.Op }
+
+// Infer gives the channels-last output type.
+func (s sweepConv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	return inferLast(s.Op, in, s.shape)
+}
+
+// isSweep tells whether a node is a convolution that lowerSweep takes.
+func isSweep(n *graph.Node) bool {
+	switch n.OpName() {
+	case "Conv":
+		return len(n.In) > 1 && isFloat(n.In[1]) && !n.In[1].IsConst()
+	case "ConvTranspose":
+		return len(n.In) > 1 && isFloat(n.In[1])
+	}
+	return false
+}
+
+// lowerSweep lowers a Conv with computed weights and any ConvTranspose.
+func lowerSweep(l *lowering, n *graph.Node) bool {
+	h, ok := n.Op.(head)
+	if !ok || !spatial(n.In[0]) || n.In[1] == nil {
+		return false
+	}
+	shape, ok := n.In[1].Fixed()
+	if !ok || len(shape) != n.In[0].Rank() || !isFloat(n.In[1]) {
+		return false
+	}
+	op := sweepConv{Op: h.Op, epilogue: epilogue{lo: h.lo, hi: h.hi, res: h.res}, biased: n.In[2] != nil}
+	var err error
+	var strides, dilations []int
+	switch c := h.Op.(type) {
+	case ops.Conv:
+		op.filters, err = newFilters(l.p.set, shape, c.Group, false)
+		op.window, strides, dilations = c.Window, c.Strides, c.Dilations
+	case ops.ConvTranspose:
+		op.filters, err = newFilters(l.p.set, shape, c.Group, true)
+		op.window, strides, dilations = c.Window, c.Strides, c.Dilations
+	}
+	if err != nil {
+		return false
+	}
+	op.setClasses(strides, dilations)
+	in := []*graph.Value{l.lastOf(n.In[0]), l.b.Add(n.Name+"_filters", packFilters{h.Op, op.filters}, l.plainOf(n.In[1]))}
+	if op.biased {
+		if size, ok := n.In[2].Fixed(); !ok || tensor.Size(size) != op.group*op.mg || !isFloat(n.In[2]) {
+			return false
+		}
+		in = append(in, l.plainOf(n.In[2]))
+	}
+	if h.res {
+		in = append(in, l.lastOf(n.In[len(n.In)-1]))
+	}
+	l.set(l.last, n, l.emit(n, op, in))
+	return true
+}
+
+func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
+	g, shape, err := geometry(in[0].Shape, func(first []int) (ops.Window, error) { return s.window(first, s.shape) })
+	if err != nil {
+		return err
+	}
+	m := s.group * s.mg
+	y := x.Make(out[0], tensor.Float32, append(shape, m)...)
+	if tensor.Size(y.Shape) == 0 {
+		return nil
+	}
+	job := sweepJob{sweepConv: s, src: tensor.View[float32](in[0]), packed: tensor.View[float32](in[1]), dst: tensor.View[float32](y)}
+	rest := in[2:]
+	if s.biased {
+		job.bias, rest = tensor.View[float32](rest[0]), rest[1:]
+	}
+	if s.res {
+		job.add = tensor.View[float32](rest[0])
+	}
+	if !s.depth && g.pointwise() {
+		job.pointwise(x, g)
+		return nil
+	}
+	job.sweep = newSweep(g, s.transposed)
+	job.bands(x, job.src, func(b band) { job.band(x, b) })
+	if s.depth {
+		addClamp(x, job.dst, job.add, s.lo, s.hi)
+	}
+	return nil
+}
+
+// sweepJob is one call of a sweepConv.
+type sweepJob struct {
+	sweepConv
+	sweep
+	src, packed, dst []float32
+	bias, add        []float32
+}
+
+// pointwise is a plain product: its rows are the pixels.
+func (j *sweepJob) pointwise(x *exec, g geom) {
+	m, per := j.group*j.mg, j.set.PackedF32(j.cg, j.mg)
+	for i := range j.group {
+		p := kernels.GemmF32{
+			M: g.n * g.h * g.w, N: j.mg, K: j.cg, A: j.src[i*j.cg:], LDA: g.c, B: j.packed[i*per:][:per],
+			C: j.dst[i*j.mg:], LDC: m, Lo: j.lo, Hi: j.hi,
+		}
+		if j.bias != nil {
+			p.Bias = j.bias[i*j.mg:][:j.mg]
+		}
+		if j.add != nil {
+			p.Res, p.LDR = j.add[i*j.mg:], m
+		}
+		gemm(x, p)
+	}
+}
+
+// band computes all phases of a band of lines.
+func (j *sweepJob) band(x *exec, b band) {
+	for _, ay := range j.y {
+		for _, ax := range j.x {
+			if ay.count <= b.q0 || ax.count == 0 {
+				continue
+			}
+			taps, run := j.runs(ay, ax, j.cg)
+			switch {
+			case len(taps) == 0:
+				j.empty(b, ay, ax)
+			case j.depth:
+				j.depthwise(x, b, [2]axis{ay, ax}, taps)
+			default:
+				j.phase(x, b, [2]axis{ay, ax}, kernels.ConvF32{Taps: taps, Run: run})
+			}
+		}
+	}
+}
+
+// phase computes one phase's lines, group by group.
+func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
+	m, per := j.group*j.mg, j.set.PackedF32(len(c.Taps)*c.Run, j.mg)
+	at, w := j.place(&c, b, a[0], a[1], m), j.offset(a[0].class, a[1].class)
+	c.N, c.Lo, c.Hi = j.mg, j.lo, j.hi
+	for i := range j.group {
+		c.X, c.W, c.Y = b.rows[i*j.cg:], j.packed[w+i*per:][:per], j.dst[at+i*j.mg:]
+		if j.bias != nil {
+			c.Bias = j.bias[i*j.mg:][:j.mg]
+		}
+		if j.add != nil {
+			c.Res = j.add[at+i*j.mg:]
+		}
+		x.p.set.Conv(&c)
+	}
+}
+
+// depthwise computes one phase's lines of a convolution with one filter a channel.
+func (j *sweepJob) depthwise(x *exec, b band, a [2]axis, taps []int) {
+	var c kernels.ConvF32
+	at := j.place(&c, b, a[0], a[1], j.group)
+	d := kernels.DepthwiseF32{
+		N: c.M, C: j.group, Step: c.XPixel, Taps: taps, W: j.packed[j.offset(a[0].class, a[1].class):], Bias: j.bias,
+		Lo: j.lo, Hi: j.hi, LDY: c.YPixel,
+	}
+	if j.add != nil {
+		d.Lo, d.Hi = float32(math.Inf(-1)), float32(math.Inf(1))
+	}
+	for line := range c.Lines {
+		d.X, d.Y = b.rows[line*c.XLine:], j.dst[at+line*c.YLine:]
+		x.p.set.Depthwise(&d)
+	}
+}
+
+// empty writes the outputs that no input reaches: bias and residual alone.
+func (j *sweepJob) empty(b band, ay, ax axis) {
+	var c kernels.ConvF32
+	m := j.group * j.mg
+	at := j.place(&c, b, ay, ax, m)
+	for line := range c.Lines {
+		for i := range c.M {
+			p := at + line*c.YLine + i*c.YPixel
+			y := j.dst[p:][:m]
+			clear(y)
+			if j.bias != nil {
+				copy(y, j.bias)
+			}
+			if j.add != nil && !j.depth {
+				for k, v := range j.add[p:][:m] {
+					y[k] += v
+				}
+			}
+			if !j.depth || j.add == nil {
+				j.set.Clamp(y, y, j.lo, j.hi)
+			}
+		}
+	}
+}
