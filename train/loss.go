@@ -89,8 +89,9 @@ func MSE(t *Task, a, b *graph.Value) *graph.Value {
 	return t.Scale(t.Total(t.Add("square", ops.Mul{}, d, d)), 1/float64(tensor.Size(shape)))
 }
 
-// logits finds the scores [batch, classes] that lie before the softmax or sigmoid of an output.
-func logits(b *graph.Builder, out *graph.Value) (*graph.Value, error) {
+// Logits finds the scores [batch, classes] that lie before the softmax or sigmoid of an output of b's graph; shapes
+// must be fixed. It fails if the output does not score classes.
+func Logits(b *graph.Builder, out *graph.Value) (*graph.Value, error) {
 	v := out
 	for v.Def != nil && (v.Def.OpName() == "Identity" || v.Def.OpName() == "Flatten" && flat(v.Def.In[0])) {
 		v = v.Def.In[0]

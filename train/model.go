@@ -171,6 +171,16 @@ func (m *Model) open(batch int) (*opened, error) {
 	return o, g.Infer()
 }
 
+// Batched gives a copy of g for batches of the given size, also where the file says 1. It fails if an input has no batch
+// dimension or sizes that are not fixed.
+func Batched(g *graph.Graph, batch int) (*graph.Graph, error) {
+	o := &opened{Graph: g.Clone(), own: len(g.Inputs)}
+	if err := o.bind(batch); err != nil {
+		return nil, err
+	}
+	return o.Graph, o.Infer()
+}
+
 // opened is a model's graph whose parameters are inputs.
 type opened struct {
 	*graph.Graph

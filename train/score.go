@@ -36,7 +36,7 @@ func newScorer(ctx context.Context, m *Model, o scorerOptions) (*scorer, error) 
 		return nil, err
 	}
 	b := graph.NewBuilder(g.Graph)
-	v, err := logits(b, g.Outputs[o.output])
+	v, err := Logits(b, g.Outputs[o.output])
 	if err != nil {
 		return nil, err
 	}

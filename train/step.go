@@ -61,7 +61,7 @@ func newStep(ctx context.Context, m *Model, o stepOptions) (*step, error) {
 		return nil, err
 	}
 	t := &Task{Builder: b, Batch: o.batch, model: m, opened: g}
-	if t.Logits, err = logits(b, g.Outputs[o.output]); err != nil && !o.Unlabelled {
+	if t.Logits, err = Logits(b, g.Outputs[o.output]); err != nil && !o.Unlabelled {
 		return nil, err
 	}
 	loss, err := s.objective(t, o.Objective)
