@@ -1,0 +1,294 @@
+package prune
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// selection chooses the channels to cut, one step in one group after the other.
+type selection struct {
+	groups []*Group
+	gone   [][]bool // by group and channel
+	state  []progress
+	work   *work
+	first  map[*graph.Node]int64 // multiply-adds before
+	macs   int64
+	bytes  int64
+	by     func(s step) float64 // the least is cut first
+	near   [][]int              // groups whose savings change when one is cut
+}
+
+// progress is how far a group is cut.
+type progress struct {
+	can    bool
+	scores []float64 // of each channel
+	order  []int     // channels by score, least first
+	cut    int       // of order
+	least  int       // channels that stay at least
+	unit   int       // the number of those that stay is a multiple of it
+	next   step      // what the next step would bring; worth nothing if it has no channels
+}
+
+// step is the next cut in a group: these channels, together worth score, of a group in which all that are left are
+// worth rest.
+type step struct {
+	channels    []int
+	score, rest float64
+	left        float64 // share of the group's channels that is left
+	macs, bytes int64
+}
+
+func newSelection(groups []*Group, w *work, shared sharing, o ChannelOptions) (*selection, error) {
+	can, err := o.choose(groups)
+	if err != nil {
+		return nil, err
+	}
+	s := &selection{groups: groups, work: w, first: maps.Clone(w.macs), macs: w.total, state: make([]progress, len(groups)), gone: make([][]bool, len(groups))}
+	s.by = o.priority()
+	for v, shape := range w.shape {
+		if v.IsConst() {
+			s.bytes += int64(v.DType.Bytes(tensor.Size(shape)))
+		}
+	}
+	for i, g := range groups {
+		s.gone[i] = make([]bool, g.Channels)
+		if !can[i] {
+			continue
+		}
+		p := progress{can: true, unit: o.Multiple}
+		if p.scores, err = o.channelScores(g, shared); err != nil {
+			return nil, err
+		}
+		p.order = make([]int, g.Channels)
+		for c := range p.order {
+			p.order[c] = c
+		}
+		slices.SortStableFunc(p.order, func(a, b int) int { return cmp.Compare(p.scores[a], p.scores[b]) })
+		p.least = max(1, int(math.Ceil(o.MinShare*float64(g.Channels))))
+		p.least = (p.least + p.unit - 1) / p.unit * p.unit
+		s.state[i] = p
+	}
+	s.near = neighbours(groups)
+	return s, nil
+}
+
+// priority is what steps are compared by.
+func (o ChannelOptions) priority() func(step) float64 {
+	switch {
+	case o.Scope == scopeLayer:
+		return func(s step) float64 { return -s.left }
+	case o.Criterion == random:
+		return func(s step) float64 { return s.score / float64(len(s.channels)) }
+	}
+	gain := func(s step) float64 { return float64(s.macs) }
+	if o.Sparsity == 0 && o.TargetFLOPs == 0 {
+		gain = func(s step) float64 { return float64(s.bytes) }
+	}
+	if o.Criterion == magnitude {
+		return func(s step) float64 { return s.score / max(s.rest, math.SmallestNonzeroFloat64) / gain(s) }
+	}
+	return func(s step) float64 { return s.score / gain(s) }
+}
+
+// neighbours lists, for each group, those that share a node with it, itself included.
+func neighbours(groups []*Group) [][]int {
+	at := map[*graph.Node][]int{}
+	for i, g := range groups {
+		for _, n := range g.nodes {
+			at[n] = append(at[n], i)
+		}
+	}
+	out := make([][]int, len(groups))
+	for i, g := range groups {
+		for _, n := range g.nodes {
+			out[i] = append(out[i], at[n]...)
+		}
+		slices.Sort(out[i])
+		out[i] = slices.Compact(out[i])
+	}
+	return out
+}
+
+// run cuts until the targets are met.
+func (s *selection) run(ctx context.Context, o ChannelOptions) error {
+	macs, bytes := int64(math.MaxInt64), int64(math.MaxInt64)
+	if o.Sparsity > 0 {
+		macs = int64(math.Floor((1 - o.Sparsity) * float64(s.work.total)))
+	}
+	if o.TargetFLOPs > 0 {
+		macs = min(macs, o.TargetFLOPs/2)
+	}
+	if o.TargetBytes > 0 {
+		bytes = o.TargetBytes
+	}
+	for i := range s.state {
+		s.look(i)
+	}
+	for s.macs > macs || s.bytes > bytes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		best := -1
+		for i := range s.state {
+			n := &s.state[i].next
+			if len(n.channels) > 0 && (n.macs > 0 || n.bytes > 0) && (best < 0 || s.by(*n) < s.by(s.state[best].next)) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return s.short(macs, bytes)
+		}
+		s.take(best)
+	}
+	return nil
+}
+
+// short says how far cutting can go.
+func (s *selection) short(macs, bytes int64) error {
+	text := ""
+	if s.macs > macs {
+		text = fmt.Sprintf("; %d multiply-adds are left of %d, %d are wanted", s.macs, s.work.total, macs)
+	}
+	if s.bytes > bytes {
+		text += fmt.Sprintf("; %d bytes are left, %d are wanted", s.bytes, bytes)
+	}
+	return fmt.Errorf("no more channels can be cut%s", text)
+}
+
+// look finds a group's next step and what it saves.
+func (s *selection) look(i int) {
+	p, g := &s.state[i], s.groups[i]
+	if p.next = (step{}); !p.can {
+		return
+	}
+	left := g.Channels - p.cut
+	after := (left - 1) / p.unit * p.unit
+	if after < p.least {
+		return
+	}
+	n := step{channels: p.order[p.cut : p.cut+left-after], left: float64(left) / float64(g.Channels)}
+	for j, c := range p.order[p.cut:] {
+		if n.rest += p.scores[c]; j < len(n.channels) {
+			n.score += p.scores[c]
+		}
+	}
+	before := s.work.bytes(g)
+	s.work.shrink(g, n.channels, 1)
+	n.macs, n.bytes = s.work.recount(g, false), before-s.work.bytes(g)
+	s.work.shrink(g, n.channels, -1)
+	p.next = n
+}
+
+// take does a group's next step.
+func (s *selection) take(i int) {
+	p, g := &s.state[i], s.groups[i]
+	for _, c := range p.next.channels {
+		s.gone[i][c] = true
+	}
+	p.cut += len(p.next.channels)
+	s.bytes -= p.next.bytes
+	s.work.shrink(g, p.next.channels, 1)
+	s.macs -= s.work.recount(g, true)
+	for _, j := range s.near[i] {
+		s.look(j)
+	}
+}
+
+// channelScores gives a number for each channel of a group. For magnitude it is the mean, over the group's weights, of the
+// share of the weight's squares that the channel's slice has, which no scaling of a layer changes. Criteria with
+// gradients add up the scores of all elements of the slices.
+func (o ChannelOptions) channelScores(g *Group, shared sharing) ([]float64, error) {
+	scores := make([]float64, g.Channels)
+	if o.Criterion == random {
+		h := fnv.New64a()
+		h.Write([]byte(g.Name)) // never fails
+		for c := range scores {
+			scores[c] = float64(mix(h.Sum64()^mix(o.Seed)+uint64(c))>>11+1) / (1 << 53)
+		}
+		return scores, nil
+	}
+	used := 0
+	for _, s := range g.scored(o.Criterion == magnitude) {
+		v := tensor.Doubles(s.Value.Const)
+		if o.Criterion == magnitude {
+			for i, x := range v {
+				v[i] = float64(x * x)
+			}
+		} else {
+			given, ok := o.Scores[shared.origin(s.Value)]
+			if !ok {
+				continue
+			}
+			if len(given) != len(v) {
+				return nil, fmt.Errorf("constant %q: %d scores for %v", s.Value.Name, len(given), s.Value.Const.Shape)
+			}
+			for i, x := range given {
+				v[i] = float64(x)
+			}
+		}
+		sums, total := s.sums(v)
+		if !(total >= 0) || math.IsInf(total, 1) {
+			return nil, fmt.Errorf("constant %q: its scores add up to %v", s.Value.Name, total)
+		}
+		if used++; o.Criterion != magnitude {
+			total = 1
+		}
+		for c, x := range sums {
+			scores[c] += x / max(total, math.SmallestNonzeroFloat64)
+		}
+	}
+	if used == 0 {
+		return nil, fmt.Errorf("channels of %q: criterion %s has no scores for any of their constants", g.Name, o.Criterion)
+	}
+	return scores, nil
+}
+
+// sums adds up an element's values by channel.
+func (s Slice) sums(v []float64) (sums []float64, total float64) {
+	shape := s.Value.Const.Shape
+	outer, inner := tensor.Size(shape[:s.Axis]), tensor.Size(shape[s.Axis+1:])
+	sums = make([]float64, len(s.Positions))
+	for c, list := range s.Positions {
+		for _, at := range list {
+			for o := range outer {
+				for _, x := range v[(o*shape[s.Axis]+at)*inner:][:inner] {
+					sums[c] += x
+				}
+			}
+		}
+		total += sums[c]
+	}
+	return sums, total
+}
+
+// scored lists the slices that count: all of floats or, if weights is set, those that multiply, as far as there are any.
+func (g *Group) scored(weights bool) []Slice {
+	var all, heavy []Slice
+	for _, s := range g.Slices {
+		if !s.Value.Const.IsFloat() {
+			continue
+		}
+		if all = append(all, s); !isVector(s.Value.Const.Shape) || g.scales(s.Value) {
+			heavy = append(heavy, s)
+		}
+	}
+	if weights && len(heavy) > 0 {
+		return heavy
+	}
+	return all
+}
+
+// scales tells whether v is the scale of a normalization.
+func (g *Group) scales(v *graph.Value) bool {
+	return slices.ContainsFunc(g.nodes, func(n *graph.Node) bool {
+		return n.OpName() == "BatchNormalization" && len(n.In) > 1 && n.In[1] == v
+	})
+}
