@@ -172,9 +172,9 @@ func (y yardstick) bench(b *testing.B, threads int) {
 	for i, d := range n.data {
 		momentum[i] = make([]float32, d.Len())
 	}
-	var times []float64
+	var times, cpu []float64
 	for b.Loop() {
-		start := time.Now()
+		start, used := time.Now(), cpuTime()
 		if err := p.Run(context.Background(), call); err != nil {
 			b.Fatal(err)
 		}
@@ -186,12 +186,13 @@ func (y yardstick) bench(b *testing.B, threads int) {
 				v[k] -= float32(0.001 * m)
 			}
 		}
-		times = append(times, time.Since(start).Seconds()*1e3)
+		times, cpu = append(times, time.Since(start).Seconds()*1e3), append(cpu, (cpuTime()-used).Seconds()*1e3)
 	}
 	if loss := tensor.View[float32](call.Out[0])[0]; !(loss < 1e3) {
 		b.Fatalf("the loss is %g", loss)
 	}
 	b.ReportMetric(slices.Min(times), "ms-min")
+	b.ReportMetric(slices.Min(cpu), "cpu-ms-min")
 	if threads <= len(y.torch) {
 		b.ReportMetric(y.torch[threads-1]/slices.Min(times), "x-torch")
 	}
