@@ -96,7 +96,7 @@ func lossCases() {
 			}
 			loss := classLoss{IgnoreIndex: at, Reduction: reduction}
 			in := tensors(spread(1, 3, 4, 2), labels)
-			weighted := append(in[:2:2], positive(2, 0.5, 2, 4))
+			weighted := append(in[:2:2], within(2, 0.5, 2, 4))
 			flat := tensors(spread(1, 3, 4), vec[int32](2, 1, 0))
 			gradCases(NegativeLogLikelihoodLoss{loss},
 				gradCase{in: in}, gradCase{name: "weights", in: weighted, fixed: []int{2}}, gradCase{name: "matrix", in: flat})

@@ -13,7 +13,7 @@ func init() {
 	affine := tensors(spread(1, 3, 4, 2, 3), spread(2, 4), spread(3, 4))
 	line := tensors(spread(1, 2, 6, 3), spread(2, 6), spread(3, 6))
 	for name, in := range map[string][]*tensor.Tensor{"planes": affine, "line": line} {
-		fixed := append(in[:3:3], spread(4, in[1].Len()), positive(5, 0.5, 2, in[1].Len()))
+		fixed := append(in[:3:3], spread(4, in[1].Len()), within(5, 0.5, 2, in[1].Len()))
 		gradCases(BatchNormalization{Epsilon: 1e-2, Momentum: 0.9}, gradCase{name: name, in: fixed, fixed: []int{3, 4}})
 		gradCases(BatchNormalization{Epsilon: 1e-2, Momentum: 0.9, TrainingMode: true}, gradCase{name: name + ", training", in: fixed, fixed: []int{3, 4}})
 		gradCases(InstanceNormalization{Epsilon: 1e-2}, gradCase{name: name, in: in})
@@ -31,7 +31,7 @@ func init() {
 				c = 3
 			}
 			gradCases(BatchNormalization{Epsilon: 1e-2, Momentum: 0.9, TrainingMode: training}, gradCase{
-				name: name, in: tensors(x, spread(2, c), spread(3, c), spread(4, c), positive(5, 0.5, 2, c)), fixed: []int{3, 4},
+				name: name, in: tensors(x, spread(2, c), spread(3, c), spread(4, c), within(5, 0.5, 2, c)), fixed: []int{3, 4},
 			})
 		}
 	}

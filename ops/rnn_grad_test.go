@@ -39,7 +39,7 @@ func init() {
 }
 
 // small is spread in (-1, 1).
-func small(seed uint64, shape ...int) *tensor.Tensor { return positive(seed, -1, 1, shape...) }
+func small(seed uint64, shape ...int) *tensor.Tensor { return within(seed, -1, 1, shape...) }
 
 func registerRecurrentGradients() {
 	for _, k := range []struct {
