@@ -26,7 +26,8 @@ type conv struct {
 	epilogue
 	wshape []int // M, C/group, kernel…
 	packed []float32
-	per    int // length of one group's packed weights
+	sparse *kernels.SparseF32 // instead of packed
+	per    int                // length of one group's packed weights
 	depth  bool
 }
 
@@ -117,6 +118,10 @@ func (c conv) exec(x *exec, in, out []*tensor.Tensor) error {
 	if c.depth {
 		c.depthwise(x, g, src, dst)
 		addClamp(x, dst, res, c.lo, c.hi)
+		return nil
+	}
+	if c.sparse != nil {
+		c.runSparse(x, g, src, dst, res)
 		return nil
 	}
 	m, cg := c.wshape[0], c.wshape[1]

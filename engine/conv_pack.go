@@ -25,7 +25,9 @@ func lowerConv(l *lowering, n *graph.Node) bool {
 		op.bias = append([]float32(nil), tensor.Floats(bias.Const)...)
 	}
 	op.depth = c.Group > 1 && c.Group == w.Shape[0] && w.Shape[1] == 1
-	op.pack(l, l.floats(w))
+	if data := l.floats(w); !op.packSparse(l, n, data) {
+		op.pack(l, data)
+	}
 	l.p.packed += 4 * len(op.packed)
 	in := []*graph.Value{l.lastOf(n.In[0])}
 	if h.res {
@@ -57,13 +59,19 @@ func (c *conv) pack(l *lowering, w []float32) {
 			set.PackF32(c.packed[g*c.per:(g+1)*c.per], w[g*mg*k:], k, mg, 1, k)
 			continue
 		}
-		for i := range mg {
-			for ch := range cg {
-				for t := range taps {
-					rows[(t*cg+ch)*mg+i] = w[((g*mg+i)*cg+ch)*taps+t]
-				}
+		c.tapsFirst(rows, w[g*mg*k:(g+1)*mg*k])
+		set.PackF32(c.packed[g*c.per:(g+1)*c.per], rows, k, mg, mg, 1)
+	}
+}
+
+// tapsFirst turns one group's weights, output, channel, kernel, into the matrix K×N with the taps before the channels.
+func (c *conv) tapsFirst(dst, w []float32) {
+	mg, cg, taps := c.wshape[0]/c.Group, c.wshape[1], tensor.Size(c.wshape[2:])
+	for i := range mg {
+		for ch := range cg {
+			for t := range taps {
+				dst[(t*cg+ch)*mg+i] = w[(i*cg+ch)*taps+t]
 			}
 		}
-		set.PackF32(c.packed[g*c.per:(g+1)*c.per], rows, k, mg, mg, 1)
 	}
 }

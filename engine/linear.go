@@ -14,6 +14,7 @@ type linear struct {
 	epilogue
 	k, n   int
 	packed []float32
+	sparse *kernels.SparseF32 // instead of packed
 }
 
 func (l linear) source() graph.Op { return l.Op }
@@ -35,6 +36,10 @@ func (l linear) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 func (l linear) exec(x *exec, in, out []*tensor.Tensor) error {
 	s := in[0].Shape
 	y := x.Make(out[0], tensor.Float32, append(append([]int{}, s[:len(s)-1]...), l.n)...)
+	if l.sparse != nil {
+		l.runSparse(x, in, tensor.View[float32](y))
+		return nil
+	}
 	job := kernels.GemmF32{
 		M: tensor.Size(s[:len(s)-1]), N: l.n, K: l.k, A: tensor.View[float32](in[0]), LDA: l.k,
 		B: l.packed, C: tensor.View[float32](y), LDC: l.n, Bias: l.bias, Lo: l.lo, Hi: l.hi,
@@ -71,9 +76,12 @@ func lowerLinear(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	data := scaled(l.floats(w), alpha)
-	op.packed = f32(tensor.Aligned(4 * l.p.set.PackedF32(op.k, op.n)))
-	l.p.set.PackF32(op.packed, data, op.k, op.n, rs, cs)
-	l.p.packed += 4 * len(op.packed)
+	shape := kernels.SparseShape{K: op.k, N: op.n, RS: rs, CS: cs}
+	if op.sparse = l.sparse(data, shape, rowsOf(n.Out[0].Type, n.In[0].Rank()-1)); op.sparse == nil {
+		op.packed = f32(tensor.Aligned(4 * l.p.set.PackedF32(op.k, op.n)))
+		l.p.set.PackF32(op.packed, data, op.k, op.n, rs, cs)
+		l.p.packed += 4 * len(op.packed)
+	}
 	in := []*graph.Value{l.plainOf(n.In[0])}
 	if h.res {
 		in = append(in, l.plainOf(n.In[len(n.In)-1]))

@@ -33,13 +33,16 @@ type sparseRow struct {
 }
 
 const (
-	sparsePixels = 64 // of a tile: rows of A that are computed together
-	sparseUnit   = sparsePixels * 4 / 8
-	sparseK      = 192 // most k of a block
+	sparseUnit = SparsePixels * 4 / 8
+	sparseK    = 192 // most k of a block
 )
 
-// SparseChunk is the number of outputs of a chunk, the step in which callers may split the columns of a product.
-const SparseChunk = 64
+// A product is computed in tiles of SparsePixels rows and chunks of SparseChunk columns, the step in which callers may
+// split it.
+const (
+	SparsePixels = 64
+	SparseChunk  = 64
+)
 
 // PackSparseF32 packs the k×n matrix whose element (k, n) is src[k·rs + n·cs]. height is 1 or 4; 4 needs n to be a
 // multiple of 4 and stores a k for four adjacent outputs as soon as one of them is not zero.
@@ -59,6 +62,19 @@ func PackSparseF32(src []float32, d SparseShape) *SparseF32 {
 
 // SparseShape says where the elements of a K×N matrix lie and how many outputs make a row of its packed form.
 type SparseShape struct{ K, N, RS, CS, Height int }
+
+// Stored counts the values that the packed form of src holds.
+func (d SparseShape) Stored(src []float32) int {
+	n := 0
+	for j := 0; j < d.N; j += d.Height {
+		for k := range d.K {
+			if d.entry(src, k, j) {
+				n += d.Height
+			}
+		}
+	}
+	return n
+}
 
 // entry tells whether any output of the row that starts at n has a weight at k.
 func (d SparseShape) entry(src []float32, k, n int) bool {
@@ -138,7 +154,7 @@ type SparseGemmF32 struct {
 }
 
 // Work is the number of elements that a product needs as working memory.
-func (w *SparseF32) Work() int { return (w.K + w.blocks + SparseChunk) * sparsePixels }
+func (w *SparseF32) Work() int { return (w.K + w.blocks + SparseChunk) * SparsePixels }
 
 // sparseTable is what the sets differ in.
 type sparseTable struct {
@@ -150,8 +166,8 @@ type sparseTable struct {
 type sparseRun struct {
 	g      *SparseGemmF32
 	vecs   int       // pixels of the tile in steps of 16
-	x      []float32 // [k][sparsePixels] of the block
-	z      []float32 // [output][sparsePixels] of the chunk: the sums
+	x      []float32 // [k][SparsePixels] of the block
+	z      []float32 // [output][SparsePixels] of the chunk: the sums
 	rows   []sparseRow
 	idx    []uint16
 	val    []float32
@@ -173,18 +189,18 @@ func (s *Set) SparseGemm(g *SparseGemmF32) {
 	w := g.W
 	r := sparsePool.Get().(*sparseRun)
 	r.g = g
-	r.z = g.Work[(w.K+w.blocks)*sparsePixels:]
+	r.z = g.Work[(w.K+w.blocks)*SparsePixels:]
 	for b := range w.blocks { // the rows of zeros for the padding
 		_, k1 := w.block(b)
-		clear(g.Work[(k1+b)*sparsePixels:][:sparsePixels])
+		clear(g.Work[(k1+b)*SparsePixels:][:SparsePixels])
 	}
-	for m0 := 0; m0 < g.M; m0 += sparsePixels {
-		pixels := min(sparsePixels, g.M-m0)
+	for m0 := 0; m0 < g.M; m0 += SparsePixels {
+		pixels := min(SparsePixels, g.M-m0)
 		r.vecs = (pixels + 15) / 16
 		for b := range w.blocks {
 			if k0, k1 := w.block(b); k1 > k0 {
 				x := matrix{g.A[m0*g.LDA+k0:], g.LDA}
-				s.turn(matrix{g.Work[(k0+b)*sparsePixels:], sparsePixels}, x, pixels, k1-k0)
+				s.turn(matrix{g.Work[(k0+b)*SparsePixels:], SparsePixels}, x, pixels, k1-k0)
 			}
 		}
 		for n0 := g.N0; n0 < g.N1; n0 += SparseChunk {
@@ -204,7 +220,7 @@ func (r *sparseRun) part(n0, b int) {
 	g, w := r.g, r.g.W
 	p := w.parts[n0/SparseChunk*w.blocks+b]
 	k0, _ := w.block(b)
-	r.x = g.Work[(k0+b)*sparsePixels:]
+	r.x = g.Work[(k0+b)*SparsePixels:]
 	r.rows = w.rows[p.row : p.row+p.rows]
 	r.idx, r.val = w.idx[p.entry:], w.val[int(p.entry)*w.Height:]
 	r.load = b > 0
@@ -224,7 +240,7 @@ func sparseRowsGeneric(r *sparseRun) {
 	e, height := 0, r.g.W.Height
 	for _, row := range r.rows {
 		for h := range height {
-			z := r.z[(int(row.out)+h)*sparsePixels:][:16*r.vecs]
+			z := r.z[(int(row.out)+h)*SparsePixels:][:16*r.vecs]
 			if !r.load {
 				clear(z)
 			}
@@ -261,7 +277,7 @@ func (r *sparseRun) edge(p, part sparseSpan) {
 	g := r.g
 	for m := part.m0; m < part.m0+part.pixels; m++ {
 		for n := part.n0; n < part.n0+part.cols; n++ {
-			v := r.z[(n-p.n0)*sparsePixels+m-p.m0]
+			v := r.z[(n-p.n0)*SparsePixels+m-p.m0]
 			if g.Res != nil {
 				v = clampF32(v+g.Res[m*g.LDR+n], g.Lo, g.Hi)
 			}
