@@ -31,6 +31,8 @@ type lowering struct {
 	rows  []float32 // reused by packing, which would otherwise double the memory of large models
 	raw   scratch
 	rows8 scratch
+
+	moments map[momentKey][2]*graph.Value // mean and 1/deviation that a normalization made
 }
 
 // lowerer handles one operator; false leaves it to its own kernel.
