@@ -194,7 +194,7 @@ func (f *fit) one(ctx context.Context, b *Batch) error {
 	f.update(grads, n, steps)
 	f.step.takeStats()
 	if f.o.After != nil {
-		s := &State{Step: n + 1, Steps: steps, Epoch: f.at.Epoch, Params: f.model.Params}
+		s := &State{Step: n + 1, Steps: steps, Epoch: f.at.Epoch, Params: f.model.Params, Grads: grads, Samples: len(b.Index)}
 		if err := f.o.After(s); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // Options say how to train. The zero value is stochastic gradient descent with momentum 0.9, rate 0.01 on a cosine, batches
@@ -51,10 +52,13 @@ type Options struct {
 	Progress   func(Progress)
 }
 
-// State is what After sees: the step just done (from 1) of all steps, and its parameters.
+// State is what After sees: the step just done (from 1) of all steps, the parameters as they are now and the gradients
+// that led there.
 type State struct {
 	Step, Steps, Epoch int
 	Params             []*Param
+	Grads              []*tensor.Tensor
+	Samples            int // in a batch
 }
 
 // Progress tells how far a run is.

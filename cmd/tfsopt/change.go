@@ -42,9 +42,10 @@ type change struct {
 type layer struct {
 	Name      string `json:"name"`
 	Op        string `json:"op"`
-	Precision string `json:"precision"`
+	Precision string `json:"precision,omitempty"`
 	SQNR      finite `json:"sqnr_db"`
-	layerStep
+	*layerStep
+	*layerCut
 }
 
 // layerStep is the error of a layer's weights against half their step.
@@ -55,6 +56,17 @@ type layerStep struct {
 	Clipped   finite `json:"clipped"` // percent
 }
 
+// layerCut is what pruning took from a layer. Pairs hold what was before and after.
+type layerCut struct {
+	Sparsity finite    `json:"sparsity"` // percent of the weights that are zero, or of the multiply-adds that went
+	Elements int       `json:"elements,omitempty"`
+	NormLost finite    `json:"norm_lost"`      // percent of the squared norm
+	Kept     string    `json:"kept,omitempty"` // why nothing could be cut
+	Channels *[2]int   `json:"channels,omitempty"`
+	MACs     *[2]int64 `json:"macs,omitempty"`
+	Bytes    *[2]int64 `json:"bytes,omitempty"`
+}
+
 type passResult struct {
 	Pass    string  `json:"pass"`
 	Changes int     `json:"changes"`
@@ -63,6 +75,9 @@ type passResult struct {
 
 // finite is a number that JSON can hold, or null.
 type finite float64
+
+// missing is a number that was not measured.
+var missing = finite(math.NaN())
 
 // MarshalJSON gives null for NaN and infinities, which an exact result has as its SQNR.
 func (f finite) MarshalJSON() ([]byte, error) {

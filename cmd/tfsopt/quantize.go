@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math"
 	"strconv"
 	"strings"
 
@@ -168,11 +167,11 @@ func (r *change) addLayers(layers []quantize.Layer) {
 	for _, l := range layers {
 		sqnr := finite(l.SQNR)
 		if l.SQNR == 0 { // not measured
-			sqnr = finite(math.NaN())
+			sqnr = missing
 		}
 		r.Layers = append(r.Layers, layer{
 			Name: l.Name, Op: l.Op, Precision: l.Precision, SQNR: sqnr,
-			layerStep: layerStep{finite(l.MaxError), finite(l.MeanError), finite(l.HalfStep), finite(100 * l.Clipped)},
+			layerStep: &layerStep{finite(l.MaxError), finite(l.MeanError), finite(l.HalfStep), finite(100 * l.Clipped)},
 		})
 	}
 }

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/evaluate"
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/optimize"
+	"github.com/tfsopt/tfsopt/prune"
+	"github.com/tfsopt/tfsopt/tensor"
+	"github.com/tfsopt/tfsopt/train"
+)
+
+// rampShare is the part of the steps over which the cubic ramp rises, rampChanges how often masks change on it.
+const (
+	rampShare   = 0.5
+	rampChanges = 50
+)
+
+// sensitivity accumulates the gradient scores that the criterion needs.
+func (p *pruning) sensitivity(ctx context.Context, g *graph.Graph) error {
+	if p.criterion != "taylor" && p.criterion != "gradient" && p.criterion != "snip" {
+		return nil
+	}
+	acc, err := prune.NewAccumulator(p.criterion)
+	if err != nil {
+		return err
+	}
+	err = train.EachGradient(ctx, g, p.sets[0], p.Options, func(params []*train.Param, grads []*tensor.Tensor, n int) error {
+		return accumulate(acc, params, grads, n)
+	})
+	p.clearProgress()
+	if err != nil {
+		return fmt.Errorf("criterion %s: %w", p.criterion, err)
+	}
+	p.scores = acc.Scores()
+	return nil
+}
+
+func accumulate(acc *prune.Accumulator, params []*train.Param, grads []*tensor.Tensor, samples int) error {
+	for i, q := range params {
+		if err := acc.Add(q.Name, q.Values(), tensor.View[float32](grads[i]), samples); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whileTraining prunes weights and trains those that stay.
+func (p *pruning) whileTraining(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+	o := p.weightOptions()
+	if o.Target != nil || p.ramp == "none" || p.nm() || p.rewind != "" {
+		return p.thenTrain(ctx, g, o)
+	}
+	plan, err := prune.NewPlan(g, o)
+	if err != nil {
+		return nil, err
+	}
+	p.warnings = append(p.warnings, plan.Warnings...)
+	r := ramp{plan: plan, sparsity: p.sparsity, criterion: p.criterion}
+	p.After = r.step
+	p.Key = fmt.Sprintf("prune %+v", []any{p.sparsity, p.criterion, p.pattern, p.scope, p.raw, p.minDensity, p.include, p.exclude, p.keepFirst, p.keepLast})
+	res, err := p.fit(ctx, p.app, g, p.sets)
+	if err != nil {
+		return nil, err
+	}
+	p.curve = res.Curve
+	return res.Graph, p.describe(g, res.Graph)
+}
+
+// ramp raises the sparsity during training.
+type ramp struct {
+	plan      *prune.Plan
+	sparsity  float64
+	criterion string
+	acc       *prune.Accumulator
+}
+
+// step is train.Options.After. Gradient scores are those of the step itself, so that a resumed run, which lacks earlier ones,
+// chooses the same masks.
+func (r *ramp) step(s *train.State) error {
+	end := max(int(rampShare*float64(s.Steps)), 1)
+	c := prune.Cubic{Final: r.sparsity, End: end, Every: max(end/rampChanges, 1)}
+	if s.Step > end || !c.Changes(s.Step) {
+		return nil
+	}
+	values := prune.Values{}
+	for _, q := range s.Params {
+		values[q.Name] = q.Values()
+	}
+	var scores prune.Scores
+	if acc, err := prune.NewAccumulator(r.criterion); err == nil {
+		if err := accumulate(acc, s.Params, s.Grads, s.Samples); err != nil {
+			return err
+		}
+		scores = acc.Scores()
+	}
+	masks, err := r.plan.Masks(values, scores, c.At(s.Step))
+	if err != nil {
+		return err
+	}
+	setMasks(s.Params, masks)
+	return nil
+}
+
+// setMasks gives each parameter its mask.
+func setMasks(params []*train.Param, masks prune.Masks) {
+	for _, q := range params {
+		m := masks[q.Name]
+		if m == nil {
+			continue
+		}
+		q.Mask = make([]bool, m.Len())
+		for i := range q.Mask {
+			q.Mask[i] = m.Keeps(i)
+		}
+	}
+}
+
+// thenTrain prunes at once and trains what stays; with --rewind from the weights of another model.
+func (p *pruning) thenTrain(ctx context.Context, g *graph.Graph, o prune.Options) (*graph.Graph, error) {
+	pruned, masks := g, prune.MasksOf(g)
+	if p.sparsity > 0 || o.Target != nil || p.nm() {
+		res, err := prune.Weights(ctx, g, o)
+		p.clearProgress()
+		if err != nil {
+			return nil, err
+		}
+		p.warnings = append(p.warnings, res.Warnings...)
+		pruned, masks = res.Graph, res.Masks
+	}
+	if len(masks) == 0 {
+		return nil, usagef("--rewind: no weight of the model is zero, so it has no masks: give --sparsity")
+	}
+	if p.rewind != "" {
+		var err error
+		if pruned, err = p.rewound(ctx, pruned, masks); err != nil {
+			return nil, err
+		}
+	}
+	p.Prepare = func(m *train.Model) error {
+		setMasks(m.Params, masks)
+		return nil
+	}
+	res, err := p.fit(ctx, p.app, pruned, p.sets)
+	if err != nil {
+		return nil, err
+	}
+	p.curve = res.Curve
+	return res.Graph, p.describe(g, res.Graph)
+}
+
+// rewound gives the graph the weights of the model that --rewind names.
+func (p *pruning) rewound(ctx context.Context, g *graph.Graph, masks prune.Masks) (*graph.Graph, error) {
+	m, err := formats.Load(p.rewind)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	if _, err := optimize.ForTraining().Run(ctx, m.Graph, nil); err != nil {
+		return nil, at(p.rewind, err)
+	}
+	early, err := train.NewModel(m.Graph)
+	if err != nil {
+		return nil, at(p.rewind, err)
+	}
+	values := prune.Values{}
+	for _, q := range early.Params {
+		values[q.Name] = q.Values()
+	}
+	for name := range masks {
+		if values[name] == nil {
+			return nil, fmt.Errorf("%s has no weight %q to go back to", p.rewind, name)
+		}
+	}
+	return masks.Rewind(g, values)
+}
+
+// describe tells for each layer what training and pruning left of its weights.
+func (p *pruning) describe(before, after *graph.Graph) error {
+	layers, err := prune.Compare(before, after)
+	if err != nil {
+		return err
+	}
+	p.take(&prune.Result{Layers: layers})
+	return nil
+}
+
+// cutChannels cuts channels, then trains the smaller model.
+func (p *pruning) cutChannels(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+	cut, report, err := prune.Channels(ctx, g, prune.ChannelOptions{
+		Sparsity: p.sparsity, TargetFLOPs: p.flops, TargetBytes: p.bytes, Criterion: p.criterion, Scope: p.scope,
+		MinShare: p.minDensity, Multiple: p.multiple, Include: p.include, Exclude: p.exclude, Scores: p.scores, Seed: p.Seed,
+		AsIs: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.warnings = append(p.warnings, report.Warnings...)
+	p.cut = report
+	for _, l := range report.Layers {
+		p.layers = append(p.layers, layer{Name: l.Name, Op: l.Op, SQNR: missing, layerCut: &layerCut{
+			Sparsity: finite(100 * (1 - float64(l.MACs[1])/float64(max(l.MACs[0], 1)))), Kept: l.Reason,
+			Channels: &l.Channels, MACs: &l.MACs, Bytes: &l.Bytes,
+		}})
+	}
+	if p.Epochs == 0 {
+		return cut, nil
+	}
+	res, err := p.fit(ctx, p.app, cut, [2]*data.Set{p.sets[0], p.sets[1]})
+	if err != nil {
+		return nil, err
+	}
+	p.curve = res.Curve
+	return res.Graph, nil
+}
+
+// measure is the median time of one sample in milliseconds.
+func (p *pruning) measure(ctx context.Context, g *graph.Graph) (float64, error) {
+	b, err := evaluate.Bench(ctx, evaluate.BenchOptions{
+		Model: evaluate.Model{Graph: g}, Batch: 1, Duration: 500 * time.Millisecond, Threads: p.threads,
+	})
+	if err != nil {
+		return 0, err
+	}
+	return b.MedianMS, nil
+}
+
+// printPruned prints what each layer lost.
+func (a *app) printPruned(o *pruneOptions) error {
+	if len(o.layers) == 0 {
+		return nil
+	}
+	if err := a.printf("\n"); err != nil {
+		return err
+	}
+	if o.cut != nil {
+		return a.printChannels(o)
+	}
+	var rows [][]string
+	for _, l := range o.layers {
+		rows = append(rows, []string{
+			l.Name, l.Op, fmt.Sprint(l.Elements), floatText(l.Sparsity, "%.2f"), floatText(l.NormLost, "%.2f"), floatText(l.SQNR, "%.1f"), l.Kept,
+		})
+	}
+	return a.table([]column{
+		text("layer"), text("operator"), number("weights"), number("zero %"), number("norm lost %"), number("SQNR dB"), text("kept because"),
+	}, rows)
+}
+
+func (a *app) printChannels(o *pruneOptions) error {
+	var rows [][]string
+	for _, l := range o.layers {
+		rows = append(rows, []string{
+			l.Name, l.Op, fmt.Sprintf("%d of %d", l.Channels[1], l.Channels[0]), floatText(l.Sparsity, "%.1f"),
+			bytesText(l.Bytes[0]), bytesText(l.Bytes[1]), l.Kept,
+		})
+	}
+	err := a.table([]column{
+		text("layer"), text("operator"), number("channels kept"), number("work lost %"), number("bytes"), number("now"), text("kept because"),
+	}, rows)
+	if err != nil {
+		return err
+	}
+	m := o.cut.MACs
+	return a.printf("\nmultiply-adds: %d of %d (%.1f %% went)\n", m[1], m[0], 100*(1-float64(m[1])/float64(max(m[0], 1))))
+}
