@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
@@ -61,7 +62,7 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 	if err != nil {
 		return false
 	}
-	op.setClasses(strides, dilations)
+	op.setClasses(strides, dilations, last(n.Out[0].Shape))
 	in := []*graph.Value{l.lastOf(n.In[0]), l.b.Add(n.Name+"_filters", packFilters{h.Op, op.filters}, l.plainOf(n.In[1]))}
 	if op.biased {
 		if size, ok := n.In[2].Fixed(); !ok || tensor.Size(size) != op.group*op.mg || !isFloat(n.In[2]) {
@@ -74,6 +75,14 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 	}
 	l.set(l.last, n, l.emit(n, op, in))
 	return true
+}
+
+// last is the last dimension of a shape, unknown if there is none.
+func last(shape []graph.Dim) graph.Dim {
+	if len(shape) == 0 {
+		return graph.Dim{}
+	}
+	return shape[len(shape)-1]
 }
 
 func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
@@ -90,6 +99,9 @@ func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
 	rest := in[2:]
 	if s.biased {
 		job.bias, rest = tensor.View[float32](rest[0]), rest[1:]
+	}
+	if s.biased && s.join > 1 {
+		job.bias = slices.Repeat(job.bias, s.join)
 	}
 	if s.res {
 		job.add = tensor.View[float32](rest[0])
@@ -154,6 +166,10 @@ func (j *sweepJob) band(x *exec, b band) {
 
 // phase computes one phase's lines, group by group.
 func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
+	if j.join > 1 {
+		j.joinedPhase(x, b, a, c)
+		return
+	}
 	m, per := j.group*j.mg, j.set.PackedF32(len(c.Taps)*c.Run, j.mg)
 	at, w := j.place(&c, b, a[0], a[1], m), j.offset(a[0].class, a[1].class)
 	c.N, c.Lo, c.Hi = j.mg, j.lo, j.hi
@@ -164,6 +180,28 @@ func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 		}
 		if j.add != nil {
 			c.Res = j.add[at+i*j.mg:]
+		}
+		x.p.set.Conv(&c)
+	}
+}
+
+// joinedPhase computes one phase's lines, several pixels as one. Where they do not divide a line the last ones are
+// computed twice.
+func (j *sweepJob) joinedPhase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
+	at := j.place(&c, b, a[0], a[1], j.mg)
+	c.Run = j.cg * j.columns(len(a[1].offs))
+	c.X, c.W, c.Y = b.rows, j.packed[j.offset(a[0].class, a[1].class):], j.dst[at:]
+	c.Bias, c.Lo, c.Hi, c.N = j.bias, j.lo, j.hi, j.mg*j.join
+	if j.add != nil {
+		c.Res = j.add[at:]
+	}
+	pixels, step := c.M, c.XPixel
+	c.M, c.XPixel, c.YPixel = pixels/j.join, step*j.join, j.mg*j.join
+	x.p.set.Conv(&c)
+	if rest := pixels - j.join; pixels%j.join != 0 {
+		c.M, c.X, c.Y = 1, c.X[rest*step:], c.Y[rest*j.mg:]
+		if c.Res != nil {
+			c.Res = c.Res[rest*j.mg:]
 		}
 		x.p.set.Conv(&c)
 	}

@@ -36,6 +36,9 @@ var convSteps = []convStep{
 	{name: "depthwise 5x4", x: []int{2, 6, 9, 10}, w: []int{6, 1, 5, 4}, op: ops.Conv{Group: 6, Dilations: []int{1, 2}}},
 	{name: "multiplier", x: []int{2, 3, 6, 6}, w: []int{6, 1, 3, 3}, op: ops.Conv{Group: 3}},
 	{name: "one dimension", x: []int{3, 4, 21}, w: []int{9, 4, 5}, op: ops.Conv{Strides: []int{2}, Pads: []int{2, 1}}},
+	{name: "few outputs", x: []int{2, 3, 7, 9}, w: []int{4, 3, 3, 5}, op: ops.Conv{Pads: []int{1, 2, 1, 2}}, relu: true, res: true},
+	{name: "one output", x: []int{2, 2, 5, 19}, w: []int{1, 2, 3, 4}, op: ops.Conv{Strides: []int{1, 2}}},
+	{name: "narrow", x: []int{2, 2, 5, 6}, w: []int{1, 2, 3, 4}},
 	{name: "deep", x: []int{2, 700, 3, 3}, w: []int{5, 700, 3, 3}, op: ops.Conv{Pads: []int{1, 1, 1, 1}}},
 }
 

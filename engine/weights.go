@@ -18,11 +18,14 @@ type filters struct {
 	cg, mg     int     // input and output channels of a group
 	y, x       [][]int // the taps of each class
 	depth      bool
+	// Where a vector holds more than the output channels, join neighbouring pixels of a line are computed as one with
+	// join·mg channels: their windows together, step columns apart, and zeros where a pixel does not look.
+	join, step int
 }
 
 // newFilters fails if the groups do not divide the channels.
 func newFilters(set *kernels.Set, shape []int, group int, transposed bool) (filters, error) {
-	f := filters{set: set, shape: shape, transposed: transposed, group: group}
+	f := filters{set: set, shape: shape, transposed: transposed, group: group, join: 1}
 	if len(shape) < 3 || len(shape) > 4 || group < 1 || shape[0]%group != 0 || tensor.Size(shape) == 0 {
 		return f, errors.New("no such convolution")
 	}
@@ -34,8 +37,8 @@ func newFilters(set *kernels.Set, shape []int, group int, transposed bool) (filt
 	return f, nil
 }
 
-// setClasses divides the taps among the phases of a transposed sweep.
-func (f *filters) setClasses(strides, dilations []int) {
+// setClasses divides the taps among the phases of a transposed sweep. line is the width of the output if it is known.
+func (f *filters) setClasses(strides, dilations []int, line graph.Dim) {
 	kernel := f.kernel()
 	at := func(list []int, i int) int {
 		i += len(list) - 2
@@ -55,7 +58,26 @@ func (f *filters) setClasses(strides, dilations []int) {
 		}
 		*axis = [][]int{all}
 	}
+	f.step = at(strides, 1)
+	if f.group == 1 && at(dilations, 1) == 1 && (!f.transposed || f.step == 1) {
+		width, _ := line.Value()
+		f.join = f.joined(kernel[1], width)
+	}
 }
+
+const vectorLanes = 16
+
+// joined is how many pixels of a line to join, 1 where it would not save work.
+func (f *filters) joined(width, line int) int {
+	n := max(1, min(vectorLanes/f.mg, line))
+	if 100*n*width < 115*(width+(n-1)*f.step) {
+		return 1
+	}
+	return n
+}
+
+// columns is how many columns of inputs joined pixels with the given number of taps see.
+func (f *filters) columns(taps int) int { return taps + (f.join-1)*f.step }
 
 // kernel is the height and width of the kernel.
 func (f *filters) kernel() [2]int {
@@ -65,12 +87,15 @@ func (f *filters) kernel() [2]int {
 	return [2]int{f.shape[2], f.shape[3]}
 }
 
-// size is the length of the packed weights of a phase with the given number of taps.
-func (f *filters) size(taps int) int {
-	if f.depth {
-		return taps * f.group
+// size is the length of the packed weights of a phase with the given numbers of taps.
+func (f *filters) size(ny, nx int) int {
+	switch {
+	case f.depth:
+		return ny * nx * f.group
+	case ny*nx == 0:
+		return 0
 	}
-	return f.group * f.set.PackedF32(taps*f.cg, f.mg)
+	return f.group * f.set.PackedF32(ny*f.columns(nx)*f.cg, f.join*f.mg)
 }
 
 // offset is where the packed weights of a phase begin; behind the last class of y it is their whole length.
@@ -81,7 +106,7 @@ func (f *filters) offset(y, x int) int {
 			if i == y && j == x {
 				break
 			}
-			at += f.size(len(ys) * len(xs))
+			at += f.size(len(ys), len(xs))
 		}
 	}
 	return at
@@ -115,6 +140,13 @@ func (f *filters) packPhase(x *exec, dst, w []float32, taps [2][]int) {
 		}
 		return
 	}
+	if f.join > 1 {
+		rows := x.scratch.floats(len(taps[0]) * f.columns(len(taps[1])) * f.cg * f.join * f.mg)
+		f.joinRows(rows, w, taps)
+		n := f.join * f.mg
+		f.set.PackF32(dst, rows, len(rows)/n, n, n, 1)
+		return
+	}
 	k := len(at) * f.cg
 	per := f.set.PackedF32(k, f.mg)
 	x.p.pool.run(x.scratch, f.group, func(s *scratch, g int) {
@@ -144,6 +176,25 @@ func (f *filters) rows(rows, w []float32, at []int, each int) {
 			src := k + c*stepC
 			for m := range dst {
 				dst[m] = w[src+m*stepM]
+			}
+		}
+	}
+}
+
+// joinRows writes the matrix rows·columns·channels × pixels·output channels of joined pixels.
+func (f *filters) joinRows(rows, w []float32, taps [2][]int) {
+	clear(rows)
+	kernel := f.kernel()
+	each, nx, n := kernel[0]*kernel[1], f.columns(len(taps[1])), f.join*f.mg
+	one := make([]float32, f.cg*f.mg)
+	for y, ky := range taps[0] {
+		for x, kx := range taps[1] {
+			f.rows(one, w, []int{ky*kernel[1] + kx}, each)
+			for p := range f.join {
+				at := (y*nx + x + p*f.step) * f.cg
+				for c := range f.cg {
+					copy(rows[(at+c)*n+p*f.mg:], one[c*f.mg:(c+1)*f.mg])
+				}
 			}
 		}
 	}
