@@ -20,11 +20,14 @@ func (o Gather) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*gr
 		return fail(b, n, "%v", err)
 	}
 	if at, ok := n.In[1].ConstInts(); ok && len(at) == 1 {
-		at[0] = (at[0] + data[a]) % data[a]
+		k, err := indexInto(int64(at[0]), data[a])
+		if err != nil {
+			return fail(b, n, "%v", err)
+		}
 		one := append([]int{}, data...)
 		one[a] = 1
 		pads := make([][2]int, len(data))
-		pads[a] = [2]int{at[0], data[a] - at[0] - 1}
+		pads[a] = [2]int{k, data[a] - k - 1}
 		return to(n, f.pad(f.reshape(dy, one), pads))
 	}
 	// ScatterND takes the indexed dimension first.
@@ -171,8 +174,10 @@ func (o Dropout) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*g
 	if len(n.In) < 3 || n.In[2] == nil {
 		return to(n, dy)
 	}
-	if !n.In[2].IsConst() || len(n.In) > 1 && n.In[1] != nil && !n.In[1].IsConst() {
-		return fail(b, n, "ratio or training mode are not constant")
+	for _, v := range n.In[1:] {
+		if v != nil && (!v.IsConst() || v.Const.Len() != 1) {
+			return fail(b, n, "ratio or training mode are not constant")
+		}
 	}
 	ratio := 0.5
 	if n.In[1] != nil {

@@ -48,6 +48,12 @@ func init() {
 		gradCases(CumSum{Exclusive: i&1 != 0, Reverse: i&2 != 0},
 			gradCase{in: tensors(x, tensor.Scalar[int64](1))}, gradCase{name: "last", in: tensors(x, tensor.Scalar[int32](-1))})
 	}
+	dropoutCases(x)
+	einsumCases()
+	lossCases()
+}
+
+func dropoutCases(x *tensor.Tensor) {
 	seed := 3
 	some, on, off := tensor.Scalar(0.25), tensor.Scalar(true), tensor.Scalar(false)
 	gradCases(Dropout{Seed: &seed},
@@ -58,6 +64,9 @@ func init() {
 		gradCase{name: "not training", in: tensors(x, some, off), fixed: []int{1}},
 		gradCase{name: "inference", in: tensors(x)},
 	)
+}
+
+func einsumCases() {
 	for _, e := range []struct {
 		equation string
 		shapes   [][]int
@@ -81,7 +90,6 @@ func init() {
 		}
 		gradCases(Einsum{Equation: e.equation}, c)
 	}
-	lossCases()
 }
 
 func lossCases() {

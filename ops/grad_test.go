@@ -114,67 +114,6 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// TestGradientsAtTheEdge calls Grad where nothing flows and where shapes are unknown: nothing may come of the one, and the
-// other may fail, but with an error.
-func TestGradientsAtTheEdge(t *testing.T) {
-	for name, examples := range gradients {
-		for _, e := range examples {
-			for _, kind := range []string{"nothing flows", "symbolic", "unknown rank"} {
-				t.Run(fmt.Sprintf("%s/%s/%s", name, e.name, kind), func(t *testing.T) { checkEdge(t, e, kind) })
-			}
-		}
-	}
-}
-
-func checkEdge(t *testing.T, e gradExample, kind string) {
-	n := &graph.Node{Name: "n", Op: e.op}
-	for i, x := range e.in {
-		var v *graph.Value
-		if x != nil {
-			v = graph.NewInput(fmt.Sprintf("in%d", i), graph.TypeOf(x))
-			switch kind {
-			case "nothing flows":
-				v.Const = x
-			case "symbolic":
-				for d := range v.Shape {
-					v.Shape[d] = graph.Named(fmt.Sprintf("d%d_%d", i, d))
-				}
-			case "unknown rank":
-				v.Shape, v.Unranked = nil, true
-			}
-		}
-		n.In = append(n.In, v)
-	}
-	for i := range max(e.outs, 1) {
-		n.Out = append(n.Out, &graph.Value{Name: fmt.Sprintf("out%d", i), Def: n, Fact: graph.Fact{Type: graph.AnyRank(0)}})
-	}
-	if err := graph.InferNode(n); err != nil {
-		t.Fatal(err)
-	}
-	dOut := make([]*graph.Value, len(n.Out))
-	for i, v := range n.Out {
-		if kind != "nothing flows" && v.DType.IsFloat() {
-			dOut[i] = graph.NewInput(fmt.Sprintf("d%d", i), v.Type)
-		}
-	}
-	b := graph.NewBuilder(&graph.Graph{Name: "edge", Nodes: []*graph.Node{n}})
-	grads := e.op.(graph.Differentiable).Grad(b, n, dOut)
-	if len(grads) != len(n.In) {
-		t.Errorf("Grad gives %d values for %d inputs", len(grads), len(n.In))
-	}
-	if kind != "nothing flows" {
-		return
-	}
-	if b.Err != nil {
-		t.Error(b.Err)
-	}
-	for i, v := range grads {
-		if v != nil {
-			t.Errorf("input %d has a gradient where nothing flows", i)
-		}
-	}
-}
-
 // checkGradient compares the gradient of the sum of the outputs in `flows` with central differences.
 func checkGradient(t *testing.T, e gradExample, flows []bool) {
 	t.Helper()
@@ -375,9 +314,4 @@ func toType(x *tensor.Tensor, d tensor.DType) *tensor.Tensor {
 		panic(err)
 	}
 	return r
-}
-
-// positive is within for positive bounds.
-func positive(seed uint64, lo, hi float64, shape ...int) *tensor.Tensor {
-	return within(seed, lo, hi, shape...)
 }

@@ -49,6 +49,9 @@ func init() {
 	for _, upper := range []bool{false, true} {
 		gradCases(Trilu{Upper: upper}, gradCase{in: tensors(x)}, gradCase{name: "k", in: tensors(x, tensor.Scalar[int64](1))})
 	}
+	lengths := ints64(1, 3, 2)
+	gradCases(ReverseSequence{BatchAxis: 1, TimeAxis: 0}, gradCase{in: tensors(spread(1, 4, 3, 2), lengths)})
+	gradCases(ReverseSequence{BatchAxis: 0, TimeAxis: 1}, gradCase{in: tensors(spread(1, 3, 3), lengths)})
 	sliceCases()
 	padCases()
 }

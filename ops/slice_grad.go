@@ -128,6 +128,9 @@ func (o Pad) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph
 		return d
 	}
 	for a, p := range pads {
+		if kept := min(shape[a], shape[a]+p[1]) - max(0, -p[0]); kept <= 0 {
+			return fail(b, n, "nothing to repeat along axis %d", a)
+		}
 		if p != [2]int{} {
 			dy = f.unwrapped(dy, axisPad{a, shape[a], p, o.Mode})
 		}
@@ -179,7 +182,7 @@ func (f formula) unwrapped(dy *graph.Value, p axisPad) *graph.Value {
 		}
 		i = end
 	}
-	if sum == nil {
+	if sum == nil { // everything was cropped
 		return f.b.Const(f.name+"_zeros", tensor.New(dy.DType, shape...))
 	}
 	return sum
