@@ -43,6 +43,11 @@ type Format struct {
 	Detect func(path string, head []byte) bool
 	Load   func(path string) (*File, error)
 	Save   func(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error)
+
+	// Decode and Encode read and write a model that is one piece, which is how it is compressed; nil where it is not one
+	// file. The graph may alias b. A *SyntaxError's Path is filled in by the caller.
+	Decode func(b []byte) (g *graph.Graph, warnings []string, err error)
+	Encode func(w io.Writer, g *graph.Graph) (warnings []string, err error)
 }
 
 var registered []Format
@@ -53,22 +58,38 @@ func Register(f Format) { registered = append(registered, f) }
 // headSize is how much of a file Detect may look at.
 const headSize = 4096
 
-// Detect finds the format of a file or directory by its extension and first bytes.
+// Detect finds the format of a file or directory by its extension and first bytes. Of a compressed file it is that of
+// the model inside, as far as the extensions tell.
 func Detect(path string) (*Format, error) {
 	head, err := readHead(path)
 	if err != nil {
 		return nil, err
 	}
+	if c, inner := compressedFile(path, head); c != nil {
+		path, head = inner, nil
+	}
+	if f := detectIn(path, head); f != nil {
+		return f, nil
+	}
+	return nil, unknown(path)
+}
+
+func unknown(path string) error {
+	return fmt.Errorf("%s: not a model in a known format (%s)", path, strings.Join(Names(), ", "))
+}
+
+// detectIn asks the formats; nil: none fits.
+func detectIn(path string, head []byte) *Format {
 	ext := strings.ToLower(filepath.Ext(path))
 	for _, byExt := range []bool{true, false} { // a fitting extension wins over looks
 		for i := range registered {
 			f := &registered[i]
 			if f.hasExt(ext) == byExt && f.Detect(path, head) {
-				return f, nil
+				return f
 			}
 		}
 	}
-	return nil, fmt.Errorf("%s: not a model in a known format (%s)", path, strings.Join(Names(), ", "))
+	return nil
 }
 
 func readHead(path string) ([]byte, error) {
@@ -106,34 +127,46 @@ func Names() []string {
 	return out
 }
 
-// Load reads a model in whatever format it is. Damage is a *SyntaxError, a node that cannot be right a
-// *graph.OpError. The caller closes the File once nothing uses its constants.
+// Load reads a model in whatever format it is, compressed by zstd or xz or not. Damage is a *SyntaxError, a node that
+// cannot be right a *graph.OpError. The caller closes the File once nothing uses its constants.
 func Load(path string) (*File, error) {
-	f, err := Detect(path)
+	head, err := readHead(path)
 	if err != nil {
 		return nil, err
+	}
+	if c, inner := compressedFile(path, head); c != nil {
+		return c.load(path, inner)
+	}
+	f := detectIn(path, head)
+	if f == nil {
+		return nil, unknown(path)
 	}
 	return f.Load(path)
 }
 
-// Save writes g in the format that path's extension names. The file appears whole or not at all: see Atomic. The
-// warnings say what differs from the model that was loaded.
+// Save writes g in the format that path's extension names, compressed if .zst or .xz follows it. The file appears whole
+// or not at all: see Atomic. The warnings say what differs from the model that was loaded.
 func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error) {
-	f, err := saver(path)
+	f, c, err := saver(path)
 	if err != nil {
 		return nil, err
+	}
+	if c != nil {
+		return c.save(ctx, f, g, path)
 	}
 	return f.Save(ctx, g, path)
 }
 
 // CanSave tells whether Save knows the format that path's extension names; it does not look at the disk.
 func CanSave(path string) error {
-	_, err := saver(path)
+	_, _, err := saver(path)
 	return err
 }
 
-func saver(path string) (*Format, error) {
-	ext := strings.ToLower(filepath.Ext(path))
+// saver finds the format and, if not nil, the compression that path's extensions name.
+func saver(path string) (*Format, *compression, error) {
+	c, inner := compressed(path)
+	ext := strings.ToLower(filepath.Ext(inner))
 	var known []string
 	for i := range registered {
 		f := &registered[i]
@@ -141,11 +174,11 @@ func saver(path string) (*Format, error) {
 			continue
 		}
 		if f.hasExt(ext) {
-			return f, nil
+			return f, c, nil
 		}
 		known = append(known, f.Exts...)
 	}
-	return nil, fmt.Errorf("%s: cannot write %q files (known: %s)", path, ext, strings.Join(known, ", "))
+	return nil, nil, fmt.Errorf("%s: cannot write %q files (known: %s)", path, ext, strings.Join(known, ", "))
 }
 
 // SyntaxError is damage in a model file. Offset counts bytes from the start of the file at Path; -1: no single place.

@@ -5,10 +5,13 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // Parse reads the text form that Print writes with Data. A mistake is a ParseError, which tells line and column. It does
-// not infer: types are those of the text.
+// not infer: types are those of the text, unknown where a node's result has none. A constant with init=RULE in place of
+// a value holds zeros, ones for the rule one, and has the rule in its metadata.
 func Parse(r io.Reader) (g *Graph, err error) {
 	src, err := io.ReadAll(r)
 	if err != nil {
@@ -41,6 +44,7 @@ type parser struct {
 	tok   token
 	last  int // the line of the token before
 	depth int
+	init  int // elements of constants that have a rule instead of a value
 }
 
 func (p *parser) advance() {
@@ -201,6 +205,10 @@ func init() {
 		},
 		"const": func(p *parser, s *scope) {
 			v := p.declare(s)
+			if p.accept("init") {
+				p.rule(v)
+				return
+			}
 			p.expect("=")
 			v.Const = p.tensor(v.Type)
 		},
@@ -217,6 +225,26 @@ func (p *parser) read(s *scope) *Value {
 
 // declare defines a value: name, type and metadata.
 func (p *parser) declare(s *scope) *Value {
+	v := p.define(s)
+	p.expect(":")
+	v.Type = p.typ()
+	v.Meta = p.meta()
+	return v
+}
+
+// result defines what a node makes. Its type may be left to inference.
+func (p *parser) result(s *scope) *Value {
+	v := p.define(s)
+	v.Type = AnyRank(tensor.Undefined)
+	if p.accept(":") {
+		v.Type = p.typ()
+	}
+	v.Meta = p.meta()
+	return v
+}
+
+// define takes the name of a new value.
+func (p *parser) define(s *scope) *Value {
 	at := p.tok
 	name := p.name()
 	v := s.value(name, at)
@@ -224,9 +252,6 @@ func (p *parser) declare(s *scope) *Value {
 		p.fail(at, "%q is defined twice", name)
 	}
 	s.defined[name] = true
-	p.expect(":")
-	v.Type = p.typ()
-	v.Meta = p.meta()
 	return v
 }
 
@@ -274,7 +299,7 @@ func (p *parser) node(s *scope) {
 		if p.accept("_") {
 			n.Out = append(n.Out, nil)
 		} else {
-			v := p.declare(s)
+			v := p.result(s)
 			v.Def = n
 			n.Out = append(n.Out, v)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"regexp"
 	"sort"
@@ -25,11 +26,13 @@ type PrintOptions struct {
 //	  meta "producer" = "x"
 //	  input x: float32[batch,3,224,224]
 //	  const w: float32[2] = {1, 2}
+//	  const v: float32[8,3,5,5] init=he
 //	  y: float32[batch,8], _ = Conv(x, w, _) {group=2 strides=[2,2]} "the node's name" @{"doc" = "why"}
 //	  output y
 //	}
 //
-// Constants stand before their first use. Floats in attributes have a point or an exponent. Bodies are attributes of the
+// Constants stand before their first use; one that waits for its value has the rule by which training draws it (he,
+// glorot, zero, one: MetaInit). Floats in attributes have a point or an exponent. Bodies are attributes of the
 // form graph "name" {…}. What inference finds beyond types is not part of it.
 func Print(w io.Writer, g *Graph, o PrintOptions) error {
 	b := bufio.NewWriter(w)
@@ -50,6 +53,7 @@ type printer struct {
 	w      *bufio.Writer
 	o      PrintOptions
 	indent int
+	init   int // elements of constants that were written by their rule
 }
 
 func (p *printer) put(s ...string) {
@@ -155,6 +159,14 @@ func (p *printer) constant(v *Value, seen map[*Value]bool) {
 	}
 	seen[v] = true
 	p.line("const ")
+	if rule := p.ruleOf(v); rule != "" {
+		rest := maps.Clone(v.Meta)
+		delete(rest, MetaInit)
+		p.put(nameOf(v), ": ", typeText(v.Type))
+		p.meta(rest)
+		p.put(" init=", rule)
+		return
+	}
 	p.declare(v)
 	p.put(" = ")
 	p.tensor(v.Const)

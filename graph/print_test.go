@@ -193,6 +193,43 @@ func TestParseTensors(t *testing.T) {
 	}
 }
 
+// drawn has constants that wait for their values, and results without types.
+const drawn = `graph "drawn" {
+  input x: float32[n,2]
+  const w: float32[2,40] @{"doc" = "why"} init=he
+  const g: bfloat16[3] init=one
+  const given: float32[2] @{"init" = "one"} = {1, 2}
+  const unruly: float32[1] @{"init" = "fixed"} = {0}
+  y: undefined[...] = TestAdd(x, w, g, given, unruly)
+  z: undefined[...] = TestAdd(y)
+  output z
+}
+`
+
+func TestParseInit(t *testing.T) {
+	g, err := Parse(strings.NewReader(strings.ReplaceAll(drawn, ": undefined[...]", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(drawn, g.String()); d != "" {
+		t.Error(d)
+	}
+	w, one, given := g.Nodes[0].In[1], g.Nodes[0].In[2], g.Nodes[0].In[3]
+	if !w.Const.Equal(tensor.New(tensor.Float32, 2, 40)) || w.Meta[MetaInit] != "he" || w.Meta["doc"] != "why" {
+		t.Errorf("w is %v with %v", w.Const, w.Meta)
+	}
+	if v := tensor.Floats(one.Const); !reflect.DeepEqual(v, []float32{1, 1, 1}) {
+		t.Errorf("init=one gives %v", v)
+	}
+	if given.Meta[MetaInit] != "one" || tensor.Floats(given.Const)[1] != 2 {
+		t.Errorf("a value beside a rule becomes %v with %v", given.Const, given.Meta)
+	}
+	tensor.View[float32](w.Const)[7] = 0.5 // a value that was drawn is not lost
+	if s := g.String(); !strings.Contains(s, `const w: float32[2,40] @{"doc" = "why", "init" = "he"} = sha256`) {
+		t.Error(s)
+	}
+}
+
 func TestPrintWithoutData(t *testing.T) {
 	g := &Graph{Name: "t", Outputs: []*Value{NewConst("c", tensor.New(tensor.Uint8, 100))}}
 	const hash = "cd00e292c5970d3c5e2f0ffa5171e555bc46bfc4faddfb4a418b6840b86e79a3" // of 100 zero bytes
@@ -225,6 +262,11 @@ func TestParseErrors(t *testing.T) {
 		{"graph \"a\" {} x", "line 1, column 14: 'x' behind the graph"},
 		{"graph \"a\" { input x: int8[-1] }", "line 1, column 27: want a symbol, got '-1'"},
 		{"graph \"a\" { = opaque \"\" \"\" \"\" \"\"() {a=[1,2.5]} }", "line 1, column 39: a list of different or nested values"},
+		{"graph \"a\" {\n  const c: float32[2] init=hee\n}", "line 2, column 28: no rule 'hee': there are glorot, he, one and zero"},
+		{"graph \"a\" {\n  const c: float32[n] init=he\n}", "line 2, column 28: a constant of type float32[n] cannot be drawn: want floats of a fixed shape"},
+		{"graph \"a\" {\n  const c: int8[2] init=zero\n}", "line 2, column 25: a constant of type int8[2] cannot be drawn: want floats of a fixed shape"},
+		{"graph \"a\" { const c: float32[20000,20000] init=he }", "line 1, column 48: more than 268435456 elements are left to rules"},
+		{"graph \"a\" { const c: float32[1] @{\"init\" = \"one\"} init=he }", "line 1, column 56: \"c\" has a rule already"},
 		{"graph \"a\" { captures 2 }", "line 1, column 1: 2 captures of 0 inputs"},
 		{"graph \"a\" { input x: " + strings.Repeat("sequence(", 200), "line 1, column 913: nested more than 100 deep"},
 	} {
@@ -238,6 +280,7 @@ func TestParseErrors(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(sampleText)
+	f.Add(drawn)
 	f.Add("graph \"\" { const c: sequence(int8[1]) = sequence(int8[1] {1}, optional()) output c }")
 	f.Fuzz(func(t *testing.T, text string) {
 		g, err := Parse(strings.NewReader(text))

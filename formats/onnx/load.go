@@ -15,7 +15,7 @@ import (
 
 func init() {
 	formats.Register(formats.Format{
-		Name: Name, Exts: []string{".onnx"}, Detect: detect, Load: Load, Save: Save,
+		Name: Name, Exts: []string{".onnx"}, Detect: detect, Load: Load, Save: Save, Decode: Read, Encode: encodeWhole,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -31,7 +32,7 @@ func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, 
 func SaveWith(ctx context.Context, g *graph.Graph, path string, o Options) (warnings []string, err error) {
 	limit := o.ExternalAbove
 	if limit == 0 {
-		limit = 1<<31 - 1
+		limit = maxMessage
 	}
 	w, m, err := encode(g, nil)
 	if err != nil {
@@ -55,6 +56,21 @@ func Write(g *graph.Graph) (b []byte, warnings []string, err error) {
 	}
 	return m.all(), w.warnings, nil
 }
+
+// encodeWhole writes g to one stream, which protobuf bounds to 2^31 - 1 bytes.
+func encodeWhole(out io.Writer, g *graph.Graph) (warnings []string, err error) {
+	w, m, err := encode(g, nil)
+	if err != nil {
+		return nil, err
+	}
+	if m.size > maxMessage {
+		return nil, fmt.Errorf("the model takes %d bytes; protobuf holds %d, and external data cannot be compressed along", m.size, maxMessage)
+	}
+	return w.warnings, m.writeTo(out)
+}
+
+// maxMessage is protobuf's limit, in bytes.
+const maxMessage = 1<<31 - 1
 
 type writer struct {
 	warnings []string
