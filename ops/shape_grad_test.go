@@ -59,8 +59,18 @@ func init() {
 func sliceCases() {
 	x := spread(1, 4, 7)
 	for _, s := range [][4]int64{ // start, end, axis, step
-		{1, 3, 0, 1}, {0, math.MaxInt64, 1, 1}, {-3, -1, 1, 1}, {0, 7, 1, 2}, {1, 7, 1, 2}, {0, 6, 1, 3}, {1, 6, -1, 5},
-		{-1, math.MinInt64, 1, -1}, {5, 0, 1, -2}, {-2, -7, 1, -3}, {3, 1, 1, 1}, {0, 7, 1, 9},
+		{1, 3, 0, 1},
+		{0, math.MaxInt64, 1, 1},
+		{-3, -1, 1, 1},
+		{0, 7, 1, 2},
+		{1, 7, 1, 2},
+		{0, 6, 1, 3},
+		{1, 6, -1, 5},
+		{-1, math.MinInt64, 1, -1},
+		{5, 0, 1, -2},
+		{-2, -7, 1, -3},
+		{3, 1, 1, 1},
+		{0, 7, 1, 9},
 	} {
 		gradCases(Slice{}, gradCase{name: fmt.Sprint(s), in: tensors(x, ints64(s[0]), ints64(s[1]), ints64(s[2]), ints64(s[3]))})
 	}
