@@ -124,8 +124,3 @@ func (f formula) sumTo(v *graph.Value, shape []int) *graph.Value {
 	}
 	return f.reshape(f.sum(v, inside, axes...), shape)
 }
-
-// sumTo is formula.sumTo for the gradient dy of a result that an input of the given shape was broadcast to.
-func sumTo(b *graph.Builder, dy *graph.Value, shape []int) *graph.Value {
-	return formula{b, dy.Name + "_sum"}.sumTo(dy, shape)
-}
