@@ -76,8 +76,10 @@ func lowerLinear(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	data := scaled(l.floats(w), alpha)
-	shape := kernels.SparseShape{K: op.k, N: op.n, RS: rs, CS: cs}
-	if op.sparse = l.sparse(data, shape, rowsOf(n.Out[0].Type, n.In[0].Rank()-1)); op.sparse == nil {
+	op.sparse = l.sparse(sparseProduct{
+		w: data, shape: kernels.SparseShape{K: op.k, N: op.n, RS: rs, CS: cs}, rows: rowsOf(n.Out[0].Type, n.In[0].Rank()-1), in: sparseIn,
+	})
+	if op.sparse == nil {
 		op.packed = f32(tensor.Aligned(4 * l.p.set.PackedF32(op.k, op.n)))
 		l.p.set.PackF32(op.packed, data, op.k, op.n, rs, cs)
 		l.p.packed += 4 * len(op.packed)

@@ -165,7 +165,7 @@ type sparseTable struct {
 // sparseRun is one call's state. It is pooled: parts of it escape through the kernel tables.
 type sparseRun struct {
 	g      *SparseGemmF32
-	vecs   int       // pixels of the tile in steps of 16
+	groups int       // of 8 pixels in the tile
 	x      []float32 // [k][SparsePixels] of the block
 	z      []float32 // [output][SparsePixels] of the chunk: the sums
 	rows   []sparseRow
@@ -196,7 +196,7 @@ func (s *Set) SparseGemm(g *SparseGemmF32) {
 	}
 	for m0 := 0; m0 < g.M; m0 += SparsePixels {
 		pixels := min(SparsePixels, g.M-m0)
-		r.vecs = (pixels + 15) / 16
+		r.groups = (pixels + 7) / 8
 		for b := range w.blocks {
 			if k0, k1 := w.block(b); k1 > k0 {
 				x := matrix{g.A[m0*g.LDA+k0:], g.LDA}
@@ -240,7 +240,7 @@ func sparseRowsGeneric(r *sparseRun) {
 	e, height := 0, r.g.W.Height
 	for _, row := range r.rows {
 		for h := range height {
-			z := r.z[(int(row.out)+h)*SparsePixels:][:16*r.vecs]
+			z := r.z[(int(row.out)+h)*SparsePixels:][:8*r.groups]
 			if !r.load {
 				clear(z)
 			}

@@ -4,7 +4,7 @@ package kernels
 
 import "unsafe"
 
-// sparseKernels holds the kernel for rows of one output and 16·p pixels at [0][p], of four outputs at [1][p].
+// sparseKernels holds the kernel for rows of one output and 8·p pixels at [0][p], of four outputs at [1][p].
 type sparseKernels [2][]func(*sparseArgs)
 
 // sparseArgs is the argument of a kernel; kernels/gen/float/sparse.go knows its offsets.
@@ -62,9 +62,9 @@ func sparseRowsAsm(kernels *sparseKernels, r *sparseRun) {
 		a.clamp = 1
 	}
 	k := kernels[r.g.W.Height/4]
-	for p := 0; p < r.vecs; p += len(k) - 1 {
-		a.x, a.z = &r.x[16*p], &r.z[16*p]
-		k[min(r.vecs-p, len(k)-1)](a)
+	for p := 0; p < r.groups; p += len(k) - 1 {
+		a.x, a.z = &r.x[8*p], &r.z[8*p]
+		k[min(r.groups-p, len(k)-1)](a)
 	}
 }
 

@@ -17,6 +17,18 @@ func sparseAVX512H1P3(t *sparseArgs)
 func sparseAVX512H1P4(t *sparseArgs)
 
 //go:noescape
+func sparseAVX512H1P5(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H1P6(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H1P7(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H1P8(t *sparseArgs)
+
+//go:noescape
 func sparseAVX512H4P1(t *sparseArgs)
 
 //go:noescape
@@ -27,6 +39,18 @@ func sparseAVX512H4P3(t *sparseArgs)
 
 //go:noescape
 func sparseAVX512H4P4(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H4P5(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H4P6(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H4P7(t *sparseArgs)
+
+//go:noescape
+func sparseAVX512H4P8(t *sparseArgs)
 
 //go:noescape
 func sparseAVX2H1P1(t *sparseArgs)
@@ -41,7 +65,22 @@ func sparseAVX2H1P3(t *sparseArgs)
 func sparseAVX2H1P4(t *sparseArgs)
 
 //go:noescape
+func sparseAVX2H1P5(t *sparseArgs)
+
+//go:noescape
+func sparseAVX2H1P6(t *sparseArgs)
+
+//go:noescape
+func sparseAVX2H1P7(t *sparseArgs)
+
+//go:noescape
+func sparseAVX2H1P8(t *sparseArgs)
+
+//go:noescape
 func sparseAVX2H4P1(t *sparseArgs)
+
+//go:noescape
+func sparseAVX2H4P2(t *sparseArgs)
 
 //go:noescape
 func sparseOutAVX2(t *sparseOut)
@@ -49,14 +88,14 @@ func sparseOutAVX2(t *sparseOut)
 //go:noescape
 func sparseOutAddAVX2(t *sparseOut)
 
-// sparseAVX512[0][p] computes one output a row for 16·p pixels, [1][p] four.
+// sparseAVX512[0][p] computes one output a row for 8·p pixels, [1][p] four.
 var sparseAVX512 = sparseKernels{
-	{nil, sparseAVX512H1P1, sparseAVX512H1P2, sparseAVX512H1P3, sparseAVX512H1P4},
-	{nil, sparseAVX512H4P1, sparseAVX512H4P2, sparseAVX512H4P3, sparseAVX512H4P4},
+	{nil, sparseAVX512H1P1, sparseAVX512H1P2, sparseAVX512H1P3, sparseAVX512H1P4, sparseAVX512H1P5, sparseAVX512H1P6, sparseAVX512H1P7, sparseAVX512H1P8},
+	{nil, sparseAVX512H4P1, sparseAVX512H4P2, sparseAVX512H4P3, sparseAVX512H4P4, sparseAVX512H4P5, sparseAVX512H4P6, sparseAVX512H4P7, sparseAVX512H4P8},
 }
 
-// sparseAVX2[0][p] computes one output a row for 16·p pixels, [1][p] four.
+// sparseAVX2[0][p] computes one output a row for 8·p pixels, [1][p] four.
 var sparseAVX2 = sparseKernels{
-	{nil, sparseAVX2H1P1, sparseAVX2H1P2, sparseAVX2H1P3, sparseAVX2H1P4},
-	{nil, sparseAVX2H4P1},
+	{nil, sparseAVX2H1P1, sparseAVX2H1P2, sparseAVX2H1P3, sparseAVX2H1P4, sparseAVX2H1P5, sparseAVX2H1P6, sparseAVX2H1P7, sparseAVX2H1P8},
+	{nil, sparseAVX2H4P1, sparseAVX2H4P2},
 }

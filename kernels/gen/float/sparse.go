@@ -19,11 +19,12 @@ const (
 func sparseFamily(d *decls) {
 	const params = "(t *sparseArgs)"
 	table := func(name string, most [2]int, v []reg.VecPhysical, lanes int) {
-		d.tables = append(d.tables, fmt.Sprintf("// %s[0][p] computes one output a row for 16·p pixels, [1][p] four.\nvar %s = sparseKernels{", name, name))
+		d.tables = append(d.tables, fmt.Sprintf("// %s[0][p] computes one output a row for 8·p pixels, [1][p] four.\nvar %s = sparseKernels{", name, name))
 		for i, height := range []int{1, 4} {
 			line := "\t{nil, "
 			for p := 1; p <= most[i]; p++ {
-				k := &sparseKernel{name: fmt.Sprintf("%sH%dP%d", name, height, p), height: height, nv: 16 / lanes * p, v: v, width: 4 * lanes}
+				k := &sparseKernel{name: fmt.Sprintf("%sH%dP%d", name, height, p), height: height, pixels: 8 * p, v: v, lanes: lanes}
+				k.nv = (8*p + lanes - 1) / lanes
 				k.write()
 				d.add(k.name, params)
 				line += k.name + ", "
@@ -32,27 +33,35 @@ func sparseFamily(d *decls) {
 		}
 		d.tables = append(d.tables, "}\n")
 	}
-	table("sparseAVX512", [2]int{4, 4}, zmm, 16)
-	table("sparseAVX2", [2]int{4, 1}, ymm, 8)
+	table("sparseAVX512", [2]int{8, 8}, zmm, 16)
+	table("sparseAVX2", [2]int{8, 2}, ymm, 8)
 	sparseOut(d, "sparseOutAVX2", false)
 	sparseOut(d, "sparseOutAddAVX2", true)
 }
 
-// sparseKernel computes height outputs for nv vectors of pixels at a time, row by row of a sparse matrix.
+// sparseKernel computes height outputs for so many pixels at a time, row by row of a sparse matrix.
 type sparseKernel struct {
-	name       string
-	height, nv int
-	width      int // bytes of a vector
-	v          []reg.VecPhysical
-
-	t, x, z, rows, val, idx, bias, pairs reg.GPVirtual
-	out, i0, i1                          reg.GPVirtual
+	name               string
+	height, pixels     int
+	lanes, nv          int // of a vector; vectors of pixels
+	v                  []reg.VecPhysical
+	t, x, z, rows, val reg.GPVirtual
+	idx, bias, pairs   reg.GPVirtual
+	out, i0, i1        reg.GPVirtual
 }
 
-func (k *sparseKernel) acc(h, p int) reg.VecPhysical { return k.v[h*k.nv+p] }
+func (k *sparseKernel) acc(h, p int) reg.VecPhysical { return k.cut(p, k.v[h*k.nv+p]) }
 
 // spare is register i of those that are no accumulators.
 func (k *sparseKernel) spare(i int) reg.VecPhysical { return k.v[k.height*k.nv+i] }
+
+// cut is the register at the width of vector p: the last one may be half.
+func (k *sparseKernel) cut(p int, r reg.VecPhysical) reg.VecPhysical {
+	if k.lanes == 16 && k.pixels-16*p < 16 {
+		return r.AsY().(reg.VecPhysical)
+	}
+	return r
+}
 
 func (k *sparseKernel) write() {
 	TEXT(k.name, NOSPLIT, "func(t *byte)")
@@ -87,10 +96,11 @@ func (k *sparseKernel) write() {
 	RET()
 }
 
-func (k *sparseKernel) each(do func(acc reg.VecPhysical, z Mem)) {
+// each calls do for every accumulator with its place in z and its vector.
+func (k *sparseKernel) each(do func(acc reg.VecPhysical, z Mem, p int)) {
 	for h := range k.height {
 		for p := range k.nv {
-			do(k.acc(h, p), Mem{Base: k.z, Disp: h*pixelSz + k.width*p})
+			do(k.acc(h, p), Mem{Base: k.z, Disp: h*pixelSz + 4*k.lanes*p}, p)
 		}
 	}
 }
@@ -99,10 +109,10 @@ func (k *sparseKernel) each(do func(acc reg.VecPhysical, z Mem)) {
 func (k *sparseKernel) start() {
 	CMPQ(Mem{Base: k.t, Disp: sLoad}, Imm(0))
 	JEQ(LabelRef("zero"))
-	k.each(func(acc reg.VecPhysical, z Mem) { VMOVUPS(z, acc) })
+	k.each(func(acc reg.VecPhysical, z Mem, _ int) { VMOVUPS(z, acc) })
 	JMP(LabelRef("begin"))
 	Label("zero")
-	k.each(func(acc reg.VecPhysical, _ Mem) { VXORPS(acc.AsX(), acc.AsX(), acc.AsX()) })
+	k.each(func(acc reg.VecPhysical, _ Mem, _ int) { VXORPS(acc.AsX(), acc.AsX(), acc.AsX()) })
 	Label("begin")
 }
 
@@ -112,12 +122,12 @@ func (k *sparseKernel) entries() {
 	MOVWLZX(Mem{Base: k.idx, Disp: 2}, k.i1.As32())
 	ADDQ(Imm(4), k.idx)
 	for e, i := range []reg.GPVirtual{k.i0, k.i1} {
-		x := func(p int) Mem { return Mem{Base: k.x, Index: i, Scale: 8, Disp: k.width * p} }
+		x := func(p int) Mem { return Mem{Base: k.x, Index: i, Scale: 8, Disp: 4 * k.lanes * p} }
 		w := func(h int) Mem { return Mem{Base: k.val, Disp: 4 * (e*k.height + h)} }
 		if k.height == 1 {
 			VBROADCASTSS(w(0), k.spare(e))
 			for p := range k.nv {
-				VFMADD231PS(x(p), k.spare(e), k.acc(0, p))
+				VFMADD231PS(x(p), k.cut(p, k.spare(e)), k.acc(0, p))
 			}
 			continue
 		}
@@ -125,10 +135,10 @@ func (k *sparseKernel) entries() {
 			VBROADCASTSS(w(h), k.spare(h))
 		}
 		for p := range k.nv {
-			v := k.spare(k.height + p%2)
+			v := k.cut(p, k.spare(k.height+p%2))
 			VMOVUPS(x(p), v)
 			for h := range k.height {
-				VFMADD231PS(v, k.spare(h), k.acc(h, p))
+				VFMADD231PS(v, k.cut(p, k.spare(h)), k.acc(h, p))
 			}
 		}
 	}
@@ -141,19 +151,19 @@ func (k *sparseKernel) finish() {
 	for h := range k.height {
 		VBROADCASTSS(Mem{Base: k.bias, Index: k.out, Scale: 4, Disp: 4 * h}, b)
 		for p := range k.nv {
-			VADDPS(b, k.acc(h, p), k.acc(h, p))
+			VADDPS(k.cut(p, b), k.acc(h, p), k.acc(h, p))
 		}
 	}
 	CMPQ(Mem{Base: k.t, Disp: sClamp}, Imm(0))
 	JEQ(LabelRef("store"))
 	VBROADCASTSS(Mem{Base: k.t, Disp: sLo}, lo)
 	VBROADCASTSS(Mem{Base: k.t, Disp: sHi}, hi)
-	k.each(func(acc reg.VecPhysical, _ Mem) {
-		VMAXPS(acc, lo, acc)
-		VMINPS(acc, hi, acc)
+	k.each(func(acc reg.VecPhysical, _ Mem, p int) {
+		VMAXPS(acc, k.cut(p, lo), acc)
+		VMINPS(acc, k.cut(p, hi), acc)
 	})
 	Label("store")
-	k.each(func(acc reg.VecPhysical, z Mem) { VMOVUPS(acc, z) })
+	k.each(func(acc reg.VecPhysical, z Mem, _ int) { VMOVUPS(acc, z) })
 }
 
 // Offsets in the Go struct sparseOut.
