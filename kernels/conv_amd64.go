@@ -77,6 +77,9 @@ func (r *convRun) column(j, p int) {
 			if c.Res != nil {
 				t.res = &c.Res[y+lo*c.YPixel]
 			}
+			if c.Gate != nil {
+				t.gate = &c.Gate[y+lo*c.YPixel]
+			}
 			kernels[hi-lo](t)
 		}
 	}

@@ -61,6 +61,9 @@ func (c convCase) make(r *rand.Rand, s *Set) *ConvF32 {
 	if c.res {
 		d.Res = randF32(r, len(d.Y))
 	}
+	if (c.m+c.n)%3 == 0 {
+		d.Gate = randF32(r, len(d.Y))
+	}
 	return d
 }
 
@@ -130,7 +133,7 @@ func TestConvPanicsOutside(t *testing.T) {
 func boundsConv(t *testing.T, s *Set, r *rand.Rand, c convCase) {
 	d := c.make(r, s)
 	d.X, d.W, d.Y = guardedCopy(t, d.X), guardedCopy(t, d.W), guardedCopy(t, d.Y)
-	d.Bias, d.Res = guardedCopy(t, d.Bias), guardedCopy(t, d.Res)
+	d.Bias, d.Res, d.Gate = guardedCopy(t, d.Bias), guardedCopy(t, d.Res), guardedCopy(t, d.Gate)
 	s.Conv(d)
 }
 

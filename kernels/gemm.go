@@ -6,7 +6,8 @@ import (
 )
 
 // GemmF32 is C = clamp(A·B + Bias + Res, Lo, Hi). Every element is one FMA chain over k from +0, then the bias is
-// added, then the residual, then values below Lo become Lo and above Hi become Hi; a NaN stays a NaN.
+// added, then the residual, then values below Lo become Lo and above Hi become Hi; a NaN stays a NaN. Last, what lies
+// where Gate is not above zero becomes zero, as the gradient of a Relu whose result Gate is.
 type GemmF32 struct {
 	M, N, K int
 	A       []float32 // M×K, row stride LDA ≥ K
@@ -16,8 +17,9 @@ type GemmF32 struct {
 	LDC     int
 	Bias    []float32 // nil or N
 	Res     []float32 // nil or M×N, row stride LDR
-	LDR     int
-	Lo, Hi  float32 // -Inf, +Inf: no clamp
+	Gate    []float32 // nil or M×N, row stride LDR; must not overlap C
+	LDR     int       // of Res and Gate
+	Lo, Hi  float32   // -Inf, +Inf: no clamp
 }
 
 // PackedF32 returns the length of the packed form of a k×n matrix: panels of NR columns, the last zero padded.
@@ -93,6 +95,9 @@ func (g *GemmF32) check(s *Set) {
 	if g.Res != nil {
 		need("Res", len(g.Res), g.M, g.N, g.LDR)
 	}
+	if g.Gate != nil {
+		need("Gate", len(g.Gate), g.M, g.N, g.LDR)
+	}
 }
 
 // gemmGeneric is the definition of Gemm: its loops spell out the order of every operation.
@@ -116,7 +121,11 @@ func gemmGeneric(s *Set, g *GemmF32) {
 				if g.Res != nil {
 					x += g.Res[i*g.LDR+j+v]
 				}
-				g.C[i*g.LDC+j+v] = clampF32(x, g.Lo, g.Hi)
+				x = clampF32(x, g.Lo, g.Hi)
+				if g.Gate != nil && !(g.Gate[i*g.LDR+j+v] > 0) {
+					x = 0
+				}
+				g.C[i*g.LDC+j+v] = x
 			}
 		}
 	}

@@ -19,11 +19,12 @@ type f32Tile struct {
 	bias, res  *float32
 	ldr        uintptr
 	lo, hi     float32
-	mask       uint64  // columns of the last panel that exist, AVX-512
-	load, last uint64  // start from C; add bias and residual and clamp
-	lanes      *int32  // the same mask for AVX2, one int32 for each column
-	taps       *int    // offsets from a where k consecutive elements of each row start, at least one
-	tapsEnd    uintptr // address after the last tap; taps keeps it alive
+	mask       uint64   // columns of the last panel that exist, AVX-512
+	load, last uint64   // start from C; add bias and residual and clamp
+	lanes      *int32   // the same mask for AVX2, one int32 for each column
+	taps       *int     // offsets from a where k consecutive elements of each row start, at least one
+	tapsEnd    uintptr  // address after the last tap; taps keeps it alive
+	gate       *float32 // row stride ldr
 }
 
 // setTaps lets the tile read its rows at these offsets.
@@ -169,6 +170,10 @@ func (r *gemmRun) column(j, p, rows, tiles int) {
 		if g.Res != nil {
 			t.res = &g.Res[i*g.LDR+n0]
 		}
+		t.gate = nil
+		if g.Gate != nil {
+			t.gate = &g.Gate[i*g.LDR+n0]
+		}
 		r.s.tiles[p][hi-lo](t)
 	}
 }
@@ -181,4 +186,4 @@ var laneMask = func() (m [64]int32) {
 	return m
 }()
 
-var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-136] // offsets are fixed in kernels/gen/float/gemm.go
+var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-144] // offsets are fixed in kernels/gen/float/gemm.go

@@ -44,6 +44,9 @@ type gemmCase struct {
 	bias, res, clamp    bool
 }
 
+// gated tells whether a case has a gate.
+func (c gemmCase) gated() bool { return (c.m+c.n)%3 == 0 }
+
 // run builds the case with exact lengths and returns C, whose gaps between rows must survive.
 func (c gemmCase) run(s *Set, r *rand.Rand) []float32 {
 	g := GemmF32{M: c.m, N: c.n, K: c.k, LDA: c.k + c.padA, LDC: c.n + c.padC, Lo: negInf32, Hi: inf32}
@@ -67,6 +70,11 @@ func (c gemmCase) run(s *Set, r *rand.Rand) []float32 {
 	if c.res {
 		g.LDR = c.n + 1
 		g.Res = randF32(r, (c.m-1)*g.LDR+c.n)
+	}
+	if c.gated() {
+		g.LDR = c.n + 1
+		g.Gate = randF32(r, (c.m-1)*g.LDR+c.n)
+		g.Gate[0] = float32(math.NaN())
 	}
 	if c.clamp {
 		g.Lo, g.Hi = -0.5, 0.75

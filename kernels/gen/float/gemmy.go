@@ -79,7 +79,7 @@ func loadY(m Mem, to Op, masked bool) {
 	VMOVUPS(m, to)
 }
 
-// finish adds bias and residual, clamps and stores. Operands are ordered so that a NaN in the sum stays.
+// finish adds bias and residual, clamps, closes gates and stores. Operands are ordered so that a NaN in the sum stays.
 func (y *yTile) finish() {
 	y.skipUnless(tLast, "store")
 	y.skipUnless(tBias, "res")
@@ -103,6 +103,13 @@ func (y *yTile) finish() {
 		all[i] = ymm[i]
 	}
 	clampAll("clamp", Mem{Base: y.t, Disp: tLo}, ymm[12], all)
+	y.skipUnless(tGate, "store")
+	VXORPS(ymm[14], ymm[14], ymm[14])
+	y.each("gate", tGate, tLDR, func(acc reg.VecPhysical, m Mem, masked bool) {
+		loadY(m, ymm[12], masked)
+		VCMPPS(Imm(greater), ymm[14], ymm[12], ymm[12])
+		VANDPS(ymm[12], acc, acc)
+	})
 	Label("store")
 	y.each("store", tC, tLDC, func(acc reg.VecPhysical, m Mem, masked bool) {
 		if masked {

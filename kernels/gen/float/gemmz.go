@@ -128,7 +128,10 @@ func (z *zTile) columnOuter(u int) {
 	}
 }
 
-// finish adds bias and residual, clamps and stores. Operands are ordered so that a NaN in the sum stays.
+// greater is VCMPPS's code for >, false if one is a NaN.
+const greater = 0x1e
+
+// finish adds bias and residual, clamps, closes gates and stores. Operands are ordered so that a NaN in the sum stays.
 func (z *zTile) finish() {
 	z.skipUnless(tLast, "store")
 	z.skipUnless(tBias, "res")
@@ -151,6 +154,13 @@ func (z *zTile) finish() {
 		all[i] = zmm[i]
 	}
 	clampAll("clamp", Mem{Base: z.t, Disp: tLo}, zmm[28], all)
+	z.skipUnless(tGate, "store")
+	VPXORD(zmm[29], zmm[29], zmm[29])
+	z.each(tGate, tLDR, func(acc reg.VecPhysical, m Mem, v int) {
+		z.loadMasked(m, v, zmm[28])
+		VCMPPS(Imm(greater), zmm[29], zmm[28], reg.K3)
+		VMOVAPS_Z(acc, reg.K3, acc)
+	})
 	Label("store")
 	z.each(tC, tLDC, func(acc reg.VecPhysical, m Mem, v int) {
 		if k := z.mask(v); k != nil {
