@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -127,9 +129,12 @@ func (InstanceNormalization) Links(in, out []graph.Fact) []graph.Link {
 	return channelwise(in, out, 1, 2)
 }
 
-// Links ties a channel with its four parameters and, in training, its new statistics.
+// Links ties a channel with its four parameters and, in training, its new statistics, which need all of the other axes.
 func (b BatchNormalization) Links(in, out []graph.Fact) []graph.Link {
 	links := pointwise(in[:1], out[:1])
+	if b.TrainingMode {
+		links = slices.DeleteFunc(links, func(l graph.Link) bool { return l.Ends[0].Axis != 1 })
+	}
 	for i, l := range links {
 		if l.Ends[0].Axis != 1 {
 			continue

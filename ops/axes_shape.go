@@ -172,6 +172,20 @@ func (o Flatten) Links(in, out []graph.Fact) []graph.Link   { return reshapeLink
 func (o Squeeze) Links(in, out []graph.Fact) []graph.Link   { return reshapeLinks(in[0], out[0]) }
 func (o Unsqueeze) Links(in, out []graph.Fact) []graph.Link { return reshapeLinks(in[0], out[0]) }
 
+// Fit names the axes if they were those of size 1, of which there may be more now.
+func (o Squeeze) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	if fact(c.In, 1).Present() {
+		return o, nil, nil
+	}
+	axes := []int64{}
+	for a, d := range c.In[0].Shape {
+		if d.Is(1) {
+			axes = append(axes, int64(a))
+		}
+	}
+	return o, []*tensor.Tensor{nil, tensor.From(axes, len(axes))}, nil
+}
+
 // Links ties what is repeated with nothing: only the shape input knows those positions.
 func (o Expand) Links(in, out []graph.Fact) []graph.Link {
 	if in[0].Unranked || out[0].Unranked {

@@ -37,11 +37,11 @@ type progress struct {
 	next   step      // what the next step would bring; worth nothing if it has no channels
 }
 
-// step is the next cut in a group: these channels, together worth score, of a group in which all that are left are
-// worth rest.
+// step is the next cut in a group: these channels, together worth score.
 type step struct {
 	channels    []int
-	score, rest float64
+	score       float64
+	rest        float64 // share of all the group's scores that is left
 	left        float64 // share of the group's channels that is left
 	macs, bytes int64
 }
@@ -175,11 +175,16 @@ func (s *selection) look(i int) {
 		return
 	}
 	n := step{channels: p.order[p.cut : p.cut+left-after], left: float64(left) / float64(g.Channels)}
-	for j, c := range p.order[p.cut:] {
-		if n.rest += p.scores[c]; j < len(n.channels) {
-			n.score += p.scores[c]
+	for _, c := range n.channels {
+		n.score += p.scores[c]
+	}
+	all, rest := 0., 0.
+	for j, c := range p.order {
+		if all += p.scores[c]; j >= p.cut {
+			rest += p.scores[c]
 		}
 	}
+	n.rest = rest / max(all, math.SmallestNonzeroFloat64)
 	before := s.work.bytes(g)
 	s.work.shrink(g, n.channels, 1)
 	n.macs, n.bytes = s.work.recount(g, false), before-s.work.bytes(g)
@@ -202,9 +207,9 @@ func (s *selection) take(i int) {
 	}
 }
 
-// channelScores gives a number for each channel of a group. For magnitude it is the mean, over the group's weights, of the
-// share of the weight's squares that the channel's slice has, which no scaling of a layer changes. Criteria with
-// gradients add up the scores of all elements of the slices.
+// channelScores gives a number for each channel of a group. For magnitude it is the sum, over the group's weights, of the
+// share of the weight's squares that the channel's slice has: no scaling of a layer changes it, and a channel that many
+// layers read counts more. Criteria with gradients add up the scores of all elements of the slices.
 func (o ChannelOptions) channelScores(g *Group, shared sharing) ([]float64, error) {
 	scores := make([]float64, g.Channels)
 	if o.Criterion == random {
