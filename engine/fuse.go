@@ -8,15 +8,20 @@ import (
 )
 
 // head is an operator that computes a matrix product, with what follows it and can be done on the way out. Its inputs
-// are the operator's, then, if res is set, the value that is added.
+// are the operator's, then, if res is set, the value that is added, then, if gated is set, the Relu's result whose
+// gradient this is.
 type head struct {
 	graph.Op
 	res     bool
 	clamped bool
+	gated   bool
 	lo, hi  float32
 }
 
 func (h head) source() graph.Op { return h.Op }
+
+// open tells whether more can be added.
+func (h head) open() bool { return !h.clamped && !h.gated }
 
 // heads are the operators that take an epilogue, with the number of their inputs: the last is the bias.
 var heads = map[string]int{"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 3}
@@ -58,7 +63,7 @@ func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]i
 	case "Relu", "Clip":
 		lo, hi, ok := clampOf(n)
 		p := headOf(n.In[0], uses)
-		if !ok || p == nil || p.Op.(head).clamped {
+		if !ok || p == nil || !p.Op.(head).open() {
 			return false
 		}
 		h := p.Op.(head)
@@ -67,8 +72,23 @@ func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]i
 		return true
 	case "Add":
 		return absorbAdd(n, uses, position)
+	case "tfsopt.ReluGrad":
+		return absorbGate(n, uses)
 	}
 	return false
+}
+
+// absorbGate lets a convolution do the gradient of the Relu in front of the layer whose gradient it is.
+func absorbGate(n *graph.Node, uses map[*graph.Value]int) bool {
+	p := headOf(n.In[0], uses)
+	if p == nil || !p.Op.(head).open() || !sameType(n.In[1], p.Out[0]) || !isSweep(&graph.Node{Op: p.Op.(head).Op, In: p.In}) {
+		return false
+	}
+	h := p.Op.(head)
+	h.gated = true
+	p.In = append(p.In, n.In[1])
+	take(p, n, h)
+	return true
 }
 
 func absorbAdd(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
@@ -76,7 +96,7 @@ func absorbAdd(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Nod
 	var other *graph.Value
 	for i := range 2 {
 		p := headOf(n.In[i], uses)
-		if p == nil || p.Op.(head).clamped || p.Op.(head).res {
+		if p == nil || !p.Op.(head).open() || p.Op.(head).res {
 			continue
 		}
 		o := n.In[1-i]

@@ -325,7 +325,10 @@ func (l *lowering) unfuse(n *graph.Node, h head) {
 	for i, v := range n.In {
 		in[i] = l.plainOf(v)
 	}
-	var res *graph.Value
+	var res, gate *graph.Value
+	if h.gated {
+		gate, in = in[len(in)-1], in[:len(in)-1]
+	}
 	if h.res {
 		res, in = in[len(in)-1], in[:len(in)-1]
 	}
@@ -345,6 +348,9 @@ func (l *lowering) unfuse(n *graph.Node, h head) {
 	if h.clamped {
 		lo, hi := tensor.Scalar(h.lo), tensor.Scalar(h.hi)
 		v = l.b.Add(n.Name, ops.Clip{}, v, l.b.Const("lo", lo), l.b.Const("hi", hi))
+	}
+	if gate != nil {
+		v = l.b.Add(n.Name, ops.ReluGrad{}, v, gate)
 	}
 	l.plain[n.Out[0]] = v
 }

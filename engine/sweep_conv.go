@@ -11,13 +11,14 @@ import (
 )
 
 // sweepConv is a float convolution with computed weights, or a transposed one, channels last, over one or two spatial
-// dimensions. Inputs: x, the packed weights, the bias if it has one, the residual if the epilogue says so.
+// dimensions. Inputs: x, the packed weights, the bias if it has one, the residual if the epilogue says so, the gate.
 type sweepConv struct {
 	graph.Op
 	epilogue
 	filters
 	window func(x, w []int) (ops.Window, error)
 	biased bool
+	gated  bool
 }
 
 func (s sweepConv) source() graph.Op { return s.Op }
@@ -48,7 +49,7 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 	if !ok || len(shape) != n.In[0].Rank() || !isFloat(n.In[1]) {
 		return false
 	}
-	op := sweepConv{Op: h.Op, epilogue: epilogue{lo: h.lo, hi: h.hi, res: h.res}, biased: n.In[2] != nil}
+	op := sweepConv{Op: h.Op, epilogue: epilogue{lo: h.lo, hi: h.hi, res: h.res}, biased: n.In[2] != nil, gated: h.gated}
 	var err error
 	var strides, dilations []int
 	switch c := h.Op.(type) {
@@ -70,8 +71,8 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 		}
 		in = append(in, l.plainOf(n.In[2]))
 	}
-	if h.res {
-		in = append(in, l.lastOf(n.In[len(n.In)-1]))
+	for _, v := range n.In[3:] { // residual, gate
+		in = append(in, l.lastOf(v))
 	}
 	l.set(l.last, n, l.emit(n, op, in))
 	return true
@@ -104,7 +105,10 @@ func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
 		job.bias = slices.Repeat(job.bias, s.join)
 	}
 	if s.res {
-		job.add = tensor.View[float32](rest[0])
+		job.add, rest = tensor.View[float32](rest[0]), rest[1:]
+	}
+	if s.gated {
+		job.gate = tensor.View[float32](rest[0])
 	}
 	if !s.depth && g.pointwise() {
 		job.pointwise(x, g)
@@ -112,9 +116,6 @@ func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
 	}
 	job.sweep = newSweep(g, s.transposed)
 	job.bands(x, job.src, func(b band) { job.band(x, b) })
-	if s.depth {
-		addClamp(x, job.dst, job.add, s.lo, s.hi)
-	}
 	return nil
 }
 
@@ -123,7 +124,7 @@ type sweepJob struct {
 	sweepConv
 	sweep
 	src, packed, dst []float32
-	bias, add        []float32
+	bias, add, gate  []float32
 }
 
 // pointwise is a plain product: its rows are the pixels.
@@ -132,13 +133,16 @@ func (j *sweepJob) pointwise(x *exec, g geom) {
 	for i := range j.group {
 		p := kernels.GemmF32{
 			M: g.n * g.h * g.w, N: j.mg, K: j.cg, A: j.src[i*j.cg:], LDA: g.c, B: j.packed[i*per:][:per],
-			C: j.dst[i*j.mg:], LDC: m, Lo: j.lo, Hi: j.hi,
+			C: j.dst[i*j.mg:], LDC: m, LDR: m, Lo: j.lo, Hi: j.hi,
 		}
 		if j.bias != nil {
 			p.Bias = j.bias[i*j.mg:][:j.mg]
 		}
 		if j.add != nil {
-			p.Res, p.LDR = j.add[i*j.mg:], m
+			p.Res = j.add[i*j.mg:]
+		}
+		if j.gate != nil {
+			p.Gate = j.gate[i*j.mg:]
 		}
 		gemm(x, p)
 	}
@@ -162,6 +166,23 @@ func (j *sweepJob) band(x *exec, b band) {
 			}
 		}
 	}
+	if j.depth {
+		j.finish(x, b)
+	}
+}
+
+// finish does for a band of a depthwise convolution what its kernel does not: residual and gate.
+func (j *sweepJob) finish(x *exec, b band) {
+	row := j.g.ow * j.group
+	from, to := (b.n*j.g.oh+b.q0*j.ty)*row, (b.n*j.g.oh+min(b.q1*j.ty, j.g.oh))*row
+	y := j.dst[from:to]
+	if j.add != nil {
+		x.p.set.Add(y, y, j.add[from:to])
+		x.p.set.Clamp(y, y, j.lo, j.hi)
+	}
+	if j.gate != nil {
+		x.p.set.ReluGrad(y, y, j.gate[from:to])
+	}
 }
 
 // phase computes one phase's lines, group by group.
@@ -181,6 +202,9 @@ func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 		if j.add != nil {
 			c.Res = j.add[at+i*j.mg:]
 		}
+		if j.gate != nil {
+			c.Gate = j.gate[at+i*j.mg:]
+		}
 		x.p.set.Conv(&c)
 	}
 }
@@ -195,6 +219,9 @@ func (j *sweepJob) joinedPhase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 	if j.add != nil {
 		c.Res = j.add[at:]
 	}
+	if j.gate != nil {
+		c.Gate = j.gate[at:]
+	}
 	pixels, step := c.M, c.XPixel
 	c.M, c.XPixel, c.YPixel = pixels/j.join, step*j.join, j.mg*j.join
 	x.p.set.Conv(&c)
@@ -202,6 +229,9 @@ func (j *sweepJob) joinedPhase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 		c.M, c.X, c.Y = 1, c.X[rest*step:], c.Y[rest*j.mg:]
 		if c.Res != nil {
 			c.Res = c.Res[rest*j.mg:]
+		}
+		if c.Gate != nil {
+			c.Gate = c.Gate[rest*j.mg:]
 		}
 		x.p.set.Conv(&c)
 	}
@@ -244,6 +274,9 @@ func (j *sweepJob) empty(b band, ay, ax axis) {
 			}
 			if !j.depth || j.add == nil {
 				j.set.Clamp(y, y, j.lo, j.hi)
+			}
+			if j.gate != nil && !j.depth {
+				j.set.ReluGrad(y, y, j.gate[p:][:m])
 			}
 		}
 	}

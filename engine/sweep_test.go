@@ -70,6 +70,7 @@ func (c convStep) graph(t *testing.T) *graph.Graph {
 		d[0] = b.Add("dsum", ops.Add{}, d[0], input("dres", c.x))
 	}
 	if c.relu {
+		d[0] = b.Add("gate", ops.ReluGrad{}, d[0], n.In[0])
 		y = b.Add("relu", ops.Relu{}, y)
 	}
 	if b.Err != nil {
