@@ -11,27 +11,45 @@ import (
 
 func init() { graph.Register("tfsopt", 1, LayerNormalizationGrad{}) }
 
-// Grad is LayerNormalizationGrad's; nothing may be computed of mean and deviation.
+// Grad is LayerNormalizationGrad's, plus what flows through mean and inverse deviation.
 func (l LayerNormalization) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
-	for i, d := range dOut[1:] {
-		if d != nil {
-			return fail(b, n, "of output %d", i+1)
+	f, d := gradient(b, n), none(n)
+	if dy := dOut[0]; dy != nil {
+		g := b.AddN(f.name, 3, LayerNormalizationGrad{Axis: l.Axis, Epsilon: l.Epsilon}, dy, n.In[0], n.In[1])
+		d[0], d[1] = g[0], g[1]
+		if flowsTo(n, 2) {
+			d[2] = g[2]
+			if !sameInts(f.shape(n.In[2]), f.shape(n.In[1])) {
+				d[2] = f.sumTo(dy, f.shape(n.In[2]))
+			}
 		}
 	}
-	dy := dOut[0]
-	if dy == nil {
-		return none(n)
-	}
-	f, d := gradient(b, n), none(n)
-	g := b.AddN(f.name, 3, LayerNormalizationGrad{Axis: l.Axis, Epsilon: l.Epsilon}, dy, n.In[0], n.In[1])
-	d[0], d[1] = g[0], g[1]
-	if flowsTo(n, 2) {
-		d[2] = g[2]
-		if !sameInts(f.shape(n.In[2]), f.shape(n.In[1])) {
-			d[2] = f.sumTo(dy, f.shape(n.In[2]))
+	for i := 1; i < len(dOut); i++ {
+		if dOut[i] == nil {
+			continue
+		}
+		moment := f.momentSlope(b, n, i, dOut[i])
+		if d[0] == nil {
+			d[0] = moment
+		} else {
+			d[0] = f.add(d[0], moment)
 		}
 	}
 	return d
+}
+
+// momentSlope is the gradient that comes by way of output 1, the mean, which is d over the number of elements, or of
+// output 2, the inverse deviation r, which is -d·r³·(x - mean) over that number.
+func (f formula) momentSlope(b *graph.Builder, n *graph.Node, i int, d *graph.Value) *graph.Value {
+	x := n.In[0]
+	count := max(tensor.Size(f.shape(x)), 1) / max(tensor.Size(f.shape(d)), 1)
+	d = f.scale(f.cast(d, x), 1/float64(max(count, 1)))
+	if i == 1 {
+		return f.node(Expand{}, d, f.ints(f.shape(x)...))
+	}
+	inv := f.cast(output(b, n, 2), x)
+	centred := f.sub(x, f.cast(output(b, n, 1), x))
+	return f.mul(centred, f.neg(f.mul(d, f.mul(inv, f.square(inv)))))
 }
 
 // LayerNormalizationGrad is the gradient of LayerNormalization: for the gradient dy of the result, its input x and its

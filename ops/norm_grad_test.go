@@ -38,6 +38,9 @@ func init() {
 		}
 		gradCases(LayerNormalization{Axis: c.axis, Epsilon: 1e-3, StashType: 1}, gradCase{name: fmt.Sprint(c), in: in})
 	}
+	all := tensors(spread(1, 2, 3, 4), spread(2, 4), spread(3, 4))
+	gradCases(LayerNormalization{Axis: -1, Epsilon: 1e-3, StashType: int(tensor.Float64)}, gradCase{name: "moments", in: all, outs: 3})
+	gradCases(LayerNormalization{Axis: 1, Epsilon: 1e-3, StashType: int(tensor.Float64)}, gradCase{name: "mean", in: all, outs: 2})
 	for a := -3; a < 3; a++ {
 		gradCases(LpNormalization{Axis: a, P: 1}, gradCase{in: tensors(spread(1, 2, 3, 4))})
 		gradCases(LpNormalization{Axis: a, P: 2}, gradCase{in: tensors(spread(1, 2, 3, 4))})
