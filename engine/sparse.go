@@ -35,11 +35,14 @@ type sparseProduct struct {
 // sparse packs a matrix without its zeros if that makes its product faster; otherwise it returns nil.
 func (l *lowering) sparse(p sparseProduct) *kernels.SparseF32 {
 	best, height := p.dense(), 0
+	if p.shape.Height = 4; p.cost(nonzero(p.w)) >= best { // no form can be faster: spares large dense models the rest
+		return nil
+	}
 	for _, h := range []int{1, 4} {
 		if p.shape.Height = h; p.shape.N%h != 0 {
 			continue
 		}
-		if c := p.sparse(); c < best {
+		if c := p.cost(p.shape.Stored(p.w)); c < best {
 			best, height = c, h
 		}
 	}
@@ -57,14 +60,25 @@ func (p sparseProduct) dense() float64 {
 	return float64(p.rows) * (float64(n)*float64(p.shape.K) + denseOut*float64(p.shape.N))
 }
 
-func (p sparseProduct) sparse() float64 {
+// cost is that of the sparse form with so many stored weights.
+func (p sparseProduct) cost(stored int) float64 {
 	each := sparseEntry
 	if p.shape.Height == 4 {
 		each = sparseEntry4
 	}
 	k, n := float64(p.shape.K), float64(p.shape.N)
-	cost := each*float64(p.shape.Stored(p.w)) + p.in*k + sparseOut*n + sparsePart*k*n
+	cost := each*float64(stored) + p.in*k + sparseOut*n + sparsePart*k*n
 	return cost * float64((p.rows+sparseRows-1)/sparseRows*sparseRows)
+}
+
+func nonzero(w []float32) int {
+	n := 0
+	for _, v := range w {
+		if v != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // rowsOf is the number of rows that a product gives, as far as its type tells: all dimensions but the one of the
