@@ -178,10 +178,9 @@ func (l *loader) constants(p *graphProto, s *scope) ([]*graph.Value, error) {
 		if len(t.values) != 1 {
 			return nil, t.fail("a sparse initializer needs values")
 		}
-		if err := add(t.span, t.values[0].name, t.values[0].doc, nil, t.build); err != nil {
+		if err := add(t.span, t.values[0].name, t.values[0].doc, t.values[0].meta, t.build); err != nil {
 			return nil, err
 		}
-		setMeta(&out[len(out)-1].Meta, metaListed, listedSparse)
 	}
 	return out, nil
 }

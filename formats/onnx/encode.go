@@ -53,34 +53,6 @@ func WriteTensor(name string, t *tensor.Tensor) ([]byte, error) {
 	return m.all(), nil
 }
 
-// encodeSparse writes a SparseTensorProto with linear indices; nil if the dense form is not larger.
-func encodeSparse(name string, t *tensor.Tensor) *message {
-	width := t.Bits() / 8
-	if width == 0 {
-		return nil
-	}
-	var at []int64
-	var values []byte
-	for i := range t.Len() {
-		e := t.Data[i*width : (i+1)*width]
-		if strings.Trim(string(e), "\x00") == "" {
-			continue
-		}
-		at = append(at, int64(i))
-		values = append(values, e...)
-	}
-	if len(values)+8*len(at) >= len(t.Data) {
-		return nil
-	}
-	v, _ := encodeTensor(name, &tensor.Tensor{DType: t.DType, Shape: []int{len(at)}, Data: values}, nil)
-	i, _ := encodeTensor("", tensor.From(at, len(at)), nil)
-	m := &message{}
-	m.message(1, v)
-	m.message(2, i)
-	m.dims(3, t.Shape)
-	return m
-}
-
 // encodeValue writes a ValueInfoProto.
 func encodeValue(name string, v *graph.Value) *message {
 	m := &message{}

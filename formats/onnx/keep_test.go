@@ -239,25 +239,6 @@ func TestInitializersAmongInputs(t *testing.T) {
 	}
 }
 
-func TestSparse(t *testing.T) {
-	values, _ := encodeTensor("w", floatsOf([]int{2}, 5, 6), nil)
-	indices, _ := encodeTensor("", tensor.From([]int64{0, 1, 1, 15}, 2, 2), nil)
-	sp := &message{}
-	sp.message(1, values)
-	sp.message(2, indices)
-	sp.dims(3, []int{2, 16})
-	m := newModel(17).input("x", graph.Of(tensor.Float32, graph.Fixed(16))).node("Add", []string{"x", "w"}, []string{"y"}).output("y")
-	m.graph.message(15, sp)
-	p, g := written(t, m.bytes())
-	w := g.Value("w").Const
-	if w.Len() != 32 || tensor.Floats(w)[1] != 5 || tensor.Floats(w)[31] != 6 {
-		t.Errorf("got %v", tensor.Floats(w))
-	}
-	if len(p.graph.sparse) != 1 || len(p.graph.initializers) != 0 {
-		t.Error("is not written as a sparse initializer")
-	}
-}
-
 func TestUnsortedNodes(t *testing.T) {
 	m := newModel(17).input("x", vec2).node("Neg", []string{"h"}, []string{"y"}).node("Relu", []string{"x"}, []string{"h"}).output("y")
 	_, g := written(t, m.bytes())

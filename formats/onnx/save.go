@@ -267,11 +267,9 @@ func (w *writer) encodeConstants(m *message, g *graph.Graph, s *nameScope) error
 		if t == nil {
 			continue
 		}
-		if v.Meta[metaListed] == listedSparse {
-			if p := encodeSparse(s.names[v], t); p != nil {
-				m.message(15, p)
-				continue
-			}
+		if p := w.sparse(g, v, s); p != nil {
+			m.message(15, p)
+			continue
 		}
 		p, err := encodeTensor(s.names[v], t, w.place)
 		if err != nil {

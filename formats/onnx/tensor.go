@@ -22,13 +22,6 @@ type tensorProto struct {
 	meta      [][2]string
 }
 
-// sparseProto is a SparseTensorProto.
-type sparseProto struct {
-	span
-	values, indices []*tensorProto
-	dims            []int64
-}
-
 func (f field) tensor(dst *[]*tensorProto) error {
 	s, err := f.message()
 	if err != nil {
@@ -64,26 +57,6 @@ func decodeTensor(s span) (*tensorProto, error) {
 			return f.int(&t.location)
 		case 16:
 			return f.entry(&t.meta)
-		}
-		return nil
-	})
-}
-
-func (f field) sparse(dst *[]*sparseProto) error {
-	s, err := f.message()
-	if err != nil {
-		return err
-	}
-	p := &sparseProto{span: s}
-	*dst = append(*dst, p)
-	return s.fields(func(f field) error {
-		switch f.id {
-		case 1:
-			return f.tensor(&p.values)
-		case 2:
-			return f.tensor(&p.indices)
-		case 3:
-			return f.ints(&p.dims)
 		}
 		return nil
 	})
@@ -211,79 +184,6 @@ func narrow(v []int64, width int) []byte {
 		}
 	}
 	return out
-}
-
-// A sparse tensor may unfold to minDense bytes or, if that is more, to denseRatio times what it takes in the file:
-// enough for 0.03 % of nonzero elements.
-const (
-	minDense   = 16 << 20
-	denseRatio = 1024
-)
-
-// build unfolds a sparse tensor: indices are linear, [NNZ], or coordinates, [NNZ, rank].
-func (p *sparseProto) build(src dataSource) (*tensor.Tensor, error) {
-	if len(p.values) != 1 {
-		return nil, p.fail("a sparse tensor needs values")
-	}
-	shape, n, err := p.shape(p.dims)
-	if err != nil {
-		return nil, err
-	}
-	values, err := p.values[0].build(src)
-	if err != nil {
-		return nil, err
-	}
-	nnz, width := values.Len(), values.Bits()/8
-	if width == 0 {
-		return nil, p.fail("sparse tensors of %s are not supported", values.DType)
-	}
-	if n > max(minDense, denseRatio*len(p.b))/width {
-		return nil, p.fail("sparse tensor of shape %v is too large for its %d values", shape, nnz)
-	}
-	at, err := p.positions(src, nnz, shape)
-	if err != nil {
-		return nil, err
-	}
-	out := tensor.New(values.DType, shape...)
-	for i, k := range at {
-		copy(out.Data[k*width:(k+1)*width], values.Data[i*width:])
-	}
-	return out, nil
-}
-
-// positions gives the row-major offset of each value.
-func (p *sparseProto) positions(src dataSource, nnz int, shape []int) ([]int, error) {
-	if nnz == 0 {
-		return nil, nil
-	}
-	if len(p.indices) != 1 {
-		return nil, p.fail("a sparse tensor needs indices")
-	}
-	indices, err := p.indices[0].build(src)
-	if err != nil {
-		return nil, err
-	}
-	linear := len(indices.Shape) == 1
-	fits := linear && indices.Shape[0] == nnz ||
-		len(indices.Shape) == 2 && indices.Shape[0] == nnz && indices.Shape[1] == len(shape)
-	if indices.DType != tensor.Int64 || !fits {
-		return nil, p.fail("indices %s%v do not fit %d values of rank %d", indices.DType, indices.Shape, nnz, len(shape))
-	}
-	v := tensor.Ints(indices)
-	at := make([]int, nnz)
-	if linear {
-		shape = []int{tensor.Size(shape)}
-	}
-	for i := range at {
-		for d, size := range shape {
-			x := v[i*len(shape)+d]
-			if x < 0 || x >= int64(size) {
-				return nil, p.fail("index %d of value %d is outside of %d", x, i, size)
-			}
-			at[i] = at[i]*size + int(x)
-		}
-	}
-	return at, nil
 }
 
 // ReadTensor decodes a TensorProto, as the .pb files of ONNX's test data hold it. Its raw data is aliased.

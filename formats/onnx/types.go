@@ -29,10 +29,9 @@ const (
 
 // What metaListed may say.
 const (
-	listedInput  = "input"
-	listedInfo   = "value_info"
-	listedSparse = "sparse"  // a sparse_initializer
-	listedBare   = "untyped" // an output of a body whose type the file leaves out
+	listedInput = "input"
+	listedInfo  = "value_info"
+	listedBare  = "untyped" // an output of a body whose type the file leaves out
 )
 
 // decodeType reads a TypeProto. exact is false if graph.Type cannot express all of it.

@@ -3,7 +3,7 @@
 
     check.py [--only NAME]... [--model NAME]... [--all]
 
-NAME of a check: float, int8, runtime, roundtrip, bytes. --all lets `bytes` take every model.
+NAME of a check: float, int8, runtime, roundtrip, sparse, bytes. --all lets `bytes` take every model.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 import runtime
+import smaller
 from models import MODELS
 from tfsopt import ROOT, SHARED, answers, tfsopt
 
@@ -160,6 +161,28 @@ class Checks:
                 r.row(path.name, len(outputs), wrong=wrong)
         return r
 
+    def sparse(self):
+        """What is mostly zeros is written sparse, compressed as well, and is the same model to ONNX Runtime."""
+        r = Report("models that are mostly zeros, in ONNX Runtime", ["kept", "sparse", "size"])
+        for kept, want in [(0.5, []), (0.2, ["conv.w", "matmul.w"]), (0.08, ["conv.w", "matmul.w"])]:
+            with r.trying(f"{kept}"):
+                dense, packed, out = (self.tmp / n for n in ("dense.onnx", "sparse.onnx.zst", "sparse.onnx"))
+                smaller.mostly_zeros(dense, kept)
+                tfsopt("convert", dense, "-o", packed)
+                c = tfsopt("convert", packed, "-o", out)
+                names, wrong = smaller.sparse_names(out), []
+                if names != want:
+                    wrong.append("not what should be sparse")
+                if want and out.stat().st_size >= 0.9 * dense.stat().st_size:
+                    wrong.append("size")
+                a, b = runtime.session(dense), runtime.session(out)
+                feeds = runtime.random_feeds(a, {}, np.random.default_rng(0))
+                if a.run(None, feeds)[0].tobytes() != b.run(None, feeds)[0].tobytes():
+                    wrong.append("another answer")
+                size = c["output"]["bytes"] / dense.stat().st_size
+                r.row(kept, " ".join(names) or "none", f"{size:.3f}", wrong=", ".join(wrong))
+        return r
+
     def bytes(self):
         """The same command gives the same file with every kernel set that this machine has and with 1 and 2 threads."""
         flags = pathlib.Path("/proc/cpuinfo")
@@ -187,7 +210,7 @@ class Checks:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["float", "int8", "runtime", "roundtrip", "bytes"]
+    names = ["float", "int8", "runtime", "roundtrip", "sparse", "bytes"]
     p.add_argument("--only", action="append", choices=names, help="a check; may be repeated")
     p.add_argument("--model", action="append", choices=[m.name for m in MODELS], help="a model; may be repeated")
     p.add_argument("--all", action="store_true", help="bytes: all models")
