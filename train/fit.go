@@ -91,6 +91,9 @@ func newFit(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*fit
 	if f.model, err = NewModel(g); err != nil {
 		return nil, err
 	}
+	if err := f.model.condition(ctx, set, &f.o); err != nil {
+		return nil, err
+	}
 	f.step, err = newStep(ctx, f.model, stepOptions{
 		Objective: o.Objective, batch: min(o.Batch, max(set.Len(), 1)), threads: o.Threads, output: o.Output,
 		frozen: o.Frozen, seed: o.Seed,

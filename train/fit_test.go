@@ -271,7 +271,7 @@ func TestFitFails(t *testing.T) {
 			return small(t), data.Random([]data.Input{{Name: "x", DType: tensor.Float32, Shape: []int{-1, 1, 6, 6}}}, 20, 1), Options{}
 		}, "the data has no labels"},
 		{"divergence", func() (*graph.Graph, *data.Set, Options) {
-			return small(t), set, Options{Rate: 1e6, Schedule: "constant"}
+			return small(t), set, Options{Rate: 1e6, Decay: 1, Schedule: "constant"}
 		}, "training diverged at step"},
 		{"unknown optimizer", func() (*graph.Graph, *data.Set, Options) {
 			return small(t), set, Options{Optimizer: "lion"}

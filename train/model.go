@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
@@ -17,7 +18,28 @@ type Param struct {
 	// Mask says which elements stay; the others are held at zero. nil: all stay.
 	Mask []bool
 
+	// Data is the constant times unit, a power of two: see Model.condition. 0 means 1.
+	unit float32
 	base *graph.Value // the constant in Model.base; nil for a parameter that the objective added
+}
+
+// setUnit changes the unit without changing what Data stands for. Powers of two make that exact.
+func (p *Param) setUnit(unit float32) {
+	scale(p.Values(), unit/p.perUnit())
+	p.unit = unit
+}
+
+func (p *Param) perUnit() float32 {
+	if p.unit == 0 {
+		return 1
+	}
+	return p.unit
+}
+
+func scale(v []float32, by float32) {
+	for i := range v {
+		v[i] *= by
+	}
 }
 
 // Values shows the elements.
@@ -132,7 +154,9 @@ func (m *Model) Graph() *graph.Graph {
 	g, values := m.base.CloneMap()
 	for _, p := range slices.Concat(m.Params, m.Stats) {
 		if v := values[p.base]; v != nil {
-			v.Fact = graph.FactOf(p.Data.Clone())
+			t := p.Data.Clone()
+			scale(tensor.View[float32](t), 1/p.perUnit())
+			v.Fact = graph.FactOf(t)
 		}
 	}
 	return g
@@ -159,6 +183,9 @@ func (m *Model) open(batch int) (*opened, error) {
 		}
 		v := values[p.base]
 		v.Fact = graph.Fact{Type: graph.TypeOf(p.Data)}
+		if p.perUnit() != 1 {
+			v = o.inUnits(v, p.unit)
+		}
 		g.Inputs = append(g.Inputs, v)
 		o.value[p] = v
 	}
@@ -186,6 +213,17 @@ type opened struct {
 	*graph.Graph
 	own   int // inputs of the model itself
 	value map[*Param]*graph.Value
+}
+
+// inUnits makes v the quotient of a new input by unit, and returns that input.
+func (o *opened) inUnits(v *graph.Value, unit float32) *graph.Value {
+	names := o.Names()
+	in := graph.NewInput(names.Fresh(v.Name+"_in_units"), v.Type)
+	by := graph.NewConst(names.Fresh(v.Name+"_per_unit"), tensor.Scalar(1/unit))
+	n := &graph.Node{Name: names.Fresh(v.Name + "_of_units"), Op: ops.Mul{}, In: []*graph.Value{in, by}, Out: []*graph.Value{v}}
+	v.Def = n
+	o.Nodes = append([]*graph.Node{n}, o.Nodes...)
+	return in
 }
 
 // bind gives every input of the model the batch as its first dimension.
