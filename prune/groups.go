@@ -2,6 +2,7 @@ package prune
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -10,7 +11,7 @@ import (
 // Group is a set of channels of which each can be cut without the others: they run along the same axes of the same
 // values. Cutting one takes its positions out of every slice.
 type Group struct {
-	Name     string   // of the first node that makes the channels
+	Name     string   // of the first node that makes the channels, with #2 and so on for further groups of that node
 	Channels int      // how many there are
 	Slices   []Slice  // of constants
 	Nodes    []string // that read or make the channels, in the graph's order
@@ -95,8 +96,12 @@ func (p *positions) groups() []*Group {
 		}
 		p.add(groups[i], c)
 	}
+	names := map[string]int{}
 	for _, g := range groups {
 		g.finish(p.g)
+		if names[g.Name]++; names[g.Name] > 1 {
+			g.Name = fmt.Sprintf("%s#%d", g.Name, names[g.Name])
+		}
 	}
 	return groups
 }
