@@ -16,6 +16,7 @@ type poolGrad struct {
 	window   func(x []int) (ops.Window, error)
 	shape    []int // of x, channels last, for the average
 	countPad bool
+	gate     bool // of a Relu that made x
 }
 
 func (p poolGrad) source() graph.Op { return p.Op }
@@ -33,13 +34,27 @@ func (p poolGrad) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
 	return []graph.Type{channelsLast(t[0])}, nil
 }
 
-func lowerPoolGrad(l *lowering, n *graph.Node) bool {
+// lowerReluGrad lets the gradient of a pool behind the Relu do both.
+func lowerReluGrad(l *lowering, n *graph.Node) bool {
+	if p := n.In[0].Def; p != nil && p.OpName() == "tfsopt.MaxPoolGrad" && p.In[1] == n.In[1] {
+		one := *p
+		one.Name, one.Out = n.Name, n.Out
+		if l.poolGrad(&one, true) {
+			return true
+		}
+	}
+	return agnostic(wrapGate)(l, n)
+}
+
+func lowerPoolGrad(l *lowering, n *graph.Node) bool { return l.poolGrad(n, false) }
+
+func (l *lowering) poolGrad(n *graph.Node, gate bool) bool {
 	for _, v := range n.In {
 		if !spatial(v) || !isFloat(v) {
 			return false
 		}
 	}
-	op := poolGrad{Op: n.Op}
+	op := poolGrad{Op: n.Op, gate: gate}
 	switch p := n.Op.(type) {
 	case ops.MaxPoolGrad:
 		op.window = p.Window
@@ -91,11 +106,15 @@ func (p poolGrad) exec(x *exec, in, out []*tensor.Tensor) error {
 	}
 	image, grad := g.h*g.w*g.c, g.oh*g.ow*g.c
 	x.p.pool.run(x.scratch, g.n, func(_ *scratch, i int) {
-		at := kernels.PoolGrad{DY: dy[i*grad : (i+1)*grad], DX: dx[i*image : (i+1)*image], C: g.c, Step: g.sw * g.c}
+		at := kernels.PoolGrad{
+			C: g.c, DY: dy[i*grad : (i+1)*grad], DX: dx[i*image : (i+1)*image], Step: g.sw * g.c, Once: w.apart(), Gate: p.gate,
+		}
 		if src != nil {
 			at.X = src[i*image : (i+1)*image]
 		}
-		clear(at.DX)
+		if !w.tiled() {
+			clear(at.DX)
+		}
 		w.image(x.p.set, at)
 	})
 	return nil
@@ -106,6 +125,14 @@ type poolWindows struct {
 	geom
 	endH, endW int // padding behind the image
 	countPad   bool
+}
+
+// apart tells whether no two windows share an element.
+func (w poolWindows) apart() bool { return (w.kh-1)*w.dh < w.sh && (w.kw-1)*w.dw < w.sw }
+
+// tiled tells whether each element has its window.
+func (w poolWindows) tiled() bool {
+	return w.kh == w.sh && w.kw == w.sw && w.kh*w.oh == w.h && w.kw*w.ow == w.w && w.pt == 0 && w.pl == 0 && w.dh == 1 && w.dw == 1
 }
 
 // image goes through the rows of windows of one image; all is its whole data.

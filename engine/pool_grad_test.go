@@ -16,10 +16,14 @@ func TestPoolGradients(t *testing.T) {
 		{"2,3,20", "2,3,10", "kernel_shape=[3] strides=[2] pads=[1,0]"},
 		{"2,3,6,7", "2,3,3,4", "kernel_shape=[2,2] strides=[2,2] ceil_mode=1"},
 	} {
-		agree(t, fmt.Sprintf(`input x: f32[%s]
-		input dy: f32[%s]
-		dx: f32[%s] = tfsopt.MaxPoolGrad(dy, x) {%s}
-		output dx`, c.x, c.y, c.x, c.attrs), 1e-5)
+		agree(t, fmt.Sprintf(`input x: f32[%[1]s]
+		input dy: f32[%[2]s]
+		dx: f32[%[1]s] = tfsopt.MaxPoolGrad(dy, x) {%[3]s}
+		r: f32[%[1]s] = Relu(x)
+		dr: f32[%[1]s] = tfsopt.MaxPoolGrad(dy, r) {%[3]s}
+		gated: f32[%[1]s] = tfsopt.ReluGrad(dr, r)
+		output dx
+		output gated`, c.x, c.y, c.attrs), 1e-5)
 		for _, pad := range []string{"", " count_include_pad=1"} {
 			agree(t, fmt.Sprintf(`input dy: f32[%s]
 			dx: f32[%s] = tfsopt.AveragePoolGrad(dy) {%s x_shape=[%s]%s}

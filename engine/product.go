@@ -260,7 +260,11 @@ func (j *multiplication) one() {
 		n0, n1 := i*panel, min((i+1)*panel, g.N)
 		j.pack(g.B[n0*g.K:][:x.p.set.PackedF32(g.K, n1-n0)], 0, n0, n1)
 	})
-	split(x, g.M, g.N, g.K*4, len(g.B)*4, func(s *scratch, t tile) {
+	row := g.K * 4
+	if !j.a.inPlace() {
+		row *= 2 // the copy, and what it is made from
+	}
+	split(x, g.M, g.N, row, len(g.B)*4, func(s *scratch, t tile) {
 		sub := cut(g, t)
 		sub.B = g.B[t.n0*g.K:]
 		sub.A, sub.LDA = j.rows(s.floats(j.scratchRows(t.m1-t.m0)), 0, t.m0, t.m1)

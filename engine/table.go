@@ -43,7 +43,7 @@ func init() {
 		"Mish":                          agnostic(wrapActivation),
 		"LogSoftmax":                    lowerRows,
 		"BatchNormalization":            lowerBatchNorm,
-		"tfsopt.ReluGrad":               agnostic(wrapGate),
+		"tfsopt.ReluGrad":               lowerReluGrad,
 		"tfsopt.SoftmaxGrad":            lowerRows,
 		"tfsopt.LogSoftmaxGrad":         lowerRows,
 		"tfsopt.LayerNormalizationGrad": lowerLayerNormGrad,

@@ -13,13 +13,13 @@ var (
 		rowTable: rowsAsm(depthwiseF32AVX2, nil, maxRowsF32AVX2, sumRowsF32AVX2), transposeTable: transposesAVX2,
 		sparseTable: sparseAsm(&sparseAVX2),
 		convTable:   convsAVX2,
-		gradTable:   gradsAsm(maxPoolGradAVX2, addPoolGradAVX2),
+		gradTable:   gradsAsm(maxPoolGradsAVX2, addPoolGradsAVX2),
 	}
 	floatAVX512 = floatSet{
 		gemm: gemmAsm, machine: machine{tiles: gemmAVX512}, vectorTable: vectorAVX512,
 		rowTable: rowsAsm(depthwiseF32AVX512, depthwise9F32AVX512, maxRowsF32AVX512, sumRowsF32AVX512), transposeTable: transposesAVX2,
 		sparseTable: sparseAsm(&sparseAVX512),
 		convTable:   convsAVX512,
-		gradTable:   gradsAsm(maxPoolGradAVX512, addPoolGradAVX512),
+		gradTable:   gradsAsm(maxPoolGradsAVX512, addPoolGradsAVX512),
 	}
 )

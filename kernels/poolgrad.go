@@ -11,6 +11,8 @@ type PoolGrad struct {
 	Step   int       // elements between the inputs of neighbouring windows: strideW·C
 	Taps   []int     // element offset of each tap for pixel 0; at least one
 	Window float32   // AddPoolGrad divides by it
+	Once   bool      // no two windows share a tap: DX is set, not added to
+	Gate   bool      // MaxPoolGrad takes a maximum that is not above 0 for one whose DY is 0
 }
 
 // gradTable is the kernels of the gradients of pooling.
@@ -54,14 +56,27 @@ func maxPoolGradGeneric(g *PoolGrad) {
 			for _, tap := range g.Taps[1:] {
 				top = maxF32(top, x[tap])
 			}
+			dy := g.DY[i*g.C+c]
+			if g.Gate && !(top > 0) {
+				dy = 0
+			}
 			for _, tap := range g.Taps {
+				part := float32(0)
 				if !(x[tap] < top) {
-					dx[tap] += g.DY[i*g.C+c]
-					break
+					part, dy = dy, 0
 				}
+				g.add(&dx[tap], part)
 			}
 		}
 	}
+}
+
+// add adds to an element of DX, which is 0 before where windows share nothing.
+func (g *PoolGrad) add(dx *float32, v float32) {
+	if g.Once {
+		*dx = 0
+	}
+	*dx += v
 }
 
 func addPoolGradGeneric(g *PoolGrad) {
@@ -69,7 +84,7 @@ func addPoolGradGeneric(g *PoolGrad) {
 		for c := range g.C {
 			v := g.DY[i*g.C+c] / g.Window
 			for _, tap := range g.Taps {
-				g.DX[i*g.Step+tap+c] += v
+				g.add(&g.DX[i*g.Step+tap+c], v)
 			}
 		}
 	}

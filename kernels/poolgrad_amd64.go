@@ -19,28 +19,36 @@ type gradTile struct {
 	mask      uint64
 	lanes     *int32
 	window    float32
-	_         uint32
+	gate      uint32
 }
 
 var _ = [1]int{}[unsafe.Sizeof(gradTile{})-96] // offsets are fixed in kernels/gen/float/poolgrad.go
 
 var gradPool = sync.Pool{New: func() any { return new(gradTile) }}
 
-func gradsAsm(maximum, add func(*gradTile)) gradTable {
+// gradsAsm takes the kernels that add to DX and those that set it.
+func gradsAsm(maximum, add [2]func(*gradTile)) gradTable {
 	return gradTable{
 		maxPoolGrad: func(g *PoolGrad) { runGrad(g, &g.X[0], maximum) },
 		addPoolGrad: func(g *PoolGrad) { runGrad(g, nil, add) },
 	}
 }
 
-func runGrad(g *PoolGrad, x *float32, kernel func(*gradTile)) {
+func runGrad(g *PoolGrad, x *float32, kernels [2]func(*gradTile)) {
 	t := gradPool.Get().(*gradTile)
 	*t = gradTile{
 		x: x, dx: &g.DX[0], dy: &g.DY[0], step: 4 * uintptr(g.Step), ldy: 4 * uintptr(g.C), taps: &g.Taps[0],
 		n: g.N, c: g.C, mask: 1<<(g.C%16) - 1, lanes: &laneMask[32-g.C%8], window: g.Window,
 	}
 	t.tapsEnd = uintptr(unsafe.Pointer(t.taps)) + 8*uintptr(len(g.Taps))
-	kernel(t)
+	if g.Gate {
+		t.gate = 1
+	}
+	if g.Once {
+		kernels[1](t)
+	} else {
+		kernels[0](t)
+	}
 	*t = gradTile{}
 	gradPool.Put(t)
 }

@@ -36,7 +36,14 @@ full_top:
 	VMAXPS  Y1, Y2, Y1
 	CMPQ    DI, R9
 	JLT     full_top
-	MOVQ    40(AX), DI
+	CMPL    92(AX), $0x00
+	JEQ     full_open
+	VXORPS  Y2, Y2, Y2
+	VCMPPS  $0x11, Y1, Y2, Y2
+	VANDPS  Y2, Y0, Y0
+
+full_open:
+	MOVQ 40(AX), DI
 
 full_tap:
 	MOVQ    (DI), R10
@@ -87,7 +94,14 @@ part_top:
 	VMAXPS     Y2, Y3, Y2
 	CMPQ       DI, R9
 	JLT        part_top
-	MOVQ       40(AX), DI
+	CMPL       92(AX), $0x00
+	JEQ        part_open
+	VXORPS     Y3, Y3, Y3
+	VCMPPS     $0x11, Y2, Y3, Y3
+	VANDPS     Y3, Y1, Y1
+
+part_open:
+	MOVQ 40(AX), DI
 
 part_tap:
 	MOVQ       (DI), CX
@@ -97,6 +111,128 @@ part_tap:
 	VANDPS     Y1, Y4, Y3
 	VANDNPS    Y1, Y4, Y1
 	VMASKMOVPS (BX)(CX*4), Y0, Y4
+	VADDPS     Y3, Y4, Y4
+	VMASKMOVPS Y4, Y0, (BX)(CX*4)
+	CMPQ       DI, R9
+	JLT        part_tap
+	MOVQ       24(AX), CX
+	ADDQ       CX, DX
+	ADDQ       CX, BX
+	ADDQ       32(AX), SI
+	DECQ       R8
+	JNE        part_pixel
+
+end:
+	VZEROUPPER
+	RET
+
+// func maxPoolGradOnceAVX2(t *byte)
+// Requires: AVX
+TEXT ·maxPoolGradOnceAVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 48(AX), R9
+	XORQ CX, CX
+	SUBQ $0x08, 64(AX)
+	JLT  rest
+
+full:
+	MOVQ (AX), DX
+	ADDQ CX, DX
+	MOVQ 8(AX), BX
+	ADDQ CX, BX
+	MOVQ 16(AX), SI
+	ADDQ CX, SI
+	MOVQ 56(AX), R8
+
+full_pixel:
+	VMOVUPS (SI), Y0
+	MOVQ    40(AX), DI
+	MOVQ    (DI), DI
+	VMOVUPS (DX)(DI*4), Y1
+	MOVQ    40(AX), DI
+
+full_top:
+	MOVQ    (DI), R10
+	ADDQ    $0x08, DI
+	VMOVUPS (DX)(R10*4), Y2
+	VMAXPS  Y1, Y2, Y1
+	CMPQ    DI, R9
+	JLT     full_top
+	CMPL    92(AX), $0x00
+	JEQ     full_open
+	VXORPS  Y2, Y2, Y2
+	VCMPPS  $0x11, Y1, Y2, Y2
+	VANDPS  Y2, Y0, Y0
+
+full_open:
+	MOVQ 40(AX), DI
+
+full_tap:
+	MOVQ    (DI), R10
+	ADDQ    $0x08, DI
+	VMOVUPS (DX)(R10*4), Y2
+	VCMPPS  $0x15, Y1, Y2, Y3
+	VANDPS  Y0, Y3, Y2
+	VANDNPS Y0, Y3, Y0
+	VXORPS  Y3, Y3, Y3
+	VADDPS  Y2, Y3, Y3
+	VMOVUPS Y3, (BX)(R10*4)
+	CMPQ    DI, R9
+	JLT     full_tap
+	MOVQ    24(AX), DI
+	ADDQ    DI, DX
+	ADDQ    DI, BX
+	ADDQ    32(AX), SI
+	DECQ    R8
+	JNE     full_pixel
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, 64(AX)
+	JGE     full
+
+rest:
+	ADDQ    $0x08, 64(AX)
+	JEQ     end
+	MOVQ    80(AX), DX
+	VMOVUPS (DX), Y0
+	MOVQ    (AX), DX
+	ADDQ    CX, DX
+	MOVQ    8(AX), BX
+	ADDQ    CX, BX
+	MOVQ    16(AX), SI
+	ADDQ    CX, SI
+	MOVQ    56(AX), R8
+
+part_pixel:
+	VMASKMOVPS (SI), Y0, Y1
+	MOVQ       40(AX), CX
+	MOVQ       (CX), CX
+	VMASKMOVPS (DX)(CX*4), Y0, Y2
+	MOVQ       40(AX), DI
+
+part_top:
+	MOVQ       (DI), CX
+	ADDQ       $0x08, DI
+	VMASKMOVPS (DX)(CX*4), Y0, Y3
+	VMAXPS     Y2, Y3, Y2
+	CMPQ       DI, R9
+	JLT        part_top
+	CMPL       92(AX), $0x00
+	JEQ        part_open
+	VXORPS     Y3, Y3, Y3
+	VCMPPS     $0x11, Y2, Y3, Y3
+	VANDPS     Y3, Y1, Y1
+
+part_open:
+	MOVQ 40(AX), DI
+
+part_tap:
+	MOVQ       (DI), CX
+	ADDQ       $0x08, DI
+	VMASKMOVPS (DX)(CX*4), Y0, Y3
+	VCMPPS     $0x15, Y2, Y3, Y4
+	VANDPS     Y1, Y4, Y3
+	VANDNPS    Y1, Y4, Y1
+	VXORPS     Y4, Y4, Y4
 	VADDPS     Y3, Y4, Y4
 	VMASKMOVPS Y4, Y0, (BX)(CX*4)
 	CMPQ       DI, R9
@@ -186,6 +322,80 @@ end:
 	VZEROUPPER
 	RET
 
+// func addPoolGradOnceAVX2(t *byte)
+// Requires: AVX
+TEXT ·addPoolGradOnceAVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 48(AX), R8
+	XORQ CX, CX
+	SUBQ $0x08, 64(AX)
+	JLT  rest
+
+full:
+	MOVQ 8(AX), DX
+	ADDQ CX, DX
+	MOVQ 16(AX), BX
+	ADDQ CX, BX
+	MOVQ 56(AX), DI
+
+full_pixel:
+	VMOVUPS      (BX), Y0
+	VBROADCASTSS 88(AX), Y1
+	VDIVPS       Y1, Y0, Y0
+	MOVQ         40(AX), SI
+
+full_tap:
+	MOVQ    (SI), R9
+	ADDQ    $0x08, SI
+	VXORPS  Y1, Y1, Y1
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DX)(R9*4)
+	CMPQ    SI, R8
+	JLT     full_tap
+	MOVQ    24(AX), SI
+	ADDQ    SI, DX
+	ADDQ    32(AX), BX
+	DECQ    DI
+	JNE     full_pixel
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, 64(AX)
+	JGE     full
+
+rest:
+	ADDQ    $0x08, 64(AX)
+	JEQ     end
+	MOVQ    80(AX), DX
+	VMOVUPS (DX), Y0
+	MOVQ    8(AX), DX
+	ADDQ    CX, DX
+	MOVQ    16(AX), BX
+	ADDQ    CX, BX
+	MOVQ    56(AX), DI
+
+part_pixel:
+	VMASKMOVPS   (BX), Y0, Y1
+	VBROADCASTSS 88(AX), Y2
+	VDIVPS       Y2, Y1, Y1
+	MOVQ         40(AX), SI
+
+part_tap:
+	MOVQ       (SI), CX
+	ADDQ       $0x08, SI
+	VXORPS     Y2, Y2, Y2
+	VADDPS     Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (DX)(CX*4)
+	CMPQ       SI, R8
+	JLT        part_tap
+	MOVQ       24(AX), CX
+	ADDQ       CX, DX
+	ADDQ       32(AX), BX
+	DECQ       DI
+	JNE        part_pixel
+
+end:
+	VZEROUPPER
+	RET
+
 // func maxPoolGradAVX512(t *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
@@ -212,13 +422,20 @@ full_pixel:
 	MOVQ    40(AX), DI
 
 full_top:
-	MOVQ    (DI), R10
-	ADDQ    $0x08, DI
-	VMOVUPS (DX)(R10*4), Z2
-	VMAXPS  Z1, Z2, Z1
-	CMPQ    DI, R9
-	JLT     full_top
-	MOVQ    40(AX), DI
+	MOVQ      (DI), R10
+	ADDQ      $0x08, DI
+	VMOVUPS   (DX)(R10*4), Z2
+	VMAXPS    Z1, Z2, Z1
+	CMPQ      DI, R9
+	JLT       full_top
+	CMPL      92(AX), $0x00
+	JEQ       full_open
+	VXORPS    Z2, Z2, Z2
+	VCMPPS    $0x11, Z1, Z2, K1
+	VMOVAPS.Z Z0, K1, Z0
+
+full_open:
+	MOVQ 40(AX), DI
 
 full_tap:
 	MOVQ      (DI), R10
@@ -269,7 +486,14 @@ part_top:
 	VMAXPS    Z1, Z2, Z1
 	CMPQ      DI, R9
 	JLT       part_top
-	MOVQ      40(AX), DI
+	CMPL      92(AX), $0x00
+	JEQ       part_open
+	VXORPS    Z2, Z2, Z2
+	VCMPPS    $0x11, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z0
+
+part_open:
+	MOVQ 40(AX), DI
 
 part_tap:
 	MOVQ      (DI), CX
@@ -279,6 +503,128 @@ part_tap:
 	VMOVAPS.Z Z0, K2, Z2
 	VXORPS    Z0, Z0, K2, Z0
 	VMOVUPS.Z (BX)(CX*4), K1, Z3
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (BX)(CX*4)
+	CMPQ      DI, R9
+	JLT       part_tap
+	MOVQ      24(AX), CX
+	ADDQ      CX, DX
+	ADDQ      CX, BX
+	ADDQ      32(AX), SI
+	DECQ      R8
+	JNE       part_pixel
+
+end:
+	VZEROUPPER
+	RET
+
+// func maxPoolGradOnceAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·maxPoolGradOnceAVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 48(AX), R9
+	XORQ CX, CX
+	SUBQ $0x10, 64(AX)
+	JLT  rest
+
+full:
+	MOVQ (AX), DX
+	ADDQ CX, DX
+	MOVQ 8(AX), BX
+	ADDQ CX, BX
+	MOVQ 16(AX), SI
+	ADDQ CX, SI
+	MOVQ 56(AX), R8
+
+full_pixel:
+	VMOVUPS (SI), Z0
+	MOVQ    40(AX), DI
+	MOVQ    (DI), DI
+	VMOVUPS (DX)(DI*4), Z1
+	MOVQ    40(AX), DI
+
+full_top:
+	MOVQ      (DI), R10
+	ADDQ      $0x08, DI
+	VMOVUPS   (DX)(R10*4), Z2
+	VMAXPS    Z1, Z2, Z1
+	CMPQ      DI, R9
+	JLT       full_top
+	CMPL      92(AX), $0x00
+	JEQ       full_open
+	VXORPS    Z2, Z2, Z2
+	VCMPPS    $0x11, Z1, Z2, K1
+	VMOVAPS.Z Z0, K1, Z0
+
+full_open:
+	MOVQ 40(AX), DI
+
+full_tap:
+	MOVQ      (DI), R10
+	ADDQ      $0x08, DI
+	VMOVUPS   (DX)(R10*4), Z2
+	VCMPPS    $0x15, Z1, Z2, K1
+	VMOVAPS.Z Z0, K1, Z2
+	VXORPS    Z0, Z0, K1, Z0
+	VXORPS    Z3, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   Z3, (BX)(R10*4)
+	CMPQ      DI, R9
+	JLT       full_tap
+	MOVQ      24(AX), DI
+	ADDQ      DI, DX
+	ADDQ      DI, BX
+	ADDQ      32(AX), SI
+	DECQ      R8
+	JNE       full_pixel
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, 64(AX)
+	JGE       full
+
+rest:
+	ADDQ  $0x10, 64(AX)
+	JEQ   end
+	MOVQ  72(AX), DX
+	KMOVW DX, K1
+	MOVQ  (AX), DX
+	ADDQ  CX, DX
+	MOVQ  8(AX), BX
+	ADDQ  CX, BX
+	MOVQ  16(AX), SI
+	ADDQ  CX, SI
+	MOVQ  56(AX), R8
+
+part_pixel:
+	VMOVUPS.Z (SI), K1, Z0
+	MOVQ      40(AX), CX
+	MOVQ      (CX), CX
+	VMOVUPS.Z (DX)(CX*4), K1, Z1
+	MOVQ      40(AX), DI
+
+part_top:
+	MOVQ      (DI), CX
+	ADDQ      $0x08, DI
+	VMOVUPS.Z (DX)(CX*4), K1, Z2
+	VMAXPS    Z1, Z2, Z1
+	CMPQ      DI, R9
+	JLT       part_top
+	CMPL      92(AX), $0x00
+	JEQ       part_open
+	VXORPS    Z2, Z2, Z2
+	VCMPPS    $0x11, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z0
+
+part_open:
+	MOVQ 40(AX), DI
+
+part_tap:
+	MOVQ      (DI), CX
+	ADDQ      $0x08, DI
+	VMOVUPS.Z (DX)(CX*4), K1, Z2
+	VCMPPS    $0x15, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z2
+	VXORPS    Z0, Z0, K2, Z0
+	VXORPS    Z3, Z3, Z3
 	VADDPS    Z2, Z3, Z3
 	VMOVUPS   Z3, K1, (BX)(CX*4)
 	CMPQ      DI, R9
@@ -363,6 +709,80 @@ part_tap:
 	ADDQ      32(AX), BX
 	DECQ      DI
 	JNE       part_pixel
+
+end:
+	VZEROUPPER
+	RET
+
+// func addPoolGradOnceAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·addPoolGradOnceAVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 48(AX), R8
+	XORQ CX, CX
+	SUBQ $0x10, 64(AX)
+	JLT  rest
+
+full:
+	MOVQ 8(AX), DX
+	ADDQ CX, DX
+	MOVQ 16(AX), BX
+	ADDQ CX, BX
+	MOVQ 56(AX), DI
+
+full_pixel:
+	VMOVUPS      (BX), Z0
+	VBROADCASTSS 88(AX), Z1
+	VDIVPS       Z1, Z0, Z0
+	MOVQ         40(AX), SI
+
+full_tap:
+	MOVQ    (SI), R9
+	ADDQ    $0x08, SI
+	VXORPS  Z1, Z1, Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DX)(R9*4)
+	CMPQ    SI, R8
+	JLT     full_tap
+	MOVQ    24(AX), SI
+	ADDQ    SI, DX
+	ADDQ    32(AX), BX
+	DECQ    DI
+	JNE     full_pixel
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, 64(AX)
+	JGE     full
+
+rest:
+	ADDQ  $0x10, 64(AX)
+	JEQ   end
+	MOVQ  72(AX), DX
+	KMOVW DX, K1
+	MOVQ  8(AX), DX
+	ADDQ  CX, DX
+	MOVQ  16(AX), BX
+	ADDQ  CX, BX
+	MOVQ  56(AX), DI
+
+part_pixel:
+	VMOVUPS.Z    (BX), K1, Z0
+	VBROADCASTSS 88(AX), Z1
+	VDIVPS       Z1, Z0, Z0
+	MOVQ         40(AX), SI
+
+part_tap:
+	MOVQ    (SI), CX
+	ADDQ    $0x08, SI
+	VXORPS  Z1, Z1, Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, K1, (DX)(CX*4)
+	CMPQ    SI, R8
+	JLT     part_tap
+	MOVQ    24(AX), CX
+	ADDQ    CX, DX
+	ADDQ    32(AX), BX
+	DECQ    DI
+	JNE     part_pixel
 
 end:
 	VZEROUPPER

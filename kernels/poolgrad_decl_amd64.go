@@ -8,10 +8,34 @@ package kernels
 func maxPoolGradAVX2(t *gradTile)
 
 //go:noescape
+func maxPoolGradOnceAVX2(t *gradTile)
+
+//go:noescape
 func addPoolGradAVX2(t *gradTile)
+
+//go:noescape
+func addPoolGradOnceAVX2(t *gradTile)
 
 //go:noescape
 func maxPoolGradAVX512(t *gradTile)
 
 //go:noescape
+func maxPoolGradOnceAVX512(t *gradTile)
+
+//go:noescape
 func addPoolGradAVX512(t *gradTile)
+
+//go:noescape
+func addPoolGradOnceAVX512(t *gradTile)
+
+// maxPoolGradsAVX2 add to DX and set it.
+var maxPoolGradsAVX2 = [2]func(*gradTile){maxPoolGradAVX2, maxPoolGradOnceAVX2}
+
+// addPoolGradsAVX2 add to DX and set it.
+var addPoolGradsAVX2 = [2]func(*gradTile){addPoolGradAVX2, addPoolGradOnceAVX2}
+
+// maxPoolGradsAVX512 add to DX and set it.
+var maxPoolGradsAVX512 = [2]func(*gradTile){maxPoolGradAVX512, maxPoolGradOnceAVX512}
+
+// addPoolGradsAVX512 add to DX and set it.
+var addPoolGradsAVX512 = [2]func(*gradTile){addPoolGradAVX512, addPoolGradOnceAVX512}

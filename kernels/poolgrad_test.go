@@ -16,9 +16,14 @@ func TestPoolGradSameBits(t *testing.T) {
 				g := PoolGrad{N: c.n, C: c.c, DY: values(r, c.n*c.c), X: values(r, size), Step: step, Taps: taps, Window: 3}
 				g.X[0] = g.X[min(c.c, size-1)] // a tie
 				g.DX = make([]float32, size)
+				g.Gate = i%2 == 0
 				s.MaxPoolGrad(&g)
 				s.AddPoolGrad(&g)
-				return g.DX
+				once := PoolGrad{N: 1, C: c.c, DY: g.DY, X: g.X, DX: make([]float32, size), Taps: taps, Window: 7, Once: true, Gate: i%3 == 0}
+				s.MaxPoolGrad(&once)
+				sum := append(g.DX, once.DX...)
+				s.AddPoolGrad(&once)
+				return append(sum, once.DX...)
 			}
 			sameBits(t, fmt.Sprintf("%+v", c), run(s, randF32), run(genericSet, randF32))
 			sameBits(t, fmt.Sprintf("wild %+v", c), run(s, wild), run(genericSet, wild))
@@ -32,6 +37,9 @@ func TestPoolGradGeneric(t *testing.T) {
 	sameBits(t, "MaxPoolGrad", g.DX, []float32{0, 30, 0}) // the second window's tie goes to its first tap
 	genericSet.AddPoolGrad(&g)
 	sameBits(t, "AddPoolGrad", g.DX, []float32{2.5, 37.5, 5})
+	g = PoolGrad{N: 2, C: 1, DY: []float32{10, 20}, X: []float32{-1, -3, 3, 2}, DX: []float32{9, 9, 9, 9}, Step: 2, Taps: []int{0, 1}, Once: true, Gate: true}
+	genericSet.MaxPoolGrad(&g)
+	sameBits(t, "MaxPoolGrad with a gate", g.DX, []float32{0, 0, 20, 0})
 }
 
 // TestRowGradients compares the gradients of softmax and normalisation with differences of the functions.
@@ -89,6 +97,13 @@ func BenchmarkPoolGrad(b *testing.B) {
 				s.MaxPoolGrad(&g)
 			}
 		})
+		g.Once = true
+		b.Run(s.Name+"/maxOnce", func(b *testing.B) {
+			for b.Loop() {
+				s.MaxPoolGrad(&g)
+			}
+		})
+		g.Once = false
 		b.Run(s.Name+"/add", func(b *testing.B) {
 			for b.Loop() {
 				s.AddPoolGrad(&g)

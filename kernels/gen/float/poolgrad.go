@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -10,15 +12,25 @@ import (
 const (
 	pX, pDX, pDY, pStep, pLDY = 0, 8, 16, 24, 32
 	pTaps, pTapsEnd, pN, pC   = 40, 48, 56, 64
-	pMask, pLanes, pWindow    = 72, 80, 88
+	pMask, pLanes             = 72, 80
+	pWindow, pGate            = 88, 92
 )
 
 func poolgradFamily(d *decls) {
 	for _, s := range []*simd{{suffix: "AVX2"}, {suffix: "AVX512", z: true}} {
 		for _, name := range []string{"maxPoolGrad", "addPoolGrad"} {
-			g := &gradCode{simd: s, max: name == "maxPoolGrad"}
-			g.write(name + s.suffix)
-			d.add(name+s.suffix, "(t *gradTile)")
+			for _, once := range []bool{false, true} {
+				g := &gradCode{simd: s, max: name == "maxPoolGrad", once: once}
+				full := name + s.suffix
+				if once {
+					full = name + "Once" + s.suffix
+				}
+				g.write(full)
+				d.add(full, "(t *gradTile)")
+			}
+			table := name + "s" + s.suffix
+			d.tables = append(d.tables, fmt.Sprintf("// %s add to DX and set it.\nvar %s = [2]func(*gradTile){%s%s, %sOnce%s}\n",
+				table, table, name, s.suffix, name, s.suffix))
 		}
 	}
 }
@@ -26,7 +38,7 @@ func poolgradFamily(d *decls) {
 // gradCode writes one kernel: a vector of channels at a time, all pixels, tap by tap.
 type gradCode struct {
 	*simd
-	max              bool
+	max, once        bool
 	t, ch            reg.GPVirtual // argument; byte offset of these channels
 	x, dx, dy        reg.GPVirtual // at this pixel and channel
 	tap, end, pixels reg.GPVirtual
@@ -114,7 +126,12 @@ func (g *gradCode) eachTap(label string, f func(at reg.GPVirtual)) {
 
 func (g *gradCode) addTo(at reg.GPVirtual, v reg.VecVirtual, k *mask) {
 	m := Mem{Base: g.dx, Index: at, Scale: 4}
-	sum := g.loadTail(m, k)
+	sum := g.reg()
+	if g.once {
+		VXORPS(sum, sum, sum) // 0 + v, as where a sum begins with 0
+	} else {
+		sum = g.loadTail(m, k)
+	}
 	VADDPS(v, sum, sum)
 	g.storeTail(sum, m, k)
 }
@@ -129,6 +146,10 @@ func (g *gradCode) toLargest(label string, v reg.VecVirtual, k *mask) {
 		x := g.loadTail(Mem{Base: g.x, Index: at, Scale: 4}, k)
 		VMAXPS(top, x, top) // x > top ? x : top
 	})
+	CMPL(Mem{Base: g.t, Disp: pGate}, Imm(0))
+	JEQ(LabelRef(label + "_open"))
+	g.gate(v, top)
+	Label(label + "_open")
 	g.eachTap(label+"_tap", func(at reg.GPVirtual) {
 		x := g.loadTail(Mem{Base: g.x, Index: at, Scale: 4}, k)
 		part := g.reg()
@@ -145,4 +166,18 @@ func (g *gradCode) toLargest(label string, v reg.VecVirtual, k *mask) {
 		}
 		g.addTo(at, part, k)
 	})
+}
+
+// gate clears v where top is not above 0.
+func (g *gradCode) gate(v, top reg.VecVirtual) {
+	zero := g.reg()
+	VXORPS(zero, zero, zero)
+	if g.z {
+		k := K()
+		VCMPPS(Imm(cmpLess), top, zero, k) // 0 < top
+		VMOVAPS_Z(v, k, v)
+		return
+	}
+	VCMPPS(Imm(cmpLess), top, zero, zero)
+	VANDPS(zero, v, v)
 }
