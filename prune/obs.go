@@ -7,7 +7,7 @@ import (
 
 // damping is added to the diagonal of a layer's moments, as a share of its mean: it keeps weights that the samples say
 // little about where they are.
-const damping = 0.01
+const damping = 0.03
 
 // refitWork bounds the multiply-adds of solving for all rows of a layer at once.
 const refitWork = 2e10
@@ -40,7 +40,7 @@ func (o *moments) systems(centred bool) []system {
 			}
 			trace += max(s.h[i*k+i], 0)
 		}
-		lambda := damping*trace/float64(k) + 1e-20
+		lambda := (damping+float64(k)/n)*trace/float64(k) + 1e-20
 		for added := 0.0; s.u == nil; lambda *= 10 {
 			for i := range k {
 				s.h[i*k+i] += lambda - added

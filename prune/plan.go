@@ -191,17 +191,24 @@ func (p *Plan) counts(ranks []ranking, sparsity float64) ([]int, error) {
 	if density == 0 {
 		density = (1 - sparsity) / 10
 	}
-	units := 0
+	units, most := 0, 0
 	for i := range ranks {
 		r := &ranks[i]
 		n := len(r.order)
 		units += n
 		r.most = n - min(max(int(math.Ceil(density*float64(n))), 1), n)
+		most += r.most
 	}
 	if p.o.Scope == scopeLayer {
+		if p.o.MinDensity > 1-sparsity {
+			return nil, fmt.Errorf("sparsity %g of each layer leaves less than the minimum density %g", sparsity, p.o.MinDensity)
+		}
 		return evenly(ranks, sparsity), nil
 	}
 	n := int(math.RoundToEven(sparsity * float64(units)))
+	if p.o.Target != nil { // a search asks for more than there is
+		n = min(n, most)
+	}
 	counts, err := budget(ranks, n)
 	if err != nil {
 		return nil, fmt.Errorf("sparsity %g: %w", sparsity, err)
