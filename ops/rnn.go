@@ -312,12 +312,25 @@ func (s *recurrence) run(step func(d int, xw, h, c []float64)) {
 // row is row i of v, whose rows are as long as the hidden state.
 func (s *recurrence) row(v []float64, i int) []float64 { return v[i*s.hidden : (i+1)*s.hidden] }
 
-// matVec computes y = m·v + bias for a row-major m with len(y) rows and len(v) columns.
+// matVec computes y = m·v + bias for a row-major m with len(y) rows and len(v) columns. Four rows go side by side, each
+// in the order of its columns.
 func matVec(y, m, v, bias []float64) {
-	for i := range y {
+	n, i := len(v), 0
+	for ; i+4 <= len(y); i += 4 {
+		a, b, c, d := m[i*n:][:n], m[(i+1)*n:][:n], m[(i+2)*n:][:n], m[(i+3)*n:][:n]
+		s, t, u, w := bias[i], bias[i+1], bias[i+2], bias[i+3]
+		for j, e := range v {
+			s += a[j] * e
+			t += b[j] * e
+			u += c[j] * e
+			w += d[j] * e
+		}
+		y[i], y[i+1], y[i+2], y[i+3] = s, t, u, w
+	}
+	for ; i < len(y); i++ {
 		sum := bias[i]
 		for j, e := range v {
-			sum += m[i*len(v)+j] * e
+			sum += m[i*n+j] * e
 		}
 		y[i] = sum
 	}

@@ -173,10 +173,12 @@ func (u *unrolled) product(d, row int, g, v, dv []float64) {
 
 // adjoint adds to dm and dv what the gradient g of m·v means for m, which is row-major, and v.
 func adjoint(g, m, v, dm, dv []float64) {
+	dv = dv[:len(v)]
 	for i, e := range g {
-		for j := range v {
-			dm[i*len(v)+j] += e * v[j]
-			dv[j] += e * m[i*len(v)+j]
+		row, into := m[i*len(v):][:len(v)], dm[i*len(v):][:len(v)]
+		for j, x := range v {
+			into[j] += e * x
+			dv[j] += e * row[j]
 		}
 	}
 }
