@@ -259,25 +259,45 @@ func (j *sweepJob) empty(b band, ay, ax axis) {
 	var c kernels.ConvF32
 	m := j.group * j.mg
 	at := j.place(&c, b, ay, ax, m)
+	zero := make([]float32, m)
+	base := zero
+	if j.bias != nil {
+		base = j.bias
+	}
+	free := j.bias == nil && math.IsInf(float64(j.lo), -1) && math.IsInf(float64(j.hi), 1)
 	for line := range c.Lines {
 		for i := range c.M {
 			p := at + line*c.YLine + i*c.YPixel
-			y := j.dst[p:][:m]
-			clear(y)
-			if j.bias != nil {
-				copy(y, j.bias)
+			y, from := j.dst[p:][:m], base
+			if j.add != nil && !j.depth { // else finish adds
+				from = j.add[p:][:m]
 			}
-			if j.add != nil && !j.depth {
-				for k, v := range j.add[p:][:m] {
-					y[k] += v
-				}
-			}
-			if !j.depth || j.add == nil {
-				j.set.Clamp(y, y, j.lo, j.hi)
-			}
-			if j.gate != nil && !j.depth {
-				j.set.ReluGrad(y, y, j.gate[p:][:m])
+			switch {
+			case free && j.gate != nil && !j.depth:
+				j.set.ReluGrad(y, from, j.gate[p:][:m])
+			case free:
+				copy(y, from)
+			default:
+				j.emptyPixel(y, from, base, p)
 			}
 		}
+	}
+}
+
+// emptyPixel is a pixel with everything that an epilogue can do.
+func (j *sweepJob) emptyPixel(y, from, base []float32, p int) {
+	copy(y, from)
+	if j.depth {
+		if j.add == nil {
+			j.set.Clamp(y, y, j.lo, j.hi)
+		}
+		return
+	}
+	if j.add != nil {
+		j.set.Add(y, from, base)
+	}
+	j.set.Clamp(y, y, j.lo, j.hi)
+	if j.gate != nil {
+		j.set.ReluGrad(y, y, j.gate[p:][:len(y)])
 	}
 }
