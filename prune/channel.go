@@ -149,7 +149,7 @@ func planChannels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*chann
 
 // cut does what is planned.
 func (p *channelPlan) cut() (*ChannelReport, error) {
-	r := &ChannelReport{MACs: [2]int64{p.work.total, p.macs}, Bytes: [2]int64{bytesOf(p.g)}, Warnings: p.work.warnings}
+	r := &ChannelReport{MACs: [2]int64{p.work.total, p.macs}, Bytes: [2]int64{storedBytes(p.g)}, Warnings: p.work.warnings}
 	k := keptOf(p.groups, p.gone)
 	r.describe(p, k)
 	if err := k.cut(p.g); err != nil {

@@ -240,9 +240,9 @@ func TestChannelGroups(t *testing.T) {
 				}
 			}
 			for _, o := range []ChannelOptions{
-				{TargetBytes: bytesOf(n.G) * 3 / 4, AsIs: true},
-				{TargetBytes: bytesOf(n.G) * 3 / 4, Scope: "layer"},
-				{TargetBytes: bytesOf(n.G) * 9 / 10, Criterion: "random", Seed: 3},
+				{TargetBytes: storedBytes(n.G) * 3 / 4, AsIs: true},
+				{TargetBytes: storedBytes(n.G) * 3 / 4, Scope: "layer"},
+				{TargetBytes: storedBytes(n.G) * 9 / 10, Criterion: "random", Seed: 3},
 			} {
 				checkChannels(t, n.G, o)
 			}

@@ -45,7 +45,7 @@ func (r *ChannelReport) measure(g *graph.Graph) {
 	for i, n := range r.nodes {
 		r.Layers[i].Bytes[1] = constantBytes(n)
 	}
-	r.Bytes[1] = bytesOf(g)
+	r.Bytes[1] = storedBytes(g)
 }
 
 // constantBytes is what a node's constants take.

@@ -126,8 +126,8 @@ func (w *work) bytes(g *Group) int64 {
 	return total
 }
 
-// bytesOf is what a graph's constants take, each tensor once.
-func bytesOf(g *graph.Graph) int64 {
+// storedBytes is what a graph's constants take, each tensor once.
+func storedBytes(g *graph.Graph) int64 {
 	var total int64
 	seen := map[*tensor.Tensor]bool{}
 	for _, v := range g.Values() {
