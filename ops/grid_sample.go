@@ -97,39 +97,63 @@ func (o GridSample) taps(g float64, n int) []sample {
 	if n == 0 {
 		return nil
 	}
-	lo, hi := -0.5, float64(n)-0.5
-	x := ((g+1)*float64(n) - 1) / 2
-	if o.AlignCorners {
-		lo, hi = 0, float64(n-1)
-		x = (g + 1) / 2 * float64(n-1)
-	}
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		x = -4
-	}
-	if o.Mode == "nearest" {
-		x = math.RoundToEven(x)
-	}
-	switch { // cubic at the border clamps only its taps, as PyTorch and ONNX Runtime do
-	case x >= lo && x <= hi || o.Mode == "cubic" && o.PaddingMode == "border":
-	case o.PaddingMode == "border":
-		x = min(max(x, 0), float64(n-1))
-	case o.PaddingMode == "reflection":
-		x = mirror(x, lo, hi)
-	}
-	x = min(max(x, -4), float64(n)+4) // beyond, all taps are outside
-	first, count := math.Floor(x), 2
-	switch o.Mode {
-	case "nearest":
-		first, count = x, 1
-	case "cubic":
-		first, count = first-1, 4
-	}
-	out := make([]sample, count)
+	p := o.place(g, n)
+	out := make([]sample, p.count)
 	for i := range out {
-		p := first + float64(i)
-		out[i] = sample{o.index(p, n, lo, hi), o.weight(math.Abs(x - p))}
+		at := p.first + float64(i)
+		out[i] = sample{o.index(at, n, p.lo, p.hi), o.weight(math.Abs(p.x - at))}
 	}
 	return out
+}
+
+// place is where a normalised position lies in a dimension, its derivative by that position, the first and the number
+// of its taps, and the borders.
+type place struct {
+	x, slope, first float64
+	count           int
+	lo, hi          float64
+}
+
+func (o GridSample) place(g float64, n int) place {
+	p := place{lo: -0.5, hi: float64(n) - 0.5, slope: float64(n) / 2, count: 2}
+	p.x = ((g+1)*float64(n) - 1) / 2
+	if o.AlignCorners {
+		p.lo, p.hi, p.slope = 0, float64(n-1), float64(n-1)/2
+		p.x = (g + 1) / 2 * float64(n-1)
+	}
+	if math.IsNaN(p.x) || math.IsInf(p.x, 0) {
+		p.x, p.slope = -4, 0
+	}
+	if o.Mode == "nearest" {
+		p.x, p.slope = math.RoundToEven(p.x), 0
+	}
+	switch { // cubic at the border clamps only its taps, as PyTorch and ONNX Runtime do
+	case p.x >= p.lo && p.x <= p.hi || o.Mode == "cubic" && o.PaddingMode == "border":
+	case o.PaddingMode == "border":
+		p.clamp(0, float64(n-1))
+	case o.PaddingMode == "reflection":
+		back := math.Mod(math.Abs(p.x-p.lo), 2*(p.hi-p.lo)) > p.hi-p.lo
+		if back != (p.x < p.lo) {
+			p.slope = -p.slope
+		}
+		p.x = mirror(p.x, p.lo, p.hi)
+	}
+	p.clamp(-4, float64(n)+4) // beyond, all taps are outside
+	p.first = math.Floor(p.x)
+	switch o.Mode {
+	case "nearest":
+		p.first, p.count = p.x, 1
+	case "cubic":
+		p.first, p.count = p.first-1, 4
+	}
+	return p
+}
+
+// clamp moves the position into a range, in which it then stays.
+func (p *place) clamp(lo, hi float64) {
+	if p.x < lo || p.x > hi {
+		p.x, p.slope = min(max(p.x, lo), hi), 0
+	}
 }
 
 func (o GridSample) weight(distance float64) float64 {
