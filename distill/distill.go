@@ -37,17 +37,20 @@ type Result struct {
 	Computed, Kept int // answers that the teacher gave, and that the cache had
 }
 
-// Fit trains a copy of student on set with the answers of teacher. Both take the same inputs and tell the same classes
+// Pair is who teaches whom.
+type Pair struct{ Teacher, Student *graph.Graph }
+
+// Fit trains a copy of the student on set with the answers of the teacher. Both take the same inputs and tell the same classes
 // apart; otherwise it fails, naming what differs. It works without labels: then the teacher alone counts.
-func Fit(ctx context.Context, teacher, student *graph.Graph, set *data.Set, o Options) (*Result, error) {
+func Fit(ctx context.Context, p Pair, set *data.Set, o Options) (*Result, error) {
 	if err := o.check(set); err != nil {
 		return nil, err
 	}
-	if err := sameInputs(teacher, student); err != nil {
+	if err := sameInputs(p); err != nil {
 		return nil, err
 	}
 	batch := min(o.Batch, set.Len())
-	t, err := newTeacher(ctx, teacher, teacherOptions{
+	t, err := newTeacher(ctx, p.Teacher, teacherOptions{
 		batch: batch, threads: o.Threads, output: o.Output, cache: o.Cache, values: o.teacherValues(),
 	})
 	if err != nil {
@@ -60,7 +63,7 @@ func Fit(ctx context.Context, teacher, student *graph.Graph, set *data.Set, o Op
 	}
 	o.Key = fmt.Sprintf("distill T=%g alpha=%g decoupled=%t beta=%g hints=%v attention=%v teacher=%x %s",
 		o.Temperature, o.Alpha, o.Decoupled, o.Beta, o.Hints, o.Attention, t.print, o.Key)
-	r, err := train.Fit(ctx, student, set, o.Options)
+	r, err := train.Fit(ctx, p.Student, set, o.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +119,8 @@ func (o *Options) teacherValues() []string {
 }
 
 // sameInputs fails unless one sample can feed both models.
-func sameInputs(teacher, student *graph.Graph) error {
+func sameInputs(p Pair) error {
+	teacher, student := p.Teacher, p.Student
 	if len(teacher.Inputs) != len(student.Inputs) {
 		return fmt.Errorf("the teacher has %d inputs, the student %d", len(teacher.Inputs), len(student.Inputs))
 	}

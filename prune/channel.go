@@ -12,7 +12,7 @@ import (
 )
 
 // ChannelOptions say how many channels to cut and which; the zero value of each field is the documented default. At
-// least one of Sparsity, TargetFLOPs and TargetBytes is needed; if several are given all are met.
+// least one of Sparsity, TargetFLOPs, TargetBytes and Width is needed; if several are given all are met.
 type ChannelOptions struct {
 	// Sparsity is the share of the model's multiply-adds that is to go, in [0, 1).
 	Sparsity float64
@@ -20,6 +20,8 @@ type ChannelOptions struct {
 	TargetFLOPs int64
 	// TargetBytes is how many bytes the model's constants may take.
 	TargetBytes int64
+	// Width, if above 0, is the share of its channels that stays in every group, rounded up; MinShare does not count then.
+	Width float64
 	// Criterion is magnitude (default), taylor (or gradient), snip or random. Those that need gradients read Scores.
 	Criterion string
 	// Scope is global (default: channels of all layers compete by score for each multiply-add saved) or layer (every
@@ -27,8 +29,10 @@ type ChannelOptions struct {
 	Scope string
 	// MinShare is the share of a group's channels that stays at least; 0: 0.1. One channel stays in any case.
 	MinShare float64
-	// Multiple, if above 1, rounds the number of channels that stay in a group up to a multiple of it, where the group
-	// has as many.
+	// Multiple is what the number of positions that stay along an axis is a multiple of; 0: 4. A group with fewer than
+	// Multiple channels stays whole; a head of attention counts as many as it has positions. ONNX Runtime works in blocks
+	// of channels: MobileNetV2-0.35 with 40 % fewer multiply-adds takes 1.47 ms there with 1, 0.75 with 4 and 0.70 with 8,
+	// whole 0.95.
 	Multiple int
 	// Include, if not empty, names the groups that are cut, Exclude those that are not, by any of their nodes' names.
 	Include, Exclude []string
@@ -80,10 +84,16 @@ func (o ChannelOptions) defaults() (ChannelOptions, error) {
 	if o.TargetFLOPs < 0 || o.TargetBytes < 0 {
 		errs = append(errs, fmt.Errorf("targets of %d FLOPs and %d bytes: want positive numbers", o.TargetFLOPs, o.TargetBytes))
 	}
-	if o.Sparsity == 0 && o.TargetFLOPs == 0 && o.TargetBytes == 0 {
+	if !(o.Width >= 0 && o.Width <= 1) {
+		errs = append(errs, fmt.Errorf("width %g: want a share of the channels from 0 to 1", o.Width))
+	}
+	if o.Sparsity == 0 && o.TargetFLOPs == 0 && o.TargetBytes == 0 && o.Width == 0 {
 		errs = append(errs, errors.New("pruning channels needs a sparsity or a target"))
 	}
-	if o.MinShare == 0 {
+	switch {
+	case o.Width > 0:
+		o.MinShare = o.Width
+	case o.MinShare == 0:
 		o.MinShare = 0.1
 	}
 	if !(o.MinShare > 0 && o.MinShare <= 1) {
@@ -92,7 +102,9 @@ func (o ChannelOptions) defaults() (ChannelOptions, error) {
 	if o.Multiple < 0 {
 		errs = append(errs, fmt.Errorf("multiple %d is negative", o.Multiple))
 	}
-	o.Multiple = max(o.Multiple, 1)
+	if o.Multiple == 0 {
+		o.Multiple = 4
+	}
 	return o, errors.Join(errs...)
 }
 

@@ -33,7 +33,7 @@ type progress struct {
 	order  []int     // channels by score, least first
 	cut    int       // of order
 	least  int       // channels that stay at least
-	unit   int       // the number of those that stay is a multiple of it
+	unit   int       // the number of those that stay is a multiple of it, unless all stay
 	next   step      // what the next step would bring; worth nothing if it has no channels
 }
 
@@ -63,7 +63,7 @@ func newSelection(groups []*Group, w *work, shared sharing, o ChannelOptions) (*
 		if !can[i] {
 			continue
 		}
-		p := progress{can: true, unit: o.Multiple}
+		p := progress{can: true, unit: g.unit(o.Multiple)}
 		if p.scores, err = o.channelScores(g, shared); err != nil {
 			return nil, err
 		}
@@ -78,6 +78,24 @@ func newSelection(groups []*Group, w *work, shared sharing, o ChannelOptions) (*
 	}
 	s.near = neighbours(groups)
 	return s, nil
+}
+
+// unit is how many channels go together so that the positions along every axis stay a multiple of m.
+func (g *Group) unit(m int) int {
+	unit := 1
+	for _, s := range g.Slices {
+		if !isVector(s.Value.Const.Shape) {
+			unit = max(unit, m/gcd(m, len(s.Positions[0])))
+		}
+	}
+	return unit
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // priority is what steps are compared by.
@@ -129,6 +147,9 @@ func (s *selection) run(ctx context.Context, o ChannelOptions) error {
 	if o.TargetBytes > 0 {
 		bytes = o.TargetBytes
 	}
+	if o.Width > 0 {
+		macs, bytes = 0, 0 // as far as the width lets
+	}
 	for i := range s.state {
 		s.look(i)
 	}
@@ -142,6 +163,9 @@ func (s *selection) run(ctx context.Context, o ChannelOptions) error {
 			if len(n.channels) > 0 && (n.macs > 0 || n.bytes > 0) && (best < 0 || s.by(*n) < s.by(s.state[best].next)) {
 				best = i
 			}
+		}
+		if best < 0 && o.Width > 0 {
+			return nil
 		}
 		if best < 0 {
 			return s.short(macs, bytes)

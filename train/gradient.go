@@ -8,12 +8,13 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
+// Visit is shown the gradient of one batch's mean loss over that many samples.
+type Visit func(params []*Param, grads []*tensor.Tensor, samples int) error
+
 // EachGradient goes once through set, in its order and without augmentation, and shows the gradient of each batch's mean
 // loss by the weights of g, which stay as they are: grads[i] belongs to params[i] and is valid only inside visit.
 // Of the options Batch, Objective, Smoothing, Frozen, Output, Threads and Cache matter, and Progress.
-func EachGradient(ctx context.Context, g *graph.Graph, set *data.Set, o Options,
-	visit func(params []*Param, grads []*tensor.Tensor, samples int) error,
-) error {
+func (o Options) EachGradient(ctx context.Context, g *graph.Graph, set *data.Set, visit Visit) error {
 	o.Epochs, o.Augment, o.Mixup = 1, Augment{}, 0
 	o.Held, o.Checkpoint, o.Resume, o.Log, o.Prepare, o.After = nil, "", false, "", nil, nil
 	f, err := newFit(ctx, g, set, o)

@@ -56,28 +56,56 @@ func newScorer(ctx context.Context, m *Model, o scorerOptions) (*scorer, error) 
 
 func (s *scorer) close() { s.prog.Close() }
 
+// Right tells of each sample of a labelled set whether g's highest score is its label's. Of the options Output and Threads
+// matter.
+func Right(ctx context.Context, g *graph.Graph, set *data.Set, o Options) ([]bool, error) {
+	m, err := NewModel(g)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newScorer(ctx, m, scorerOptions{set: set, output: o.Output, threads: o.Threads})
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.right(ctx)
+}
+
 // accuracy is the share of samples, in percent, whose highest score is their label's.
 func (s *scorer) accuracy(ctx context.Context) (float64, error) {
-	n, count := s.set.Len(), 0
+	list, err := s.right(ctx)
+	count := 0
+	for _, ok := range list {
+		if ok {
+			count++
+		}
+	}
+	return 100 * float64(count) / float64(max(len(list), 1)), err
+}
+
+// right tells of each sample whether it is recognised.
+func (s *scorer) right(ctx context.Context) ([]bool, error) {
+	n := s.set.Len()
+	out := make([]bool, 0, n)
 	for from := 0; from < n; from += s.batch {
 		samples, labels := make([][]*tensor.Tensor, s.batch), make([]int, s.batch)
 		err := parallel(max(s.threads, runtime.GOMAXPROCS(0)), s.batch, func(i int) (err error) {
 			at := min(from+i, n-1)
-			labels[i] = -1 // the last batch is filled up with copies that do not count
-			if from+i < n {
-				labels[i] = s.set.Label(at)
-			}
+			labels[i] = s.set.Label(at) // the last batch is filled up with copies
 			samples[i], err = s.cache.sample(at)
 			return err
 		})
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		call := engine.Call{In: append(stack(samples), s.in...)}
 		if err := s.prog.Run(ctx, &call); err != nil {
-			return 0, err
+			return nil, err
 		}
-		count += right(tensor.Floats(call.Out[0]), labels, s.classes)
+		scores := tensor.Floats(call.Out[0])
+		for i := range min(s.batch, n-from) {
+			out = append(out, right(scores[i*s.classes:(i+1)*s.classes], labels[i:i+1], s.classes) == 1)
+		}
 	}
-	return 100 * float64(count) / float64(n), nil
+	return out, nil
 }

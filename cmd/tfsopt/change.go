@@ -36,6 +36,7 @@ type change struct {
 	Dump        string       `json:"dump,omitempty"`
 
 	Curve []train.Epoch `json:"curve,omitempty"` // of verbs that train
+	Worth *worth        `json:"teacher_worth,omitempty"`
 }
 
 // layer is what became of one operator.

@@ -168,7 +168,7 @@ func (a *app) pruned(ctx context.Context, g *graph.Graph, o *pruneOptions) (*gra
 		if held != nil {
 			defer held.Close()
 		}
-		p.sets = [2]*data.Set{set, held}
+		p.pair = [2]*data.Set{set, held}
 	}
 	passes := optimize.Default()
 	if o.Epochs > 0 {
@@ -193,7 +193,7 @@ func (a *app) pruned(ctx context.Context, g *graph.Graph, o *pruneOptions) (*gra
 type pruning struct {
 	*app
 	*pruneOptions
-	sets   [2]*data.Set
+	pair   [2]*data.Set // to train on, to score
 	scores prune.Scores
 }
 
@@ -219,7 +219,7 @@ func (p *pruning) weightOptions() prune.Options {
 func (p *pruning) oneShot(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	o := p.weightOptions()
 	if p.reconstruct {
-		o.Data = p.sets[0]
+		o.Data = p.pair[0]
 	}
 	res, err := prune.Weights(ctx, g, o)
 	p.clearProgress()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
@@ -30,7 +29,7 @@ func (p *pruning) sensitivity(ctx context.Context, g *graph.Graph) error {
 	if err != nil {
 		return err
 	}
-	err = train.EachGradient(ctx, g, p.sets[0], p.Options, func(params []*train.Param, grads []*tensor.Tensor, n int) error {
+	err = p.EachGradient(ctx, g, p.pair[0], func(params []*train.Param, grads []*tensor.Tensor, n int) error {
 		return accumulate(acc, params, grads, n)
 	})
 	p.clearProgress()
@@ -64,7 +63,7 @@ func (p *pruning) whileTraining(ctx context.Context, g *graph.Graph) (*graph.Gra
 	r := ramp{plan: plan, sparsity: p.sparsity, criterion: p.criterion}
 	p.After = r.step
 	p.Key = fmt.Sprintf("prune %+v", []any{p.sparsity, p.criterion, p.pattern, p.scope, p.raw, p.minDensity, p.include, p.exclude, p.keepFirst, p.keepLast})
-	res, err := p.fit(ctx, p.app, g, p.sets)
+	res, err := p.fit(ctx, p.app, g, p.pair)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +145,7 @@ func (p *pruning) thenTrain(ctx context.Context, g *graph.Graph, o prune.Options
 		setMasks(m.Params, masks)
 		return nil
 	}
-	res, err := p.fit(ctx, p.app, pruned, p.sets)
+	res, err := p.fit(ctx, p.app, pruned, p.pair)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +210,7 @@ func (p *pruning) cutChannels(ctx context.Context, g *graph.Graph) (*graph.Graph
 	if p.Epochs == 0 {
 		return cut, nil
 	}
-	res, err := p.fit(ctx, p.app, cut, [2]*data.Set{p.sets[0], p.sets[1]})
+	res, err := p.fit(ctx, p.app, cut, p.pair)
 	if err != nil {
 		return nil, err
 	}

@@ -102,13 +102,19 @@ func (t *trainFlags) fit(ctx context.Context, a *app, g *graph.Graph, sets [2]*d
 	t.Held = sets[1]
 	r, err := train.Fit(ctx, g, sets[0], t.Options)
 	a.clearProgress()
-	var diverged *train.DivergedError
-	if err != nil && t.Checkpoint != "" && (ctx.Err() != nil || errors.As(err, &diverged)) {
-		if _, missing := os.Stat(t.Checkpoint); missing == nil {
-			a.warn(fmt.Sprintf("%s holds the last checkpoint; the same command with --resume goes on from it", t.Checkpoint))
-		}
-	}
+	a.hintResume(ctx, t.Checkpoint, err)
 	return r, err
+}
+
+// hintResume tells, after a run that was stopped, how to go on.
+func (a *app) hintResume(ctx context.Context, checkpoint string, err error) {
+	var diverged *train.DivergedError
+	if err == nil || checkpoint == "" || ctx.Err() == nil && !errors.As(err, &diverged) {
+		return
+	}
+	if _, missing := os.Stat(checkpoint); missing == nil {
+		a.warn(fmt.Sprintf("%s holds the last checkpoint; the same command with --resume goes on from it", checkpoint))
+	}
 }
 
 // done removes the checkpoint of a run whose result is saved.
