@@ -19,6 +19,11 @@ type epilogue struct {
 
 func plainEpilogue() epilogue { return epilogue{lo: float32(math.Inf(-1)), hi: float32(math.Inf(1))} }
 
+// free tells whether nothing is done to the sums.
+func (e epilogue) free() bool {
+	return e.bias == nil && !e.res && math.IsInf(float64(e.lo), -1) && math.IsInf(float64(e.hi), 1)
+}
+
 // conv is a float convolution, channels last, over one or two spatial dimensions with packed weights. Inputs: x and,
 // if the epilogue says so, the residual.
 type conv struct {

@@ -77,7 +77,7 @@ func (w weightSums) exec(x *exec, in, out []*tensor.Tensor) error {
 	cuts := job.cuts(x.p.pool.threads)
 	x.p.pool.run(x.scratch, parts*cuts, func(s *scratch, i int) {
 		p := i / cuts
-		job.part(x, part{s, sums[p*size:][:size], [2]int{g.n * p / parts, g.n * (p + 1) / parts}, i % cuts, cuts})
+		job.part(x, weightPart{s, sums[p*size:][:size], [2]int{g.n * p / parts, g.n * (p + 1) / parts}, i % cuts, cuts})
 	})
 	return nil
 }
@@ -89,8 +89,8 @@ type weightJob struct {
 	x, dy []float32
 }
 
-// part is the sums of some samples; of cuts tasks this one has the rows of the kernel that are cut modulo cuts.
-type part struct {
+// weightPart is the sums of some samples; of cuts tasks this one has the rows of the kernel that are cut modulo cuts.
+type weightPart struct {
 	scratch   *scratch
 	sum       []float32
 	n         [2]int
@@ -106,7 +106,7 @@ func (j *weightJob) cuts(threads int) int {
 }
 
 // part sums over its samples, band by band.
-func (j *weightJob) part(x *exec, p part) {
+func (j *weightJob) part(x *exec, p weightPart) {
 	g, m := j.g, j.group*j.mg
 	if g.pointwise() && !j.depth {
 		rows := g.h * g.w
@@ -145,7 +145,7 @@ type tapRow struct {
 }
 
 // kernelRow adds what a band contributes to a row of the kernel: at once where its taps are neighbours in memory.
-func (j *weightJob) kernelRow(x *exec, p part, b band, dy lines, ky int) {
+func (j *weightJob) kernelRow(x *exec, p weightPart, b band, dy lines, ky int) {
 	g := j.g
 	row := tapRow{ky * g.kw, nil, j.sx * g.c, j.sy * j.wp * g.c}
 	base := (j.y[0].offs[ky] - j.loY) * j.wp
@@ -162,7 +162,7 @@ func (j *weightJob) kernelRow(x *exec, p part, b band, dy lines, ky int) {
 }
 
 // addWide adds to all taps of a row of the kernel.
-func (j *weightJob) addWide(x *exec, p part, r tapRow, dy lines) {
+func (j *weightJob) addWide(x *exec, p weightPart, r tapRow, dy lines) {
 	x.p.set.GemmTN(&kernels.GemmTNF32{
 		M: j.g.kw * j.cg, N: j.mg, K: dy.k, Lines: dy.count, A: r.x, LDA: r.step, ALine: r.line,
 		B: dy.dy, LDB: j.mg, BLine: dy.k * j.mg, C: p.sum[r.first*j.cg*j.mg:], LDC: j.mg, Add: dy.more,
@@ -170,7 +170,7 @@ func (j *weightJob) addWide(x *exec, p part, r tapRow, dy lines) {
 }
 
 // add adds to one tap, group by group.
-func (j *weightJob) add(x *exec, p part, r tapRow, dy lines) {
+func (j *weightJob) add(x *exec, p weightPart, r tapRow, dy lines) {
 	m, taps := j.group*j.mg, j.g.kh*j.g.kw
 	for i := range j.group {
 		x.p.set.GemmTN(&kernels.GemmTNF32{
@@ -180,7 +180,7 @@ func (j *weightJob) add(x *exec, p part, r tapRow, dy lines) {
 	}
 }
 
-func (j *weightJob) depthwise(x *exec, p part, b band, dy lines) {
+func (j *weightJob) depthwise(x *exec, p weightPart, b band, dy lines) {
 	taps, _ := j.runs(j.y[0], j.sweep.x[0], 1)
 	c := j.group
 	x.p.set.DepthwiseGrad(&kernels.DepthwiseGradF32{

@@ -241,6 +241,10 @@ const (
 
 // one multiplies two matrices on all threads. No cut changes a bit, since every element is one chain over k.
 func (j *multiplication) one() {
+	if j.columnwise() {
+		j.byColumns()
+		return
+	}
 	g, x := j.job(), j.x
 	if g.M <= fewRows && g.N > columnTile && j.a.inPlace() {
 		x.p.pool.run(x.scratch, (g.N+columnTile-1)/columnTile, func(s *scratch, i int) {
