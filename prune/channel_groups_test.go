@@ -240,9 +240,9 @@ func TestChannelGroups(t *testing.T) {
 				}
 			}
 			for _, o := range []ChannelOptions{
-				{TargetBytes: storedBytes(n.G) * 3 / 4, AsIs: true},
-				{TargetBytes: storedBytes(n.G) * 3 / 4, Scope: "layer"},
-				{TargetBytes: storedBytes(n.G) * 9 / 10, Criterion: "random", Seed: 3},
+				{TargetBytes: storedBytes(n.G) * 3 / 4, Multiple: 1, AsIs: true},
+				{TargetBytes: storedBytes(n.G) * 3 / 4, Multiple: 1, Scope: "layer"},
+				{TargetBytes: storedBytes(n.G) * 9 / 10, Multiple: 1, Criterion: "random", Seed: 3},
 			} {
 				checkChannels(t, n.G, o)
 			}
@@ -256,7 +256,7 @@ func TestRandomChannels(t *testing.T) {
 	cut := 0
 	for seed := range uint64(nets) {
 		g := randomNet(t, seed)
-		for _, o := range []ChannelOptions{{Sparsity: 0.3, Criterion: "random", Seed: seed, AsIs: seed%2 == 0}, {Sparsity: 0.5, Multiple: 2}} {
+		for _, o := range []ChannelOptions{{Sparsity: 0.3, Criterion: "random", Seed: seed, Multiple: 1, AsIs: seed%2 == 0}, {Sparsity: 0.5, Multiple: 2}} {
 			_, err := planChannels(context.Background(), g, o)
 			if err == nil {
 				checkChannels(t, g, o)

@@ -47,11 +47,11 @@ func TestChannelTargets(t *testing.T) {
 	}{
 		{"share", ChannelOptions{Sparsity: 0.4}, whole.total * 6 / 10, math.MaxInt64},
 		{"FLOPs", ChannelOptions{TargetFLOPs: whole.total}, whole.total / 2, math.MaxInt64},
-		{"bytes", ChannelOptions{TargetBytes: 9000}, math.MaxInt64, 9000},
+		{"bytes", ChannelOptions{TargetBytes: 9000, Multiple: 1}, math.MaxInt64, 9000},
 		{"both", ChannelOptions{TargetBytes: 9000, TargetFLOPs: whole.total * 3 / 2}, whole.total * 3 / 4, 9000},
 		{"by layer", ChannelOptions{Sparsity: 0.4, Scope: "layer"}, whole.total * 6 / 10, math.MaxInt64},
 		{"random", ChannelOptions{Sparsity: 0.4, Criterion: "random"}, whole.total * 6 / 10, math.MaxInt64},
-		{"fours", ChannelOptions{Sparsity: 0.4, Multiple: 4}, whole.total * 6 / 10, math.MaxInt64},
+		{"single", ChannelOptions{Sparsity: 0.4, Multiple: 1}, whole.total * 6 / 10, math.MaxInt64},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := checkChannels(t, g, c.o)
@@ -74,19 +74,43 @@ func TestChannelTargets(t *testing.T) {
 }
 
 func TestChannelMultiple(t *testing.T) {
-	_, r, err := Channels(t.Context(), residualNet(t), ChannelOptions{Sparsity: 0.5, Multiple: 4})
-	if err != nil {
-		t.Fatal(err)
+	for given, want := range map[int]int{0: 4, 2: 2, 8: 8} {
+		_, r, err := Channels(t.Context(), residualNet(t), ChannelOptions{Sparsity: 0.3, Multiple: given})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := 0
+		for _, g := range r.Groups {
+			if g.Channels[1] != g.Channels[0] {
+				cut++
+				if g.Channels[1]%want != 0 {
+					t.Errorf("group %q keeps %d channels for a multiple of %d", g.Name, g.Channels[1], given)
+				}
+			}
+		}
+		if cut == 0 {
+			t.Errorf("nothing is cut for a multiple of %d", given)
+		}
 	}
-	for _, g := range r.Groups {
-		if g.Channels[1] != g.Channels[0] && g.Channels[1]%4 != 0 {
-			t.Errorf("group %q keeps %d channels", g.Name, g.Channels[1])
+}
+
+// TestHeadsAreMultiples: heads of 4 places are cut one by one where places are to be a multiple of 4, in twos for 8.
+func TestHeadsAreMultiples(t *testing.T) {
+	n, x := newDrawn(2, slices.Clone(sequence)...)
+	n.G.Outputs = []*graph.Value{n.dense(n.heads(n.dense(x, 12), n.dense(x, 12), n.dense(x, 12)), 8)}
+	for multiple, want := range map[int]int{4: 2, 8: 2, 16: 3} {
+		_, r, err := Channels(t.Context(), n.G, ChannelOptions{Sparsity: 0.2, Multiple: multiple})
+		switch {
+		case want == 3 && (err == nil || !strings.Contains(err.Error(), "no more channels")):
+			t.Errorf("3 heads of 4 with a multiple of %d: error %v", multiple, err)
+		case want < 3 && (err != nil || left(r)["m"] != want):
+			t.Errorf("3 heads of 4 with a multiple of %d: %v, %v", multiple, r, err)
 		}
 	}
 }
 
 func TestChannelScope(t *testing.T) {
-	_, r, err := Channels(t.Context(), residualNet(t), ChannelOptions{Sparsity: 0.5, Scope: "layer"})
+	_, r, err := Channels(t.Context(), residualNet(t), ChannelOptions{Sparsity: 0.5, Multiple: 1, Scope: "layer"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +123,7 @@ func TestChannelScope(t *testing.T) {
 	if most-least > 0.1 { // one channel of the smallest group
 		t.Errorf("groups keep between %g and %g of their channels", least, most)
 	}
-	if _, r, err = Channels(t.Context(), residualNet(t), ChannelOptions{Sparsity: 0.25, Exclude: []string{"sum"}}); err != nil {
+	if _, r, err = Channels(t.Context(), residualNet(t), ChannelOptions{Sparsity: 0.25, Multiple: 1, Exclude: []string{"sum"}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := left(r); n["c"] != 16 || n["c_1"] == 12 && n["c_3"] == 10 {
@@ -151,7 +175,7 @@ func TestChannelScores(t *testing.T) {
 		{small, ChannelOptions{}},
 		{small, ChannelOptions{AsIs: true}},
 	} {
-		c.o.Sparsity = 0.12
+		c.o.Sparsity, c.o.Multiple = 0.12, 1
 		p, err := planChannels(t.Context(), c.g, c.o)
 		if err != nil {
 			t.Fatal(err)
@@ -189,11 +213,11 @@ func TestChannelScale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, a, err := Channels(t.Context(), g, ChannelOptions{Sparsity: 0.5})
+	_, a, err := Channels(t.Context(), g, ChannelOptions{Sparsity: 0.5, Multiple: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, b, err := Channels(t.Context(), scaled, ChannelOptions{Sparsity: 0.5})
+	_, b, err := Channels(t.Context(), scaled, ChannelOptions{Sparsity: 0.5, Multiple: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +253,7 @@ func TestChannelErrors(t *testing.T) {
 		{residualNet, ChannelOptions{Sparsity: 0.5, Dims: map[string]int{"Q": 2}}, []string{`"Q"`}},
 		{residualNet, ChannelOptions{Sparsity: 0.999}, []string{"no more channels can be cut", "multiply-adds are left"}},
 		{residualNet, ChannelOptions{TargetBytes: 10}, []string{"no more channels can be cut", "10 are wanted"}},
-		{softmax, ChannelOptions{Sparsity: 0.5}, []string{"no group of channels can be cut", `4 channels of "c": output "soft_out" of the model has them`}},
+		{softmax, ChannelOptions{Sparsity: 0.5, Multiple: 1}, []string{"no group of channels can be cut", `4 channels of "c": output "soft_out" of the model has them`}},
 	} {
 		g := c.g(t)
 		before := g.String()
