@@ -41,3 +41,12 @@ func agreeOn(t *testing.T, g *graph.Graph, in []*tensor.Tensor, tol float64) {
 		}
 	}
 }
+
+// fails wants an error that contains the text.
+func fails(t *testing.T, g *graph.Graph, in []*tensor.Tensor, text string) {
+	t.Helper()
+	err := compile(t, g, engine.Options{Threads: 1}).Run(t.Context(), &engine.Call{In: in})
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("got %v, want %q", err, text)
+	}
+}

@@ -7,23 +7,6 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// softmax is Softmax over the last dimension of float32 data.
-type softmax struct{ ops.Softmax }
-
-func (s softmax) source() graph.Op { return s.Softmax }
-
-func (s softmax) exec(x *exec, in, out []*tensor.Tensor) error {
-	shape := in[0].Shape
-	last := len(shape) - 1
-	if in[0].DType != tensor.Float32 || last < 0 || s.Axis != -1 && s.Axis != last {
-		return x.kernel(s.Softmax, in, out)
-	}
-	y := x.Make(out[0], tensor.Float32, shape...)
-	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
-	rows(x, len(src), shape[last], func(a, b int) { x.p.set.Softmax(dst[a:b], src[a:b]) })
-	return nil
-}
-
 // rows runs f on each row of n elements, several rows a task.
 func rows(x *exec, total, n int, f func(a, b int)) {
 	if n == 0 {
@@ -37,36 +20,31 @@ func rows(x *exec, total, n int, f func(a, b int)) {
 	})
 }
 
-func lowerSoftmax(l *lowering, n *graph.Node) bool {
-	op, ok := n.Op.(ops.Softmax)
-	if ok {
-		l.keep(n, softmax{op})
-	}
-	return ok
-}
-
-// layerNorm is LayerNormalization over the last dimension of float32 data with constant or computed scale and bias.
+// layerNorm is LayerNormalization of float32 data whose scale and bias have all the normalised dimensions.
 type layerNorm struct{ ops.LayerNormalization }
 
 func (s layerNorm) source() graph.Op { return s.LayerNormalization }
 
 func (s layerNorm) exec(x *exec, in, out []*tensor.Tensor) error {
-	shape := in[0].Shape
-	last := len(shape) - 1
+	shape, axis := in[0].Shape, s.Axis
+	if axis < 0 {
+		axis += len(shape)
+	}
 	single := len(out) == 1 || out[1] == nil && (len(out) == 2 || out[2] == nil)
-	if in[0].DType != tensor.Float32 || last < 0 || !single || s.Axis != -1 && s.Axis != last || in[1].Len() != shape[last] {
+	if in[0].DType != tensor.Float32 || axis < 0 || axis >= len(shape) || !single || in[1].Len() != tensor.Size(shape[axis:]) {
 		return x.kernel(s.LayerNormalization, in, out)
 	}
+	n := in[1].Len()
 	norm := kernels.Norm{Scale: tensor.View[float32](in[1]), Eps: s.Epsilon}
 	if len(in) > 2 && in[2] != nil {
-		if in[2].Len() != shape[last] {
+		if in[2].Len() != n {
 			return x.kernel(s.LayerNormalization, in, out)
 		}
 		norm.Bias = tensor.View[float32](in[2])
 	}
 	y := x.Make(out[0], tensor.Float32, shape...)
 	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
-	rows(x, len(src), shape[last], func(a, b int) { x.p.set.LayerNorm(dst[a:b], src[a:b], norm) })
+	rows(x, len(src), n, func(a, b int) { x.p.set.LayerNorm(dst[a:b], src[a:b], norm) })
 	return nil
 }
 

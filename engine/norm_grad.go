@@ -34,9 +34,12 @@ func (r rowOp) exec(x *exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// lowerRows runs along the last dimension, which is the channels where they lie there.
 func lowerRows(l *lowering, n *graph.Node) bool {
 	r := rowOp{Op: n.Op}
 	switch o := n.Op.(type) {
+	case ops.Softmax:
+		r.axis, r.one = o.Axis, (*kernels.Set).Softmax
 	case ops.LogSoftmax:
 		r.axis, r.one = o.Axis, (*kernels.Set).LogSoftmax
 	case ops.SoftmaxGrad:
@@ -45,6 +48,19 @@ func lowerRows(l *lowering, n *graph.Node) bool {
 		r.axis, r.two = o.Axis, (*kernels.Set).LogSoftmaxGrad
 	default:
 		return false
+	}
+	axis := r.axis
+	if axis < 0 {
+		axis += n.In[0].Rank()
+	}
+	if axis == 1 && spatial(n.In[0]) && isFloat(n.In[0]) && (l.isLast(n.In[0]) || l.isLast(n.In[len(n.In)-1])) {
+		r.axis = -1
+		in := make([]*graph.Value, len(n.In))
+		for i, v := range n.In {
+			in[i] = l.lastOf(v)
+		}
+		l.set(l.last, n, l.emit(n, r, in))
+		return true
 	}
 	l.keep(n, r)
 	return true

@@ -19,6 +19,21 @@ func TestRowGradients(t *testing.T) {
 	}
 }
 
+// TestSoftmaxOverChannels has its channels last.
+func TestSoftmaxOverChannels(t *testing.T) {
+	agree(t, `input x: f32[2,5,4,3]
+		input dy: f32[2,5,4,3]
+		p: f32[2,5,4,3] = MaxPool(x) {kernel_shape=[1,1]}
+		y: f32[2,5,4,3] = Softmax(p) {axis=1}
+		l: f32[2,5,4,3] = LogSoftmax(p) {axis=-3}
+		n: f32[2,5,4,3] = Softmax(p) {axis=2}
+		dx: f32[2,5,4,3] = tfsopt.SoftmaxGrad(dy, y) {axis=1}
+		output y
+		output l
+		output n
+		output dx`, 1e-5)
+}
+
 func TestLayerNormGradients(t *testing.T) {
 	for _, c := range []struct {
 		shape, scale string
