@@ -12,7 +12,7 @@ import (
 )
 
 // ChannelOptions say how many channels to cut and which; the zero value of each field is the documented default. At
-// least one of Sparsity, TargetFLOPs, TargetBytes and Width is needed; if several are given all are met.
+// least one of Sparsity, TargetFLOPs, TargetBytes and Width is needed, all that are given are met; or Target alone.
 type ChannelOptions struct {
 	// Sparsity is the share of the model's multiply-adds that is to go, in [0, 1).
 	Sparsity float64
@@ -20,6 +20,9 @@ type ChannelOptions struct {
 	TargetFLOPs int64
 	// TargetBytes is how many bytes the model's constants may take.
 	TargetBytes int64
+	// Target, for costs that only the smaller graph itself can tell, such as its latency, chooses the least Sparsity whose
+	// result costs no more.
+	Target *Target
 	// Width, if above 0, is the share of its channels that stays in every group, rounded up; MinShare does not count then.
 	Width float64
 	// Criterion is magnitude (default), taylor (or gradient), snip or random. Those that need gradients read Scores.
@@ -29,9 +32,9 @@ type ChannelOptions struct {
 	Scope string
 	// MinShare is the share of a group's channels that stays at least; 0: 0.1. One channel stays in any case.
 	MinShare float64
-	// Multiple is what the number of positions that stay along an axis is a multiple of; 0: 4. A group with fewer than
-	// Multiple channels stays whole; a head of attention counts as many as it has positions. ONNX Runtime works in blocks
-	// of channels: MobileNetV2-0.35 with 40 % fewer multiply-adds takes 1.47 ms there with 1, 0.75 with 4 and 0.70 with 8,
+	// Multiple is what the number of positions that stay along an axis is a multiple of; 0: 4, with Width 1. A group with
+	// fewer channels stays whole; a head of attention counts as many as it has positions. ONNX Runtime works in blocks of
+	// channels: MobileNetV2-0.35 with 40 % fewer multiply-adds takes 1.47 ms there with 1, 0.75 with 4 and 0.70 with 8,
 	// whole 0.95.
 	Multiple int
 	// Include, if not empty, names the groups that are cut, Exclude those that are not, by any of their nodes' names.
@@ -87,7 +90,12 @@ func (o ChannelOptions) defaults() (ChannelOptions, error) {
 	if !(o.Width >= 0 && o.Width <= 1) {
 		errs = append(errs, fmt.Errorf("width %g: want a share of the channels from 0 to 1", o.Width))
 	}
-	if o.Sparsity == 0 && o.TargetFLOPs == 0 && o.TargetBytes == 0 && o.Width == 0 {
+	switch others := o.Sparsity != 0 || o.TargetFLOPs != 0 || o.TargetBytes != 0 || o.Width != 0; {
+	case o.Target != nil && others:
+		errs = append(errs, fmt.Errorf("a target of %g %s and another one: want one of them", o.Target.Limit, o.Target.Name))
+	case o.Target != nil:
+		errs = append(errs, o.Target.check(pattern{}, 0))
+	case !others:
 		errs = append(errs, errors.New("pruning channels needs a sparsity or a target"))
 	}
 	switch {
@@ -102,7 +110,11 @@ func (o ChannelOptions) defaults() (ChannelOptions, error) {
 	if o.Multiple < 0 {
 		errs = append(errs, fmt.Errorf("multiple %d is negative", o.Multiple))
 	}
-	if o.Multiple == 0 {
+	switch {
+	case o.Multiple != 0:
+	case o.Width > 0:
+		o.Multiple = 1
+	default:
 		o.Multiple = 4
 	}
 	return o, errors.Join(errs...)
@@ -112,6 +124,9 @@ func (o ChannelOptions) defaults() (ChannelOptions, error) {
 // zero where they are read. g and its tensors stay as they are. It fails if no group of channels can be cut, with the
 // reasons, and if the target cannot be met, with what can.
 func Channels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*graph.Graph, *ChannelReport, error) {
+	if o.Target != nil {
+		return searchChannels(ctx, g, o)
+	}
 	p, err := planChannels(ctx, g, o)
 	if err != nil {
 		return nil, nil, err
@@ -130,18 +145,23 @@ type channelPlan struct {
 	shared sharing
 }
 
-func planChannels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*channelPlan, error) {
-	o, err := o.defaults()
-	if err != nil {
-		return nil, err
-	}
+// prepare gives a copy of g that may be cut.
+func (o ChannelOptions) prepare(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	g = g.Clone()
 	if !o.AsIs && o.Scores == nil {
 		if _, err := optimize.Default().Run(ctx, g, nil); err != nil {
 			return nil, err
 		}
 	}
-	if err := g.Infer(); err != nil {
+	return g, g.Infer()
+}
+
+func planChannels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*channelPlan, error) {
+	o, err := o.defaults()
+	if err != nil {
+		return nil, err
+	}
+	if g, err = o.prepare(ctx, g); err != nil {
 		return nil, err
 	}
 	p := &channelPlan{g: g, shared: unshare(g)}

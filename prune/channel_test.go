@@ -1,6 +1,8 @@
 package prune
 
 import (
+	"context"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -228,6 +230,28 @@ func TestChannelScale(t *testing.T) {
 	}
 }
 
+// TestChannelSearch looks for the least cut after which a cost is low enough: here the number of all parameters.
+func TestChannelSearch(t *testing.T) {
+	g := residualNet(t)
+	cost := func(_ context.Context, g *graph.Graph) (float64, error) { return float64(graph.Parameters(g)), nil }
+	whole := graph.Parameters(g)
+	out, r, err := Channels(t.Context(), g, ChannelOptions{Multiple: 1, Target: &Target{Name: "parameters", Limit: float64(whole) / 2, Cost: cost}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := graph.Parameters(out); n > whole/2 || n < whole*4/10 || r.MACs[1] >= r.MACs[0] {
+		t.Errorf("%d parameters of %d are left, %d multiply-adds of %d", n, whole, r.MACs[1], r.MACs[0])
+	}
+	_, _, err = Channels(t.Context(), g, ChannelOptions{Target: &Target{Name: "parameters", Limit: 3, Cost: cost}})
+	if err == nil || !strings.Contains(err.Error(), "target of 3 parameters: with") {
+		t.Errorf("error %v", err)
+	}
+	broken := func(context.Context, *graph.Graph) (float64, error) { return 0, errors.New("no clock") }
+	if _, _, err = Channels(t.Context(), g, ChannelOptions{Target: &Target{Name: "ms", Limit: 3, Cost: broken}}); err == nil || err.Error() != "no clock" {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestChannelErrors(t *testing.T) {
 	softmax := func(t *testing.T) *graph.Graph {
 		n, x := newDrawn(1, slices.Clone(picture)...)
@@ -247,6 +271,8 @@ func TestChannelErrors(t *testing.T) {
 		{residualNet, ChannelOptions{Sparsity: 0.5, Criterion: "taylor"}, []string{"needs scores"}},
 		{residualNet, ChannelOptions{Sparsity: 0.5, Criterion: "taylor", Scores: Scores{"other": nil}}, []string{"has no scores for any"}},
 		{residualNet, ChannelOptions{Sparsity: 0.5, Criterion: "taylor", Scores: Scores{"cw": {1}}}, []string{`constant "cw": 1 scores for [16 3 3 3]`}},
+		{residualNet, ChannelOptions{Sparsity: 0.5, Target: &Target{Name: "ms", Limit: 1}}, []string{"a target of 1 ms and another one"}},
+		{residualNet, ChannelOptions{Target: &Target{Name: "ms", Limit: 1}}, []string{"want a cost"}},
 		{residualNet, ChannelOptions{Sparsity: 0.5, MinShare: 2}, []string{"minimum share 2"}},
 		{residualNet, ChannelOptions{Sparsity: 0.5, Multiple: -8}, []string{"multiple -8"}},
 		{residualNet, ChannelOptions{Sparsity: 0.5, Include: []string{"nobody"}}, []string{`"nobody"`}},

@@ -184,8 +184,13 @@ func (s *selection) short(macs, bytes int64) error {
 	if s.bytes > bytes {
 		text += fmt.Sprintf("; %d bytes are left, %d are wanted", s.bytes, bytes)
 	}
-	return fmt.Errorf("no more channels can be cut%s", text)
+	return &shortError{text}
 }
+
+// shortError says that every channel that may go is gone, and what is left then.
+type shortError struct{ left string }
+
+func (e *shortError) Error() string { return "no more channels can be cut" + e.left }
 
 // look finds a group's next step and what it saves.
 func (s *selection) look(i int) {
