@@ -6,9 +6,9 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// The cost of one row of a product with a K×N matrix, in multiply-adds of the dense kernels, fitted to measurements of
-// the AVX-512 kernels on the layers of MobileNetV2 at 50 to 95 % zeros. Every CPU decides alike, by shape and zeros
-// alone, as the choice can show in the results: an infinity times a weight that was left out is no NaN.
+// The cost of a product with a K×N matrix, in multiply-adds of the dense kernels, fitted to measurements of the AVX-512
+// kernels on the layers of MobileNetV2 at 50 to 95 % zeros and on matrices of a few rows. Every CPU decides alike, by
+// shape and zeros alone, as the choice can show in the results: an infinity times a weight that was left out is no NaN.
 const (
 	sparseEntry  = 1.5  // a stored weight
 	sparseEntry4 = 1.05 // the same in rows of four outputs
@@ -16,10 +16,14 @@ const (
 	sparseGather = 10   // more for an input that is first copied from a window
 	sparseOut    = 7.2  // an output
 	sparsePart   = 0.02 // an element of the whole matrix: each block of inputs stores and reloads the sums
+	sparseRows   = 8    // rows are rounded up to this
+	lanesPass    = 60   // a step of 16 lanes, for each four rows begun; between AVX-512 and AVX2
+	lanesRow     = 75   // the same for each row
 	denseOut     = 4.1
-	densePanel   = 16 // outputs are rounded up to this
-	sparseRows   = 8  // rows are rounded up to this
-	unknownDim   = 32 // what an unknown dimension other than the first counts, which counts 1
+	densePanel   = 16  // outputs are rounded up to this
+	denseRead    = 2.5 // rows that cost no more than reading the matrix
+	denseLeast   = 0.7 // a larger share of weights than this stays dense
+	unknownDim   = 32  // what an unknown dimension other than the first counts, which counts 1
 )
 
 const sparseTile = kernels.SparsePixels
@@ -34,12 +38,13 @@ type sparseProduct struct {
 
 // sparse packs a matrix without its zeros if that makes its product faster; otherwise it returns nil.
 func (l *lowering) sparse(p sparseProduct) *kernels.SparseF32 {
-	best, height := p.dense(), 0
-	if p.shape.Height = 4; p.cost(nonzero(p.w)) >= best { // no form can be faster: spares large dense models the rest
+	least := nonzero(p.w)
+	if float64(least) > denseLeast*float64(len(p.w)) {
 		return nil
 	}
-	for _, h := range []int{1, 4} {
-		if p.shape.Height = h; p.shape.N%h != 0 {
+	best, height := p.dense(), 0
+	for _, h := range []int{1, 4, kernels.SparseLanes} {
+		if p.shape.Height = h; !p.shape.Valid() || p.cost(least) >= best {
 			continue
 		}
 		if c := p.cost(p.shape.Stored(p.w)); c < best {
@@ -57,18 +62,21 @@ func (l *lowering) sparse(p sparseProduct) *kernels.SparseF32 {
 
 func (p sparseProduct) dense() float64 {
 	n := (p.shape.N + densePanel - 1) / densePanel * densePanel
-	return float64(p.rows) * (float64(n)*float64(p.shape.K) + denseOut*float64(p.shape.N))
+	return max(float64(p.rows), denseRead)*float64(n)*float64(p.shape.K) + denseOut*float64(p.rows)*float64(p.shape.N)
 }
 
 // cost is that of the sparse form with so many stored weights.
 func (p sparseProduct) cost(stored int) float64 {
 	each := sparseEntry
-	if p.shape.Height == 4 {
+	switch p.shape.Height {
+	case 4:
 		each = sparseEntry4
+	case kernels.SparseLanes:
+		return float64(stored) / kernels.SparseLanes * float64(lanesPass*((p.rows+3)/4)+lanesRow*p.rows)
 	}
 	k, n := float64(p.shape.K), float64(p.shape.N)
-	cost := each*float64(stored) + p.in*k + sparseOut*n + sparsePart*k*n
-	return cost * float64((p.rows+sparseRows-1)/sparseRows*sparseRows)
+	one := each*float64(stored) + p.in*k + sparseOut*n + sparsePart*k*n
+	return one * float64((p.rows+sparseRows-1)/sparseRows*sparseRows)
 }
 
 func nonzero(w []float32) int {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,25 +136,44 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// TestSparseKeepsDense: where zeros are few or rows are, the packed form is the dense one.
-func TestSparseKeepsDense(t *testing.T) {
+// TestSparseChoice: few zeros stay, many go, for rows one or many.
+func TestSparseChoice(t *testing.T) {
 	const text = `graph "net" {
   opset "" 17
   input x: float32[%s,64]
   const w: float32[64,64] = random 1
-  y: float32[%s,64] = MatMul(x, w)
+  const b: float32[64] = random 2
+  m: float32[%s,64] = MatMul(x, w)
+  s: float32[%s,64] = Add(m, b)
+  y: float32[%s,64] = Relu(s)
   output y
 }`
 	for _, c := range []struct {
 		rows   string
 		share  float64
 		sparse bool
-	}{{"n", 0.95, false}, {"1", 0.95, false}, {"64", 0.3, false}, {"64", 0.9, true}} {
-		g := parse(t, fmt.Sprintf(text, c.rows, c.rows))
+	}{{"n", 0.9, true}, {"n", 0.5, false}, {"1", 0.9, true}, {"4", 0.7, false}, {"64", 0.2, false}, {"64", 0.9, true}} {
+		g := parse(t, strings.ReplaceAll(text, "%s", c.rows))
 		prune(g, c.share, 1)
-		have := compile(t, g, engine.Options{Threads: 1}).Memory().Packed
-		if (have < 64*64*4) != c.sparse {
-			t.Errorf("%s rows, %g zeros: %d bytes packed, sparse %v", c.rows, c.share, have, c.sparse)
+		var want []*tensor.Tensor
+		for _, set := range kernels.Available() {
+			p := compile(t, g, engine.Options{Threads: 2, CPU: set.Name})
+			if have := p.Memory().Packed; (have < 64*64*4) != c.sparse {
+				t.Errorf("%s rows, %g zeros: %d bytes packed, sparse %v", c.rows, c.share, have, c.sparse)
+			}
+			rows, err := strconv.Atoi(c.rows)
+			if err != nil {
+				rows = 7
+			}
+			x := noise(5, rows, 64)
+			got := run(t, p, x)
+			if want == nil {
+				want = got
+				near(t, got, reference(t, g, x), 1e-5)
+			}
+			if !got[0].Equal(want[0]) {
+				t.Errorf("%s rows, %g zeros: %s differs", c.rows, c.share, set.Name)
+			}
 		}
 	}
 }

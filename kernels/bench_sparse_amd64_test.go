@@ -60,21 +60,53 @@ func reportSparse(b *testing.B, dense, sparse float64) {
 }
 
 func benchSparse(b *testing.B, s *Set, c sparseCase) (dense, sparse float64) {
-	g, src := c.job(rand.New(rand.NewPCG(1, 1)))
-	work := make([]float32, len(g.Work)+16)
+	g, w := c.job(rand.New(rand.NewPCG(1, 1)))
+	g.Work = alignedWork(len(g.Work))
+	return benchDense(b, s, denseJob(s, g, w), func() { s.SparseGemm(g) })
+}
+
+// BenchmarkLanes does the same for few rows.
+func BenchmarkLanes(b *testing.B) {
+	for _, s := range Available()[1:] {
+		for _, keep := range []float64{0.2, 0.1} {
+			for _, d := range [][3]int{{1, 512, 512}, {1, 1280, 1000}, {1, 4096, 4096}, {4, 1280, 1000}, {7, 768, 3072}} {
+				if s.Name == "vnni" {
+					continue
+				}
+				c := sparseCase{m: d[0], k: d[1], n: d[2], height: SparseLanes, keep: keep, bias: true}
+				b.Run(fmt.Sprintf("%s/zeros%.0f/%dx%dx%d", s.Name, 100-100*keep, d[0], d[1], d[2]), func(b *testing.B) {
+					benchSparse(b, s, c)
+				})
+			}
+		}
+	}
+}
+
+// alignedWork returns n elements from a multiple of 64 bytes on.
+func alignedWork(n int) []float32 {
+	work := make([]float32, n+16)
 	for uintptr(unsafe.Pointer(&work[0]))%64 != 0 {
 		work = work[1:]
 	}
-	g.Work = work
-	d := GemmF32{M: c.m, N: c.n, K: c.k, A: g.A, LDA: c.k, C: g.C, LDC: c.n, Bias: g.Bias, Lo: g.Lo, Hi: g.Hi}
-	d.B = make([]float32, s.PackedF32(c.k, c.n))
-	s.PackF32(d.B, src, c.k, c.n, c.n, 1)
+	return work[:n]
+}
+
+// denseJob is g with its zeros.
+func denseJob(s *Set, g *SparseGemmF32, w []float32) *GemmF32 {
+	d := &GemmF32{M: g.M, N: g.W.N, K: g.W.K, A: g.A, LDA: g.LDA, C: g.C, LDC: g.LDC, Bias: g.Bias, Lo: g.Lo, Hi: g.Hi}
+	d.B = make([]float32, s.PackedF32(d.K, d.N))
+	s.PackF32(d.B, w, d.K, d.N, d.N, 1)
+	return d
+}
+
+// benchDense runs a dense product and another in turn.
+func benchDense(b *testing.B, s *Set, d *GemmF32, other func()) (dense, sparse float64) {
 	var times [2][]float64
 	for b.Loop() {
 		t0 := time.Now()
-		s.Gemm(&d)
+		s.Gemm(d)
 		t1 := time.Now()
-		s.SparseGemm(g)
+		other()
 		t2 := time.Now()
 		times[0] = append(times[0], float64(t1.Sub(t0))/1000)
 		times[1] = append(times[1], float64(t2.Sub(t1))/1000)

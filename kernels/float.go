@@ -10,9 +10,10 @@ type floatSet struct {
 	gradTable
 	transposeTable
 	sparseTable
+	laneTable
 }
 
 var floatGeneric = floatSet{
 	gemm: gemmGeneric, vectorTable: vectorGeneric, rowTable: rowsGeneric, convTable: convsGeneric, gradTable: gradGeneric,
-	transposeTable: transposesGeneric, sparseTable: sparseGeneric,
+	transposeTable: transposesGeneric, sparseTable: sparseGeneric, laneTable: lanesGeneric,
 }

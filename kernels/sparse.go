@@ -14,13 +14,14 @@ import (
 // branches. Rows are padded to pairs of entries; the padding is -0 times a row of zeros, -0, which changes no sum.
 type SparseF32 struct {
 	K, N    int
-	Height  int // 1, or 4: the outputs of a row share the places of their entries
+	Height  int // 1, or 4: the outputs of a row share the places of their entries; or SparseLanes
 	Entries int // stored values, padding left out
 	blocks  int // of k
 	parts   []sparsePart
 	rows    []sparseRow
 	idx     []uint16  // k within the block times 32: a row of pixels in units of 8 bytes
 	val     []float32 // Height values an entry
+	lanes   *laneMatrix
 }
 
 // sparsePart is one chunk and block; parts lie as [chunk][block].
@@ -44,11 +45,15 @@ const (
 	SparseChunk  = 64
 )
 
-// PackSparseF32 packs the k×n matrix whose element (k, n) is src[k·rs + n·cs]. height is 1 or 4; 4 needs n to be a
-// multiple of 4 and stores a k for four adjacent outputs as soon as one of them is not zero.
+// PackSparseF32 packs the matrix whose element (k, n) is src[k·RS + n·CS]. A height of 4 stores a k for four adjacent
+// outputs as soon as one of them is not zero. It panics where the shape is not Valid.
 func PackSparseF32(src []float32, d SparseShape) *SparseF32 {
-	if d.Height != 1 && (d.Height != 4 || d.N%4 != 0) {
-		panic(fmt.Sprintf("kernels: PackSparseF32: height %d for %d outputs", d.Height, d.N))
+	if !d.Valid() {
+		panic(fmt.Sprintf("kernels: PackSparseF32: height %d for %d×%d", d.Height, d.K, d.N))
+	}
+	if d.Height == SparseLanes {
+		l := d.lanes(src)
+		return &SparseF32{K: d.K, N: d.N, Height: d.Height, Entries: len(l.val), lanes: l}
 	}
 	w := &SparseF32{K: d.K, N: d.N, Height: d.Height, blocks: max(1, (d.K+sparseK-1)/sparseK)}
 	for n0 := 0; n0 < d.N; n0 += SparseChunk {
@@ -63,9 +68,20 @@ func PackSparseF32(src []float32, d SparseShape) *SparseF32 {
 // SparseShape says where the elements of a K×N matrix lie and how many outputs make a row of its packed form.
 type SparseShape struct{ K, N, RS, CS, Height int }
 
+// Valid tells whether the height is 1, 4 with a multiple of 4 outputs, or SparseLanes with at most a million inputs.
+func (d SparseShape) Valid() bool {
+	return d.Height == 1 || d.Height == 4 && d.N%4 == 0 || d.Height == SparseLanes && d.K <= maxLaneK
+}
+
 // Stored counts the values that the packed form of src holds.
 func (d SparseShape) Stored(src []float32) int {
 	n := 0
+	if d.Height == SparseLanes {
+		for j := 0; j < d.N; j += SparseLanes {
+			d.laneSteps(src, j, func(*laneStep) { n += SparseLanes })
+		}
+		return n
+	}
 	for j := 0; j < d.N; j += d.Height {
 		for k := range d.K {
 			if d.entry(src, k, j) {
@@ -132,6 +148,9 @@ func (w *SparseF32) block(b int) (k0, k1 int) { return w.K * b / w.blocks, w.K *
 
 // Bytes is the memory that the packed matrix holds.
 func (w *SparseF32) Bytes() int {
+	if w.lanes != nil {
+		return w.lanes.bytes()
+	}
 	return 12*len(w.parts) + 4*len(w.rows) + 2*len(w.idx) + 4*len(w.val)
 }
 
@@ -154,7 +173,12 @@ type SparseGemmF32 struct {
 }
 
 // Work is the number of elements that a product needs as working memory.
-func (w *SparseF32) Work() int { return (w.K + w.blocks + SparseChunk) * SparsePixels }
+func (w *SparseF32) Work() int {
+	if w.lanes != nil {
+		return maxLaneRows * (w.laneInputs() + w.laneOutputs())
+	}
+	return (w.K + w.blocks + SparseChunk) * SparsePixels
+}
 
 // sparseTable is what the sets differ in.
 type sparseTable struct {
@@ -186,6 +210,10 @@ func (s *Set) SparseGemm(g *SparseGemmF32) {
 		return
 	}
 	g.check()
+	if g.W.lanes != nil {
+		s.laneGemm(g)
+		return
+	}
 	w := g.W
 	r := sparsePool.Get().(*sparseRun)
 	r.g = g

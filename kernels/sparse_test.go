@@ -18,11 +18,14 @@ type sparseCase struct {
 }
 
 func (c sparseCase) weights(r *rand.Rand) []float32 {
-	w := randF32(r, c.k*c.n)
-	for n := 0; n < c.n; n += c.height {
+	w, adjacent := randF32(r, c.k*c.n), 1
+	if c.height == 4 {
+		adjacent = 4
+	}
+	for n := 0; n < c.n; n += adjacent {
 		for k := range c.k {
 			if r.Float64() >= c.keep {
-				clear(w[k*c.n+n : k*c.n+n+c.height])
+				clear(w[k*c.n+n : k*c.n+n+adjacent])
 			}
 		}
 	}
@@ -119,8 +122,11 @@ func TestSparseNotFinite(t *testing.T) {
 
 // TestSparseInParts splits rows and columns, and adds onto C itself.
 func TestSparseInParts(t *testing.T) {
-	for _, s := range Available() {
+	for i, s := range append(Available(), Available()...) {
 		c := sparseCase{m: 150, n: 100, k: 110, height: 1, keep: 0.2, bias: true, res: true, clamp: true}
+		if i >= len(Available()) {
+			c.height = SparseLanes
+		}
 		whole, _ := c.job(rand.New(rand.NewPCG(8, 8)))
 		whole.Res, whole.LDR = append([]float32(nil), whole.C...), whole.LDC
 		parts := *whole
@@ -142,7 +148,7 @@ func TestSparseInParts(t *testing.T) {
 // TestSparseBounds runs on slices that end where memory ends.
 func TestSparseBounds(t *testing.T) {
 	eachAsm(t, func(t *testing.T, s *Set) {
-		for i, c := range sparseCases {
+		for i, c := range append(sparseCases, laneCases...) {
 			if i%3 != 0 {
 				continue
 			}
@@ -151,6 +157,9 @@ func TestSparseBounds(t *testing.T) {
 			g.Res, g.Work = guardedCopy(t, g.Res), guardedCopy(t, g.Work)
 			w := *g.W
 			w.rows, w.idx, w.val = guardedCopy(t, w.rows), guardedCopy(t, w.idx), guardedCopy(t, w.val)
+			if l := w.lanes; l != nil {
+				w.lanes = &laneMatrix{l.first, guardedCopy(t, l.head), guardedCopy(t, l.idx), guardedCopy(t, l.val)}
+			}
 			g.W = &w
 			s.SparseGemm(g)
 		}

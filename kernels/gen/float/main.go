@@ -15,7 +15,7 @@ import (
 func main() {
 	stubsTo := flag.String("decl", "", "file for the Go declarations and tables")
 	flag.Parse()
-	families := map[string]func(*decls){"gemm": gemmFamily, "vector": vectorFamily, "rows": rowsFamily, "transpose": transposeFamily, "grad": gradFamily, "poolgrad": poolgradFamily, "sparse": sparseFamily}
+	families := map[string]func(*decls){"gemm": gemmFamily, "vector": vectorFamily, "rows": rowsFamily, "transpose": transposeFamily, "grad": gradFamily, "poolgrad": poolgradFamily, "sparse": sparseFamily, "lanes": laneFamily}
 	write, ok := families[flag.Arg(0)]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "float: no family %q\n", flag.Arg(0))
