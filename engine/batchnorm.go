@@ -10,14 +10,17 @@ import (
 )
 
 // batchNorm is BatchNormalization with computed parameters, channels last. In training its outputs 3 and 4 are the
-// batch's mean and 1/√(variance+ε), which the gradient reads.
-type batchNorm struct{ ops.BatchNormalization }
+// batch's mean and 1/√(variance+ε), which the gradient reads. Input 5 is the residual, if the epilogue says so.
+type batchNorm struct {
+	ops.BatchNormalization
+	epilogue
+}
 
 func (b batchNorm) source() graph.Op { return b.BatchNormalization }
 
 // Infer gives x's type and four vectors.
 func (b batchNorm) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
-	first := append([]graph.Fact{}, in...)
+	first := append([]graph.Fact{}, in[:5]...)
 	first[0] = graph.Fact{Type: channelsFirst(in[0].Type)}
 	t, err := b.BatchNormalization.Infer(first, min(outs, 3))
 	if err != nil {
@@ -100,9 +103,22 @@ func (b batchNorm) exec(x *exec, in, out []*tensor.Tensor) error {
 	factor := make([]float32, d.c)
 	x.p.set.Mul(factor, p[0], inv)
 	wMean, wFactor, wBias := d.wide(mean), d.wide(factor), d.wide(p[1])
+	var res []float32
+	if b.res {
+		res = tensor.View[float32](in[5])
+	}
+	free := plainEpilogue()
+	clamped := b.lo != free.lo || b.hi != free.hi
 	d.each(x, func(i, j int) {
-		x.p.set.Sub(y[i:j], d.x[i:j], wMean)
-		x.p.set.MulAdd(y[i:j], y[i:j], wFactor, wBias)
+		v := y[i:j]
+		x.p.set.Sub(v, d.x[i:j], wMean)
+		x.p.set.MulAdd(v, v, wFactor, wBias)
+		if res != nil {
+			x.p.set.Add(v, v, res[i:j])
+		}
+		if clamped {
+			x.p.set.Clamp(v, v, b.lo, b.hi)
+		}
 	})
 	return nil
 }
@@ -128,24 +144,27 @@ type momentKey struct {
 
 // lowerBatchNorm takes normalizations in training, and those that no constant parameters let the passes resolve.
 func lowerBatchNorm(l *lowering, n *graph.Node) bool {
-	op, ok := n.Op.(ops.BatchNormalization)
-	x := n.In[0]
-	if !ok || !isFloat(x) || !channeled(x) {
+	h, fused := n.Op.(head)
+	if !fused {
+		free := plainEpilogue()
+		h = head{Op: n.Op, lo: free.lo, hi: free.hi}
+	}
+	op, ok := h.Op.(ops.BatchNormalization)
+	if !ok || !fused && !isBatchNorm(n) {
 		return false
 	}
-	for _, v := range n.In[1:] {
-		if !isFloat(v) {
-			return false
-		}
-	}
+	x := n.In[0]
 	if !op.TrainingMode {
 		one := *n
 		one.Out = n.Out[:1]
 		n = &one
 	}
 	in := []*graph.Value{l.channelsOf(x)}
-	for _, v := range n.In[1:] {
+	for _, v := range n.In[1:5] {
 		in = append(in, l.plainOf(v))
+	}
+	if h.res {
+		in = append(in, l.channelsOf(n.In[5]))
 	}
 	extra := &graph.Node{Name: n.Name, Op: n.Op, In: n.In, Out: append([]*graph.Value{}, n.Out...)}
 	for len(extra.Out) < 5 && op.TrainingMode {
@@ -156,7 +175,7 @@ func lowerBatchNorm(l *lowering, n *graph.Node) bool {
 			extra.Out[i] = &graph.Value{Name: n.Name + "_moments"}
 		}
 	}
-	out := l.emit(extra, batchNorm{op}, in)
+	out := l.emit(extra, batchNorm{op, epilogue{lo: h.lo, hi: h.hi, res: h.res}}, in)
 	if op.TrainingMode {
 		if l.moments == nil {
 			l.moments = map[momentKey][2]*graph.Value{}
@@ -164,6 +183,19 @@ func lowerBatchNorm(l *lowering, n *graph.Node) bool {
 		l.moments[momentKey{x, op.Epsilon}] = [2]*graph.Value{out[3], out[4]}
 	}
 	l.setChannels(n, out)
+	return true
+}
+
+// isBatchNorm tells whether lowerBatchNorm takes n.
+func isBatchNorm(n *graph.Node) bool {
+	if len(n.In) != 5 || n.OpName() != "BatchNormalization" || !channeled(n.In[0]) {
+		return false
+	}
+	for _, v := range n.In {
+		if !isFloat(v) {
+			return false
+		}
+	}
 	return true
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// head is an operator that computes a matrix product, with what follows it and can be done on the way out. Its inputs
+// head is an operator that computes a matrix product or a normalization by batch, with what follows it and can be done on the way out. Its inputs
 // are the operator's, then, if res is set, the value that is added, then, if gated is set, the Relu's result whose
 // gradient this is.
 type head struct {
@@ -23,8 +23,8 @@ func (h head) source() graph.Op { return h.Op }
 // open tells whether more can be added.
 func (h head) open() bool { return !h.clamped && !h.gated }
 
-// heads are the operators that take an epilogue, with the number of their inputs: the last is the bias.
-var heads = map[string]int{"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 3}
+// heads are the operators that take an epilogue, with the number of their inputs: the last of a product is its bias.
+var heads = map[string]int{"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 3, "BatchNormalization": 5}
 
 // fuse joins products with the Add, Relu and Clip behind them.
 func fuse(g *graph.Graph) error {
@@ -52,7 +52,7 @@ func fuse(g *graph.Graph) error {
 // absorb lets the product in front of n do n's work; n is then to be dropped.
 func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
 	name := n.OpName()
-	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && (n.In[1].IsConst() || isProduct(n) || isSweep(n)) {
+	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && takesEpilogue(n) {
 		for len(n.In) < inputs {
 			n.In = append(n.In, nil)
 		}
@@ -76,6 +76,14 @@ func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]i
 		return absorbGate(n, uses)
 	}
 	return false
+}
+
+// takesEpilogue tells whether an operator of the table surely has a fast step that takes one.
+func takesEpilogue(n *graph.Node) bool {
+	if n.OpName() == "BatchNormalization" {
+		return isBatchNorm(n)
+	}
+	return n.In[1].IsConst() || isProduct(n) || isSweep(n)
 }
 
 // absorbGate lets a convolution do the gradient of the Relu in front of the layer whose gradient it is.

@@ -70,6 +70,18 @@ func TestBatchNormTraining(t *testing.T) {
 		output db`, c.shape, c.n), 1e-4)
 		agree(t, fmt.Sprintf(`input x: f32[%[1]s]
 		input s: f32[%[2]d]
+		input r: f32[%[1]s]
+		const six: f32[] = {0.5}
+		y: f32[%[1]s], m: f32[%[2]d], _ = BatchNormalization(x, s, s, s, s) {training_mode=1}
+		a: f32[%[1]s] = Add(r, y)
+		z: f32[%[1]s] = Clip(a, _, six)
+		dx: f32[%[1]s], ds: f32[%[2]d], _ = tfsopt.BatchNormalizationGrad(z, x, s)
+		output z
+		output m
+		output dx
+		output ds`, c.shape, c.n), 1e-4)
+		agree(t, fmt.Sprintf(`input x: f32[%[1]s]
+		input s: f32[%[2]d]
 		input dy: f32[%[1]s]
 		dx: f32[%[1]s], ds: f32[%[2]d], _ = tfsopt.BatchNormalizationGrad(dy, x, s) {epsilon=0.125}
 		output dx

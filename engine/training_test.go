@@ -192,13 +192,21 @@ func profile(t *testing.T, g *graph.Graph) {
 			t.Fatal(err)
 		}
 		var total time.Duration
+		var by []engine.StepTime // totals by operator
 		for _, s := range steps {
 			total += s.Took
+			i := slices.IndexFunc(by, func(o engine.StepTime) bool { return o.Op == s.Op })
+			if i < 0 {
+				i, by = len(by), append(by, engine.StepTime{Op: s.Op})
+			}
+			by[i].Took += s.Took
 		}
-		slices.SortStableFunc(steps, func(a, b engine.StepTime) int { return int(b.Took - a.Took) })
 		t.Logf("%d threads: %v", threads, total)
-		for _, s := range steps[:min(40, len(steps))] {
-			t.Logf("%10v %-28s %-24s %v", s.Took, s.Op, s.Name, s.Shape)
+		for _, list := range [][]engine.StepTime{by, steps} {
+			slices.SortStableFunc(list, func(a, b engine.StepTime) int { return int(b.Took - a.Took) })
+			for _, s := range list[:min(30, len(list))] {
+				t.Logf("%10v %-28s %-24s %v", s.Took, s.Op, s.Name, s.Shape)
+			}
 		}
 	}
 }
