@@ -22,16 +22,23 @@ type compression struct {
 	name, ext string
 	magic     string // how each file begins
 	reader    func(r io.Reader) (io.Reader, func(), error)
-	writer    func(w io.Writer, window int) (io.WriteCloser, error) // window: a power of two, how far repeats are looked for
+	// writers are ways to compress: which one makes the smallest file is tried where the model is small. The window is
+	// a power of two, how far repeats are looked for.
+	writers []writer
 }
 
+type writer func(w io.Writer, window int) (io.WriteCloser, error)
+
 var compressions = []compression{
-	{"zstd", ".zst", "\x28\xb5\x2f\xfd", zstdReader, zstdWriter},
-	{"xz", ".xz", "\xfd7zXZ\x00", xzReader, xzWriter},
+	{"zstd", ".zst", "\x28\xb5\x2f\xfd", zstdReader, []writer{zstdWriter(zstd.SpeedBestCompression), zstdWriter(zstd.SpeedFastest)}},
+	{"xz", ".xz", "\xfd7zXZ\x00", xzReader, []writer{xzWriter}},
 }
 
 // The windows that are written. zstd's own tool reads up to maxWindow without being asked.
 const minWindow, maxWindow = 128 << 10, 128 << 20
+
+// smallWindow is that of models which are compressed in every way.
+const smallWindow = 16 << 20
 
 // What a compressed file may unfold to: maxRatio times its size or minUnfolded, whichever is more, but never more than
 // maxUnfolded. In memory it is held up to minSpool bytes, then in a temporary file without a name.
@@ -143,24 +150,58 @@ func (c *compression) save(ctx context.Context, f *Format, g *graph.Graph, path 
 	if f.Encode == nil {
 		return nil, fmt.Errorf("%s: a model in %s is several files, which %s does not take", path, f.Name, c.name)
 	}
-	return warnings, Atomic(ctx, path, func(w io.Writer) error {
-		out := &counter{w: w}
-		z, err := c.writer(out, windowOf(g))
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+	window := windowOf(g)
+	p := pressing{format: f, g: g, window: window}
+	if window > smallWindow || len(c.writers) == 1 {
+		err = Atomic(ctx, path, func(w io.Writer) error { return p.write(w, c.writers[0]) })
+		return p.warnings, atPath(path, err)
+	}
+	var least *bytes.Buffer
+	for _, compress := range c.writers {
+		b := &bytes.Buffer{}
+		if err := p.write(b, compress); err != nil {
+			return nil, atPath(path, err)
 		}
-		in := &counter{w: z}
-		if warnings, err = f.Encode(in, g); err == nil {
-			err = z.Close()
+		if least == nil || b.Len() < least.Len() {
+			least = b
 		}
-		if err == nil && in.n > unfoldLimit(out.n) {
-			err = fmt.Errorf("%d bytes shrink to %d, which would be refused as hostile when read: save it uncompressed", in.n, out.n)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		return nil
+	}
+	return p.warnings, Atomic(ctx, path, func(w io.Writer) error {
+		_, err := w.Write(least.Bytes())
+		return err
 	})
+}
+
+// atPath puts the path before an error that lacks it.
+func atPath(path string, err error) error {
+	if err == nil || strings.Contains(err.Error(), path) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// pressing is a graph being written in a format, compressed.
+type pressing struct {
+	format   *Format
+	g        *graph.Graph
+	window   int
+	warnings []string
+}
+
+func (p *pressing) write(w io.Writer, compress writer) error {
+	out := &counter{w: w}
+	z, err := compress(out, p.window)
+	if err != nil {
+		return err
+	}
+	in := &counter{w: z}
+	if p.warnings, err = p.format.Encode(in, p.g); err == nil {
+		err = z.Close()
+	}
+	if err == nil && in.n > unfoldLimit(out.n) {
+		err = fmt.Errorf("%d bytes shrink to %d, which would be refused as hostile when read: save it uncompressed", in.n, out.n)
+	}
+	return err
 }
 
 // windowOf is the power of two that holds the constants of g, within bounds.
@@ -182,9 +223,14 @@ func zstdReader(r io.Reader) (io.Reader, func(), error) {
 	return d, d.Close, nil
 }
 
-func zstdWriter(w io.Writer, window int) (io.WriteCloser, error) {
-	e, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
-	return blockWriter{e}, err
+// zstdWriter compresses at a level. The lowest one finds few repeats, which suits numbers that hold none: it codes them
+// alone, by how often each byte occurs.
+func zstdWriter(level zstd.EncoderLevel) writer {
+	return func(w io.Writer, window int) (io.WriteCloser, error) {
+		e, err := zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1),
+			zstd.WithAllLitEntropyCompression(true))
+		return blockWriter{e}, err
+	}
 }
 
 // blockWriter gives each long write blocks of its own, with their own code: tensors differ in what they hold.

@@ -10,10 +10,11 @@ import (
 
 // Fold computes what depends on constants alone. A node whose result would add more than Growth bytes to the file stays,
 // as do random operators, those with bodies, what leaves the graph and, unless Weights is set, DequantizeLinear, which
-// is how quantized weights are written.
+// is how quantized weights are written. Coded tells to unfold weights that are written by a codebook.
 type Fold struct {
 	Growth  int
 	Weights bool
+	Coded   bool
 }
 
 // Name is "fold".
@@ -26,7 +27,7 @@ func (f Fold) Apply(ctx context.Context, g *graph.Graph) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return e.changes, err
 		}
-		if f.wants(n) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.leaves[v] }) {
+		if f.wants(n) && (f.Coded || !coded(e, n)) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.leaves[v] }) {
 			f.fold(ctx, e, n)
 		}
 	}
@@ -41,6 +42,22 @@ func (f Fold) wants(n *graph.Node) bool {
 		return false
 	}
 	return !slices.ContainsFunc(n.In, func(v *graph.Value) bool { return v != nil && !v.IsConst() })
+}
+
+// codedSize is the number of elements from which indices into a codebook are worth keeping.
+const codedSize = 128
+
+// coded tells whether n begins what restores a weight from a codebook: small integers made wide to be indices, or the
+// zeros between which the rest is scattered.
+func coded(e *editor, n *graph.Node) bool {
+	switch n.OpName() {
+	case "Cast":
+		return n.In[0].DType.IsInt() && n.In[0].DType.Bits() <= 8 && n.In[0].Const.Len() >= codedSize && n.Out[0].DType.IsInt() && n.Out[0].DType.Bits() >= 32
+	case "ConstantOfShape":
+		r := e.reader(n.Out[0])
+		return r != nil && r.OpName() == "ScatterElements" && !r.In[2].IsConst()
+	}
+	return false
 }
 
 // fold runs one node; one whose inputs do not fit stays, so that the error comes where the model is run.

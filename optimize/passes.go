@@ -32,7 +32,7 @@ var steps = []step{
 	{name: "inline", pass: Inline{}},
 	{name: "shapes-inlined", pass: Shapes{}},
 	{name: "fold-inlined", pass: Fold{Growth: fileGrowth}},
-	{name: "fold-all", engine: true, pass: Fold{Growth: engineGrowth}},
+	{name: "fold-all", engine: true, pass: Fold{Growth: engineGrowth, Coded: true}},
 	{name: "identity", pass: Identity{}},
 	{name: "transpose", pass: Transpose{}},
 	{name: "clip", pass: Clip{}},
@@ -45,7 +45,7 @@ var steps = []step{
 	{name: "hardswish", engine: true, pass: HardSwish{}},
 	{name: "splitnorm", engine: true, pass: SplitNorm{}},
 	{name: "qlinear", engine: true, pass: QLinear{}},
-	{name: "fold-weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true}},
+	{name: "fold-weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true, Coded: true}},
 	{name: "dedup-late", engine: true, pass: Dedup{}},
 	{name: "dead", pass: Dead{}},
 }
