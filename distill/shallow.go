@@ -10,7 +10,7 @@ import (
 // block is a residual block that can be left out: an Add whose one operand is the shortcut itself.
 type block struct {
 	add      *graph.Node
-	shortcut *graph.Value
+	shortcut int // which input
 }
 
 // Shallow gives a copy of g with a share of its residual blocks, rounded, at least one: blocks whose shortcut is the identity are
@@ -29,7 +29,7 @@ func Shallow(g *graph.Graph, keep float64) (*graph.Graph, error) {
 		if (i+1)*stay/len(blocks) > i*stay/len(blocks) { // evenly spread
 			continue
 		}
-		g.Replace(b.add.Out[0], b.shortcut)
+		g.Replace(b.add.Out[0], b.add.In[b.shortcut])
 	}
 	sweep(g)
 	if err := g.Infer(); err != nil {
@@ -48,7 +48,7 @@ func residuals(g *graph.Graph) []block {
 		for i, shortcut := range n.In {
 			branch := n.In[1-i]
 			if shortcut.Def != nil && branch.Def != nil && branch != shortcut && shortcut.Type.String() == branch.Type.String() && dependsOn(branch, shortcut) {
-				out = append(out, block{n, shortcut})
+				out = append(out, block{n, i})
 				break
 			}
 		}
