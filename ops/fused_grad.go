@@ -6,7 +6,9 @@ import "github.com/tfsopt/tfsopt/graph"
 var fusedSlopes = map[string]func(f formula, dy, y *graph.Value, p []float32) *graph.Value{
 	"":     func(_ formula, dy, _ *graph.Value, _ []float32) *graph.Value { return dy },
 	"Relu": func(f formula, dy, y *graph.Value, _ []float32) *graph.Value { return f.node(ReluGrad{}, dy, y) },
-	"Tanh": func(f formula, dy, y *graph.Value, _ []float32) *graph.Value { return f.mul(dy, f.less(1, f.square(y))) },
+	"Tanh": func(f formula, dy, y *graph.Value, _ []float32) *graph.Value {
+		return f.mul(dy, f.less(1, f.square(y)))
+	},
 	"Sigmoid": func(f formula, dy, y *graph.Value, _ []float32) *graph.Value {
 		return f.mul(dy, f.mul(y, f.less(1, y)))
 	},

@@ -21,6 +21,13 @@ func resized(sizes []int64, pairs ...any) func(w *torchGraph) []*graph.Value {
 	}
 }
 
+// sampled is a case of one GridSample at 1.8 times the grid.
+func sampled(pairs ...any) func(w *torchGraph) []*graph.Value {
+	return func(w *torchGraph) []*graph.Value {
+		return w.nodes("GridSample", attrs(pairs...), 1, w.in["x"], w.node("Mul", nil, w.in["grid"], w.num(1.8)))
+	}
+}
+
 // torchCases builds the cases of testdata/interop/gradients.py.
 var torchCases = map[string]func(w *torchGraph) []*graph.Value{
 	"conv":                single("Conv", "x w b", 1, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}, "dilations", []int{2, 2}, "group", 2),
@@ -33,6 +40,7 @@ var torchCases = map[string]func(w *torchGraph) []*graph.Value{
 	"max_pool_ceil":       single("MaxPool", "x", 1, "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "ceil_mode", 1),
 	"average_pool":        single("AveragePool", "x", 1, "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}),
 	"average_pool_padded": single("AveragePool", "x", 1, "kernel_shape", []int{3, 2}, "strides", []int{2, 2}, "pads", []int{1, 0, 1, 0}, "count_include_pad", 1),
+	"norm_pool":           torchNormPool,
 	"batch_norm":          func(w *torchGraph) []*graph.Value { return []*graph.Value{w.norm(w.in["x"], "scale", "bias", 1e-3)} },
 	"batch_norm_frozen":   single("BatchNormalization", "x scale bias mean var", 1, "epsilon", 1e-3),
 	"layer_norm":          single("LayerNormalization", "x scale bias", 1),
@@ -43,6 +51,8 @@ var torchCases = map[string]func(w *torchGraph) []*graph.Value{
 	"resize_corners":      resized([]int64{1, 2, 5, 9}, "mode", "linear", "coordinate_transformation_mode", "align_corners"),
 	"resize_nearest":      resized([]int64{1, 2, 6, 8}, "coordinate_transformation_mode", "asymmetric", "nearest_mode", "floor"),
 	"resize_cubic":        resized([]int64{1, 1, 8, 7}, "mode", "cubic"),
+	"grid_sample":         sampled(),
+	"grid_sample_cubic":   sampled("mode", "cubic", "padding_mode", "reflection", "align_corners", 1),
 	"gelu":                single("Gelu", "x", 1),
 	"gelu_tanh":           single("Gelu", "x", 1, "approximate", "tanh"),
 	"activations":         torchActivations,
@@ -59,6 +69,11 @@ var torchCases = map[string]func(w *torchGraph) []*graph.Value{
 	"residual":            torchResidual,
 	"depthwise":           torchDepthwise,
 	"transformer":         torchTransformer,
+}
+
+func torchNormPool(w *torchGraph) []*graph.Value {
+	p := w.node("LpPool", attrs("kernel_shape", []int{3}, "strides", []int{2}, "p", 3), w.node("Abs", nil, w.in["x"]))
+	return w.nodes("Add", nil, 1, p, w.node("GlobalMaxPool", nil, w.in["x"]))
 }
 
 func torchActivations(w *torchGraph) []*graph.Value {

@@ -102,6 +102,11 @@ def average_pool_padded(x):
     return F.avg_pool2d(x, (3, 2), stride=2, padding=(1, 0), count_include_pad=True)
 
 
+@case(x=(2, 3, 7))
+def norm_pool(x):
+    return F.lp_pool1d(x.abs(), 3, 3, stride=2) + F.adaptive_max_pool1d(x, 1)
+
+
 @case(x=(4, 5, 3, 4), scale=(5,), bias=(5,))
 def batch_norm(x, scale, bias):
     return F.batch_norm(x, None, None, scale, bias, training=True, eps=1e-3)
@@ -150,6 +155,16 @@ def resize_nearest(x):
 @case(x=(1, 1, 5, 4))
 def resize_cubic(x):
     return F.interpolate(x, size=(8, 7), mode="bicubic", align_corners=False)
+
+
+@case(x=(2, 2, 4, 5), grid=(2, 3, 3, 2))
+def grid_sample(x, grid):
+    return F.grid_sample(x, 1.8 * grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+@case(x=(1, 2, 5, 4), grid=(1, 3, 4, 2))
+def grid_sample_cubic(x, grid):
+    return F.grid_sample(x, 1.8 * grid, mode="bicubic", padding_mode="reflection", align_corners=True)
 
 
 @case(x=(5, 7))
