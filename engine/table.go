@@ -64,7 +64,9 @@ func init() {
 		"MatMulInteger":    lowerMatMulInteger,
 		"ConvInteger":      lowerConvInteger,
 
-		"tfsopt.ConvWeightGrad": lowerWeightGrad,
+		"tfsopt.ConvWeightGrad":   lowerWeightGrad,
+		"tfsopt.FakeQuantize":     lowerFakeQuantize,
+		"tfsopt.FakeQuantizeGrad": lowerFakeQuantize,
 
 		"com.microsoft.QGemm":                    lowerQGemm,
 		"com.microsoft.QLinearAdd":               lowerQBinary,
