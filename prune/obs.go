@@ -75,6 +75,9 @@ type solver struct {
 func newSolver(m *matrix, p pattern, systems []system, before []float64) *solver {
 	s := &solver{m: m, p: p, systems: systems, before: before, gone: make([]bool, len(before))}
 	k := m.k()
+	for e, v := range before {
+		s.gone[e] = v == 0
+	}
 	s.right, s.w = make([]float64, len(before)), make([]float64, len(before))
 	parallel(m.rows(), 2*k*k, func(r int) {
 		y, b, w := s.of(r), s.right[r*k:(r+1)*k], s.w[r*k:(r+1)*k]

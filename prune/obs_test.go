@@ -210,15 +210,15 @@ func TestSolvePatterns(t *testing.T) {
 		m := plainMatrix(rows, k)
 		s := newSolver(m, c.p, []system{given(h, h, k)}, before)
 		mask := s.solve(c.units)
-		if mask.Zeros() != c.zeros {
-			t.Errorf("%v: %d zeros, want %d", c.p, mask.Zeros(), c.zeros)
+		if n := mask.Zeros(); n < c.zeros || n > c.zeros+2 || c.p.block == 1 && n != c.zeros {
+			t.Errorf("%v: %d zeros, want %d and those that were", c.p, n, c.zeros)
 		}
-		if c.p.block == 1 && (mask.Keeps(5) || mask.Keeps(37)) {
+		if mask.Keeps(5) || mask.Keeps(37) {
 			t.Errorf("%v: a weight that was zero came back", c.p)
 		}
 		for e := range rows * k {
 			r, i := e/k, e%k
-			if c.p.block == 4 && mask.Keeps(e) != mask.Keeps(r/4*4*k+i) {
+			if c.p.block == 4 && i != 5 && mask.Keeps(e) != mask.Keeps(r/4*4*k+i) {
 				t.Errorf("%v: row %d and the first of its block differ at %d", c.p, r, i)
 			}
 		}

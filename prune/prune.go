@@ -2,6 +2,7 @@ package prune
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
@@ -39,7 +40,7 @@ func Prepared(ctx context.Context, g *graph.Graph, asIs bool) (*graph.Graph, err
 }
 
 // Weights sets single weights of g to zero. g stays as it is; the result shares the tensors that did not change. Biases
-// and normalizations are never cut. Errors name the layer or the tensor.
+// and normalizations are never cut; what is zero already goes first and stays zero. Errors name the layer or the tensor.
 func Weights(ctx context.Context, g *graph.Graph, o Options) (*Result, error) {
 	o, p, err := o.defaults()
 	if err != nil {
@@ -67,7 +68,23 @@ func Weights(ctx context.Context, g *graph.Graph, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, c := range cuts {
+		c.keepZeros()
+	}
 	return plan.finish(ctx, f, cuts)
+}
+
+// keepZeros adds what is zero already to the mask, unless everything is.
+func (c cut) keepZeros() {
+	w := tensor.Floats(c.m.value.Const)
+	if !slices.ContainsFunc(w, func(x float32) bool { return x != 0 }) {
+		return
+	}
+	for i, x := range w {
+		if x == 0 {
+			c.mask.Prune(i)
+		}
+	}
 }
 
 // finish applies the masks, with reconstruction if it is wanted, and measures.
