@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -61,8 +63,8 @@ func below(a, b graph.Dim) bool {
 	return ok && m < n && m > 0 || !ok && b.Div(a).Known()
 }
 
-// reshapeLinks ties the axes of a tensor with those of the same elements in another shape. Where one axis becomes
-// several or several one, each of the several could be the one whose channels are cut.
+// reshapeLinks ties the axes of a tensor with those of the same elements in another shape. Where axes are merged, split
+// or both, any of the factors that they share could be the one whose channels are cut.
 func reshapeLinks(in, out graph.Fact) []graph.Link {
 	if in.Unranked || out.Unranked || unknowns(in.Shape) > 1 || unknowns(out.Shape) > 1 {
 		return nil
@@ -73,13 +75,10 @@ func reshapeLinks(in, out graph.Fact) []graph.Link {
 	}
 	var links []graph.Link
 	for i, r := range runs {
-		switch {
-		case len(r.in) == 1 && len(r.out) == 1:
+		if len(r.in) == 1 && len(r.out) == 1 {
 			links = append(links, tie(in.Shape[r.in[0]], given(0, r.in[0]), made(0, r.out[0]))...)
-		case len(r.in) == 1:
-			links = append(links, merger{given(0, r.in[0]), made(0, 0), out.Shape, r.out}.links(i+1)...)
-		case len(r.out) == 1:
-			links = append(links, merger{made(0, r.out[0]), given(0, 0), in.Shape, r.in}.links(i+1)...)
+		} else {
+			links = append(links, r.factors(in.Shape, out.Shape, i+1)...)
 		}
 	}
 	return links
@@ -94,31 +93,39 @@ func unknowns(shape []graph.Dim) (n int) {
 	return n
 }
 
-// merger is an axis that holds the elements of several.
-type merger struct {
-	whole graph.End
-	part  graph.End // of which Axis is to be set
-	shape []graph.Dim
-	axes  []int
-}
-
-// links gives the alternatives: one for each of the axes.
-func (m merger) links(choice int) []graph.Link {
-	sizes := make([]int, len(m.axes))
-	for i, a := range m.axes {
-		n, ok := m.shape[a].Value()
-		if !ok {
+// factors gives the alternatives of a run, one for each factor that its axes before and after share: 512 and 4·64 are
+// 512·4 and 64 with the factors 512, 4 and 64. There are none if a size is not a number or the axes share no factors.
+func (r run) factors(in, out []graph.Dim, choice int) []graph.Link {
+	type part struct{ axis, rest, inner int } // of the axis: what is left to factor, and the product of what was
+	parts := func(shape []graph.Dim, axes []int) []part {
+		var list []part
+		for _, a := range axes {
+			n, _ := shape[a].Value()
+			list = append(list, part{a, n, 1})
+		}
+		return list
+	}
+	a, b := parts(in, r.in), parts(out, r.out)
+	var links []graph.Link
+	for i, j := len(a)-1, len(b)-1; i >= 0 && j >= 0; { // innermost first
+		n := min(a[i].rest, b[j].rest)
+		if n <= 1 || a[i].rest%n != 0 || b[j].rest%n != 0 {
 			return nil
 		}
-		sizes[i] = n
+		x := spaced(given(0, a[i].axis), a[i].rest/n, a[i].inner)
+		y := spaced(made(0, b[j].axis), b[j].rest/n, b[j].inner)
+		links = append(links, graph.Link{N: n, Ends: []graph.End{x, y}, Choice: choice})
+		for _, p := range []*part{&a[i], &b[j]} {
+			p.rest, p.inner = p.rest/n, p.inner*n
+		}
+		if a[i].rest == 1 {
+			i--
+		}
+		if b[j].rest == 1 {
+			j--
+		}
 	}
-	var links []graph.Link
-	for i, a := range m.axes {
-		part := m.part
-		part.Axis = a
-		whole := spaced(m.whole, tensor.Size(sizes[:i]), tensor.Size(sizes[i+1:]))
-		links = append(links, graph.Link{N: sizes[i], Ends: []graph.End{whole, part}, Choice: choice})
-	}
+	slices.Reverse(links)
 	return links
 }
 

@@ -54,6 +54,8 @@ var linkCases = map[string][]opCases{
 		{Reshape{}, opCase{in: append(counted([]int{2, 3, 4}), vec[int64](2, 12)), outs: 1}},
 		{Reshape{}, opCase{in: append(counted([]int{2, 12, 2}), vec[int64](0, 4, 3, -1)), outs: 1}},
 		{Reshape{}, opCase{in: append(counted([]int{2, 12}), vec[int64](2, 2, 3, 2)), outs: 1}},
+		{Reshape{}, opCase{in: append(counted([]int{2, 6, 4}), vec[int64](2, 3, 8)), outs: 1}},
+		{Reshape{}, opCase{in: append(counted([]int{6, 4, 5}), vec[int64](2, 12, 5)), outs: 1}},
 	},
 	"Squeeze": {{Squeeze{}, opCase{in: counted([]int{2, 1, 3, 1}), outs: 1}}},
 }

@@ -189,6 +189,15 @@ var groupCases = []struct {
 		y := n.transpose(n.dense(x, 6), 1, 0, 2)
 		return n.AddN("lstm", 1, lstm, y, n.weight("w", 1, 8, 6), n.weight("r", 1, 8, 2))[0]
 	}, map[string]int{"m": 6}, nil},
+	{"frames", sequence, func(n drawn, x *graph.Value) *graph.Value {
+		y := n.dense(n.relu(n.dense(x, 6)), 8)           // [N,5,8]
+		y = n.reshape(n.transpose(y, 0, 2, 1), 0, 4, 10) // pairs of channels, one behind the other; the pairs leave the model
+		return n.dense(y, 3)
+	}, map[string]int{"m": 6, "m_1": 2}, nil},
+	{"one-hot", []graph.Dim{graph.Named("N"), graph.Fixed(1)}, func(n drawn, x *graph.Value) *graph.Value {
+		hot := n.Add("eq", ops.Equal{}, x, n.Const("range", tensor.From([]float32{0, 1, 2}, 3)))
+		return n.dense(n.relu(n.dense(n.Add("cast", ops.Cast{To: int(tensor.Float32)}, hot), 6)), 2)
+	}, map[string]int{"m": 6}, map[string]string{"range": "no weight makes them"}},
 	{"embedding", []graph.Dim{graph.Named("N"), graph.Fixed(8)}, func(n drawn, x *graph.Value) *graph.Value {
 		at := n.Add("arg", ops.Cast{To: int(tensor.Int64)}, n.Add("clip", ops.Clip{}, x, n.Const("lo", tensor.Scalar[float32](0)), n.Const("hi", tensor.Scalar[float32](3))))
 		return n.dense(n.Add("emb", ops.Gather{Axis: 0}, n.weight("table", 4, 6), at), 3)

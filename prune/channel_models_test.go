@@ -26,6 +26,7 @@ var channelModels = []struct {
 	{file: "mobilenet_v2_035_flowers/mobilenet_v2_0.35_128_tfs_channel_first.onnx", sparsity: 0.4},
 	{file: "ppocr_cls/ch_ppocr_mobile_v2.0_cls_infer.onnx", sparsity: 0.4,
 		dims: map[string]int{"p2o.DynamicDimension.1": 48, "p2o.DynamicDimension.2": 48}},
+	{file: "magika/standard_v3_3/model.onnx", sparsity: 0.3, slow: true},
 	{file: "squeezenet/squeezenet1.1_fp32.onnx", sparsity: 0.8, slow: true},
 	{file: "efficientnet_lite0/efficientnet_lite0.onnx", sparsity: 0.8, slow: true},
 }

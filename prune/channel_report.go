@@ -1,6 +1,8 @@
 package prune
 
 import (
+	"fmt"
+
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -14,6 +16,9 @@ func (r *ChannelReport) describe(p *channelPlan, k kept) {
 			if gone {
 				left--
 			}
+		}
+		if 4*left < g.Channels {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%q keeps %d of %d channels, so few that fine-tuning may not make up for it; a higher minimum share spreads the cut", g.Name, left, g.Channels))
 		}
 		r.Groups = append(r.Groups, ChannelGroup{g.Name, g.Nodes, [2]int{g.Channels, left}, g.Reason})
 		for _, s := range g.spans {

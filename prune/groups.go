@@ -98,7 +98,9 @@ func (p *positions) groups() []*Group {
 	}
 	names := map[string]int{}
 	for _, g := range groups {
-		g.finish(p.g)
+		if g.finish(p.g); g.Reason == "" && !g.made() {
+			g.Reason = "no weight makes them"
+		}
 		if names[g.Name]++; names[g.Name] > 1 {
 			g.Name = fmt.Sprintf("%s#%d", g.Name, names[g.Name])
 		}
@@ -186,6 +188,20 @@ func (g *Group) finish(of *graph.Graph) {
 	if g.Name == "" {
 		g.Name = g.Slices[0].Value.Name
 	}
+}
+
+// made tells whether a node makes the channels out of a weight. Those of a constant that inputs are compared with, as in
+// a one-hot encoding, only choose among the features of the input.
+func (g *Group) made() bool {
+	mine := map[*graph.Value]bool{}
+	for _, s := range g.spans {
+		mine[s.Value] = true
+	}
+	return slices.ContainsFunc(g.nodes, func(n *graph.Node) bool {
+		w, axis, ok := outputAxis(n)
+		return ok && g.runs(w, axis) || slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return mine[v] }) &&
+			slices.ContainsFunc(n.In, func(v *graph.Value) bool { return mine[v] && v.IsConst() && !isVector(v.Const.Shape) })
+	})
 }
 
 // runs tells whether the group's channels run along an axis of v.

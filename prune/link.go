@@ -205,48 +205,46 @@ func (p *positions) choose(choices [][]joint) error {
 	return nil
 }
 
-// free lists the alternatives whose own axis need not stay as a whole. The last end of an alternative is its own axis.
+// free lists the alternatives none of whose axes must stay as a whole.
 func (p *positions) free(c []joint) ([]joint, error) {
 	var out []joint
 	for _, j := range c {
-		q, err := p.end(j, j.link.Ends[len(j.link.Ends)-1])
-		if err != nil {
-			return nil, err
+		held := false
+		for _, e := range j.link.Ends {
+			q, err := p.end(j, e)
+			if err != nil {
+				return nil, err
+			}
+			held = held || p.allStay(q)
 		}
-		if !p.allStay(q) {
+		if !held {
 			out = append(out, j)
 		}
 	}
 	return out, nil
 }
 
-// settle applies the chosen alternative, if there is one, and holds the axes of the others.
+// settle applies the chosen alternative, if there is one, and holds the axes that only the others name.
 func (p *positions) settle(c []joint, best joint) error {
-	for _, j := range c {
-		if best.node != nil && j.link.Ends[1] == best.link.Ends[1] {
-			if err := p.join(j); err != nil {
-				return err
-			}
-			continue
-		}
-		own, err := p.end(j, j.link.Ends[len(j.link.Ends)-1])
+	used := map[*place]bool{}
+	for _, e := range best.link.Ends {
+		q, err := p.end(best, e)
 		if err != nil {
 			return err
 		}
-		why := p.reason("%s merges them with another axis", describe(j.node))
-		if best.node == nil {
-			if w := p.stays(own.base); own.size > 0 && w != "" {
-				why = p.reason("%s", w)
-			}
-		}
-		p.holdPlace(own, why)
-		if best.node == nil { // nothing of the merged axis can go either
-			whole, err := p.end(j, j.link.Ends[0])
+		used[q] = true
+	}
+	why := p.reason("%s merges or splits them", describe(c[0].node))
+	for _, j := range c {
+		for _, e := range j.link.Ends {
+			q, err := p.end(j, e)
 			if err != nil {
 				return err
 			}
-			p.holdPlace(whole, why)
+			if !used[q] {
+				p.holdPlace(q, why)
+			}
 		}
 	}
-	return nil
+	return p.join(best)
 }
