@@ -39,34 +39,49 @@ func NodeCost(n *Node) (c Cost, known bool, err error) {
 	return op.Cost(in, out), true, nil
 }
 
-// Parameters counts the elements of g's constants, initializers and Constant nodes, bodies too, each tensor once.
-func Parameters(g *Graph) int64 {
+// Parameter is a constant tensor of a graph.
+type Parameter struct {
+	Name   string // of the value, or of the Constant node
+	Tensor *tensor.Tensor
+}
+
+// Constants lists g's constants, initializers and Constant nodes, bodies too, each tensor once, in the order of their
+// first use.
+func Constants(g *Graph) []Parameter {
 	seen := map[*tensor.Tensor]bool{}
-	total := int64(0)
-	count := func(t *tensor.Tensor) {
+	var out []Parameter
+	add := func(name string, t *tensor.Tensor) {
 		if t != nil && !seen[t] {
 			seen[t] = true
-			total += int64(t.Len())
+			out = append(out, Parameter{name, t})
 		}
 	}
-	for _, v := range g.Unused {
-		count(v.Const)
-	}
-	for _, v := range g.Outputs {
-		count(v.Const)
-	}
 	for _, s := range g.States {
-		count(s.Init)
+		add(s.Name, s.Init)
 	}
 	g.Walk(func(n *Node) {
 		if c, ok := n.Op.(interface{ Tensor() *tensor.Tensor }); ok {
-			count(c.Tensor())
+			add(n.Name, c.Tensor())
 		}
 		for _, v := range n.In {
 			if v.IsConst() {
-				count(v.Const)
+				add(v.Name, v.Const)
 			}
 		}
 	})
+	for _, list := range [][]*Value{g.Outputs, g.Unused} {
+		for _, v := range list {
+			add(v.Name, v.Const)
+		}
+	}
+	return out
+}
+
+// Parameters counts the elements of g's constants: see Constants.
+func Parameters(g *Graph) int64 {
+	total := int64(0)
+	for _, p := range Constants(g) {
+		total += int64(p.Tensor.Len())
+	}
 	return total
 }

@@ -27,13 +27,13 @@ func inspectCmd(a *app) *cobra.Command {
 		Short: "Show a model's signature, operators, size and work",
 		Long: `Show a model's signature, operators, parameters, bytes and FLOPs.
 
-Parameters are the elements of all constant tensors. FLOPs count a multiply-add as two and are those of one sample:
+Parameters are the elements of all constant tensors; --nodes lists these too, with the share of zeros. FLOPs count a multiply-add as two and are those of one sample:
 a first dimension without a size counts as 1 unless --dim binds it.`,
 		Example: "  tfsopt inspect model.onnx\n  tfsopt inspect model.onnx --nodes --dim batch=8\n  tfsopt inspect model.onnx --dot model.dot && dot -Tsvg -O model.dot",
 		Args:    oneModel,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.inspect(cmd.Context(), args[0], o) },
 	}
-	cmd.Flags().BoolVar(&o.nodes, "nodes", false, "list every node")
+	cmd.Flags().BoolVar(&o.nodes, "nodes", false, "list every node and parameter")
 	cmd.Flags().StringVar(&o.dot, "dot", "", "write a drawing for Graphviz to this file")
 	o.dims = addDims(cmd)
 	return cmd
@@ -51,9 +51,11 @@ type inspection struct {
 	Operators   map[string]int `json:"operators"`
 	Unsupported []string       `json:"unsupported"`
 	Parameters  int64          `json:"parameters"`
+	Zeros       int64          `json:"zeros"` // of the parameters
 	Bytes       int64          `json:"bytes"`
 	FLOPs       int64          `json:"flops"`
 	NodeList    []nodeInfo     `json:"node_list,omitempty"`
+	Constants   []constantInfo `json:"constant_list,omitempty"`
 	Warnings    []string       `json:"warnings"`
 
 	work map[string]int64 // FLOPs by operator
@@ -74,6 +76,15 @@ type nodeInfo struct {
 	FLOPs   int64    `json:"flops"`
 }
 
+// constantInfo describes a parameter. Sparsity is the percentage of zeros.
+type constantInfo struct {
+	Name     string  `json:"name"`
+	DType    string  `json:"dtype"`
+	Shape    []any   `json:"shape"`
+	Zeros    int64   `json:"zeros"`
+	Sparsity float64 `json:"sparsity"`
+}
+
 func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error {
 	m, err := a.loadBound(path, o.dims)
 	if err != nil {
@@ -81,6 +92,7 @@ func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error 
 	}
 	defer m.Close()
 	r := newInspection(m)
+	r.constants(m.Graph, o.nodes)
 	if err := r.count(m.Graph, o.nodes); err != nil {
 		return at(path, err)
 	}
@@ -106,7 +118,7 @@ func newInspection(m *formats.File) *inspection {
 		Format: strings.ToLower(m.Format), Opset: g.Opsets[""], Opsets: map[string]int{},
 		Inputs: ports(g.Inputs), Outputs: ports(g.Outputs), Signatures: []signature{},
 		Operators: map[string]int{}, Unsupported: append([]string{}, graph.Unsupported(g)...),
-		Parameters: graph.Parameters(g), Bytes: m.Bytes, Warnings: append([]string{}, m.Warnings...), work: map[string]int64{},
+		Bytes: m.Bytes, Warnings: append([]string{}, m.Warnings...), work: map[string]int64{},
 	}
 	for domain, v := range g.Opsets {
 		if domain == "" {
@@ -126,6 +138,22 @@ func newInspection(m *formats.File) *inspection {
 	}
 	return r
 }
+
+// constants counts parameters and zeros.
+func (r *inspection) constants(g *graph.Graph, list bool) {
+	for _, p := range graph.Constants(g) {
+		n, zeros := int64(p.Tensor.Len()), int64(p.Tensor.Zeros())
+		r.Parameters += n
+		r.Zeros += zeros
+		if list {
+			t := portOf(p.Name, graph.TypeOf(p.Tensor))
+			r.Constants = append(r.Constants, constantInfo{p.Name, t.DType, t.Shape, zeros, percent(zeros, n)})
+		}
+	}
+}
+
+// percent is 0 of nothing.
+func percent(part, whole int64) float64 { return 100 * float64(part) / float64(max(whole, 1)) }
 
 // count adds up nodes and work, for one sample where the batch is open.
 func (r *inspection) count(g *graph.Graph, list bool) error {
@@ -194,8 +222,8 @@ func nodeOf(n *graph.Node, flops int64) nodeInfo {
 }
 
 func (a *app) printInspection(path string, r *inspection, format string) error {
-	err := a.printf("%s: %s, opset %d, %d nodes, %s parameters, %s, %s\n\n", path, format, r.Opset, r.Nodes,
-		strings.TrimSpace(siText(float64(r.Parameters), "")), bytesText(r.Bytes), siText(float64(r.FLOPs), "FLOPs"))
+	err := a.printf("%s: %s, opset %d, %d nodes, %s parameters (%.1f %% zeros), %s, %s\n\n", path, format, r.Opset, r.Nodes,
+		strings.TrimSpace(siText(float64(r.Parameters), "")), percent(r.Zeros, r.Parameters), bytesText(r.Bytes), siText(float64(r.FLOPs), "FLOPs"))
 	if err != nil {
 		return err
 	}
@@ -223,7 +251,13 @@ func (a *app) printInspection(path string, r *inspection, format string) error {
 	if err := a.printf("\n"); err != nil {
 		return err
 	}
-	return a.printNodes(r.NodeList)
+	if err := a.printNodes(r.NodeList); err != nil {
+		return err
+	}
+	if err := a.printf("\n"); err != nil {
+		return err
+	}
+	return a.printConstants(r.Constants)
 }
 
 func (a *app) printOperators(r *inspection) error {
@@ -254,6 +288,15 @@ func (a *app) printNodes(list []nodeInfo) error {
 		rows = append(rows, []string{n.Name, n.Op, strings.Join(n.Inputs, ", "), strings.Join(outs, ", "), siText(float64(n.FLOPs), "")})
 	}
 	return a.table([]column{text("node"), text("operator"), text("reads"), text("makes"), number("FLOPs")}, rows)
+}
+
+func (a *app) printConstants(list []constantInfo) error {
+	var rows [][]string
+	for _, c := range list {
+		shape := shapeText(port{Shape: c.Shape})
+		rows = append(rows, []string{c.Name, c.DType + shape, strconv.FormatInt(c.Zeros, 10), fmt.Sprintf("%.1f %%", c.Sparsity)})
+	}
+	return a.table([]column{text("parameter"), text("type"), number("zeros"), number("share")}, rows)
 }
 
 func shapeText(p port) string {
