@@ -112,9 +112,6 @@ func (p poolGrad) exec(x *exec, in, out []*tensor.Tensor) error {
 		if src != nil {
 			at.X = src[i*image : (i+1)*image]
 		}
-		if !w.tiled() {
-			clear(at.DX)
-		}
 		w.image(x.p.set, at)
 	})
 	return nil
@@ -138,7 +135,12 @@ func (w poolWindows) tiled() bool {
 // image goes through the rows of windows of one image; all is its whole data.
 func (w poolWindows) image(set *kernels.Set, all kernels.PoolGrad) {
 	left, right := w.interior()
+	line, cleared, tiled := w.w*w.c, 0, w.tiled()
 	for oy := range w.oh {
+		if reach := min(w.h, oy*w.sh-w.pt+(w.kh-1)*w.dh+1); reach > cleared && !tiled { // rows come into the cache when they are used
+			clear(all.DX[cleared*line : reach*line])
+			cleared = reach
+		}
 		for ox := 0; ox < w.ow; {
 			n := 1
 			if ox == left && right > left {
@@ -147,6 +149,9 @@ func (w poolWindows) image(set *kernels.Set, all kernels.PoolGrad) {
 			w.run(set, all, poolRun{oy, ox, n})
 			ox += n
 		}
+	}
+	if !tiled {
+		clear(all.DX[cleared*line:])
 	}
 }
 

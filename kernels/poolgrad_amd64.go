@@ -11,11 +11,11 @@ import (
 // Strides are in bytes.
 type gradTile struct {
 	x, dx, dy *float32
-	step, ldy uintptr
+	step, c4  uintptr // c4: the bytes of one pixel
 	taps      *int
 	tapsEnd   uintptr // address after the last tap; taps keeps it alive
 	n         int
-	c         int // the kernel counts it down
+	c         int
 	mask      uint64
 	lanes     *int32
 	window    float32
@@ -37,7 +37,7 @@ func gradsAsm(maximum, add [2]func(*gradTile)) gradTable {
 func runGrad(g *PoolGrad, x *float32, kernels [2]func(*gradTile)) {
 	t := gradPool.Get().(*gradTile)
 	*t = gradTile{
-		x: x, dx: &g.DX[0], dy: &g.DY[0], step: 4 * uintptr(g.Step), ldy: 4 * uintptr(g.C), taps: &g.Taps[0],
+		x: x, dx: &g.DX[0], dy: &g.DY[0], step: 4 * uintptr(g.Step), c4: 4 * uintptr(g.C), taps: &g.Taps[0],
 		n: g.N, c: g.C, mask: 1<<(g.C%16) - 1, lanes: &laneMask[32-g.C%8], window: g.Window,
 	}
 	t.tapsEnd = uintptr(unsafe.Pointer(t.taps)) + 8*uintptr(len(g.Taps))

@@ -7,40 +7,39 @@
 // func maxPoolGradAVX2(t *byte)
 // Requires: AVX
 TEXT ·maxPoolGradAVX2(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R9
-	XORQ CX, CX
-	SUBQ $0x08, 64(AX)
+	MOVQ    t+0(FP), AX
+	MOVQ    48(AX), R9
+	MOVQ    (AX), DX
+	MOVQ    8(AX), BX
+	MOVQ    16(AX), SI
+	MOVQ    56(AX), R8
+	MOVQ    80(AX), CX
+	VMOVUPS (CX), Y0
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x08, CX
 	JLT  rest
 
 full:
-	MOVQ (AX), DX
-	ADDQ CX, DX
-	MOVQ 8(AX), BX
-	ADDQ CX, BX
-	MOVQ 16(AX), SI
-	ADDQ CX, SI
-	MOVQ 56(AX), R8
-
-full_pixel:
-	VMOVUPS (SI), Y0
+	VMOVUPS (SI), Y1
 	MOVQ    40(AX), DI
 	MOVQ    (DI), DI
-	VMOVUPS (DX)(DI*4), Y1
+	VMOVUPS (DX)(DI*4), Y2
 	MOVQ    40(AX), DI
 
 full_top:
 	MOVQ    (DI), R10
 	ADDQ    $0x08, DI
-	VMOVUPS (DX)(R10*4), Y2
-	VMAXPS  Y1, Y2, Y1
+	VMOVUPS (DX)(R10*4), Y3
+	VMAXPS  Y2, Y3, Y2
 	CMPQ    DI, R9
 	JLT     full_top
 	CMPL    92(AX), $0x00
 	JEQ     full_open
-	VXORPS  Y2, Y2, Y2
-	VCMPPS  $0x11, Y1, Y2, Y2
-	VANDPS  Y2, Y0, Y0
+	VXORPS  Y3, Y3, Y3
+	VCMPPS  $0x11, Y2, Y3, Y3
+	VANDPS  Y3, Y1, Y1
 
 full_open:
 	MOVQ 40(AX), DI
@@ -48,49 +47,34 @@ full_open:
 full_tap:
 	MOVQ    (DI), R10
 	ADDQ    $0x08, DI
-	VMOVUPS (DX)(R10*4), Y2
-	VCMPPS  $0x15, Y1, Y2, Y3
-	VANDPS  Y0, Y3, Y2
-	VANDNPS Y0, Y3, Y0
-	VMOVUPS (BX)(R10*4), Y3
-	VADDPS  Y2, Y3, Y3
-	VMOVUPS Y3, (BX)(R10*4)
+	VMOVUPS (DX)(R10*4), Y3
+	VCMPPS  $0x15, Y2, Y3, Y4
+	VANDPS  Y1, Y4, Y3
+	VANDNPS Y1, Y4, Y1
+	VMOVUPS (BX)(R10*4), Y4
+	VADDPS  Y3, Y4, Y4
+	VMOVUPS Y4, (BX)(R10*4)
 	CMPQ    DI, R9
 	JLT     full_tap
-	MOVQ    24(AX), DI
-	ADDQ    DI, DX
-	ADDQ    DI, BX
-	ADDQ    32(AX), SI
-	DECQ    R8
-	JNE     full_pixel
-	ADDQ    $0x20, CX
-	SUBQ    $0x08, 64(AX)
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, CX
 	JGE     full
 
 rest:
-	ADDQ    $0x08, 64(AX)
-	JEQ     end
-	MOVQ    80(AX), DX
-	VMOVUPS (DX), Y0
-	MOVQ    (AX), DX
-	ADDQ    CX, DX
-	MOVQ    8(AX), BX
-	ADDQ    CX, BX
-	MOVQ    16(AX), SI
-	ADDQ    CX, SI
-	MOVQ    56(AX), R8
-
-part_pixel:
+	ADDQ       $0x08, CX
+	JEQ        next
 	VMASKMOVPS (SI), Y0, Y1
-	MOVQ       40(AX), CX
-	MOVQ       (CX), CX
-	VMASKMOVPS (DX)(CX*4), Y0, Y2
+	MOVQ       40(AX), DI
+	MOVQ       (DI), DI
+	VMASKMOVPS (DX)(DI*4), Y0, Y2
 	MOVQ       40(AX), DI
 
 part_top:
-	MOVQ       (DI), CX
+	MOVQ       (DI), R10
 	ADDQ       $0x08, DI
-	VMASKMOVPS (DX)(CX*4), Y0, Y3
+	VMASKMOVPS (DX)(R10*4), Y0, Y3
 	VMAXPS     Y2, Y3, Y2
 	CMPQ       DI, R9
 	JLT        part_top
@@ -104,65 +88,69 @@ part_open:
 	MOVQ 40(AX), DI
 
 part_tap:
-	MOVQ       (DI), CX
+	MOVQ       (DI), R10
 	ADDQ       $0x08, DI
-	VMASKMOVPS (DX)(CX*4), Y0, Y3
+	VMASKMOVPS (DX)(R10*4), Y0, Y3
 	VCMPPS     $0x15, Y2, Y3, Y4
 	VANDPS     Y1, Y4, Y3
 	VANDNPS    Y1, Y4, Y1
-	VMASKMOVPS (BX)(CX*4), Y0, Y4
+	VMASKMOVPS (BX)(R10*4), Y0, Y4
 	VADDPS     Y3, Y4, Y4
-	VMASKMOVPS Y4, Y0, (BX)(CX*4)
+	VMASKMOVPS Y4, Y0, (BX)(R10*4)
 	CMPQ       DI, R9
 	JLT        part_tap
-	MOVQ       24(AX), CX
+	SHLQ       $0x02, CX
 	ADDQ       CX, DX
 	ADDQ       CX, BX
-	ADDQ       32(AX), SI
-	DECQ       R8
-	JNE        part_pixel
+	ADDQ       CX, SI
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), DI
+	SUBQ DI, CX
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ R8
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func maxPoolGradOnceAVX2(t *byte)
 // Requires: AVX
 TEXT ·maxPoolGradOnceAVX2(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R9
-	XORQ CX, CX
-	SUBQ $0x08, 64(AX)
+	MOVQ    t+0(FP), AX
+	MOVQ    48(AX), R9
+	MOVQ    (AX), DX
+	MOVQ    8(AX), BX
+	MOVQ    16(AX), SI
+	MOVQ    56(AX), R8
+	MOVQ    80(AX), CX
+	VMOVUPS (CX), Y0
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x08, CX
 	JLT  rest
 
 full:
-	MOVQ (AX), DX
-	ADDQ CX, DX
-	MOVQ 8(AX), BX
-	ADDQ CX, BX
-	MOVQ 16(AX), SI
-	ADDQ CX, SI
-	MOVQ 56(AX), R8
-
-full_pixel:
-	VMOVUPS (SI), Y0
+	VMOVUPS (SI), Y1
 	MOVQ    40(AX), DI
 	MOVQ    (DI), DI
-	VMOVUPS (DX)(DI*4), Y1
+	VMOVUPS (DX)(DI*4), Y2
 	MOVQ    40(AX), DI
 
 full_top:
 	MOVQ    (DI), R10
 	ADDQ    $0x08, DI
-	VMOVUPS (DX)(R10*4), Y2
-	VMAXPS  Y1, Y2, Y1
+	VMOVUPS (DX)(R10*4), Y3
+	VMAXPS  Y2, Y3, Y2
 	CMPQ    DI, R9
 	JLT     full_top
 	CMPL    92(AX), $0x00
 	JEQ     full_open
-	VXORPS  Y2, Y2, Y2
-	VCMPPS  $0x11, Y1, Y2, Y2
-	VANDPS  Y2, Y0, Y0
+	VXORPS  Y3, Y3, Y3
+	VCMPPS  $0x11, Y2, Y3, Y3
+	VANDPS  Y3, Y1, Y1
 
 full_open:
 	MOVQ 40(AX), DI
@@ -170,49 +158,34 @@ full_open:
 full_tap:
 	MOVQ    (DI), R10
 	ADDQ    $0x08, DI
-	VMOVUPS (DX)(R10*4), Y2
-	VCMPPS  $0x15, Y1, Y2, Y3
-	VANDPS  Y0, Y3, Y2
-	VANDNPS Y0, Y3, Y0
-	VXORPS  Y3, Y3, Y3
-	VADDPS  Y2, Y3, Y3
-	VMOVUPS Y3, (BX)(R10*4)
+	VMOVUPS (DX)(R10*4), Y3
+	VCMPPS  $0x15, Y2, Y3, Y4
+	VANDPS  Y1, Y4, Y3
+	VANDNPS Y1, Y4, Y1
+	VXORPS  Y4, Y4, Y4
+	VADDPS  Y3, Y4, Y4
+	VMOVUPS Y4, (BX)(R10*4)
 	CMPQ    DI, R9
 	JLT     full_tap
-	MOVQ    24(AX), DI
-	ADDQ    DI, DX
-	ADDQ    DI, BX
-	ADDQ    32(AX), SI
-	DECQ    R8
-	JNE     full_pixel
-	ADDQ    $0x20, CX
-	SUBQ    $0x08, 64(AX)
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, SI
+	SUBQ    $0x08, CX
 	JGE     full
 
 rest:
-	ADDQ    $0x08, 64(AX)
-	JEQ     end
-	MOVQ    80(AX), DX
-	VMOVUPS (DX), Y0
-	MOVQ    (AX), DX
-	ADDQ    CX, DX
-	MOVQ    8(AX), BX
-	ADDQ    CX, BX
-	MOVQ    16(AX), SI
-	ADDQ    CX, SI
-	MOVQ    56(AX), R8
-
-part_pixel:
+	ADDQ       $0x08, CX
+	JEQ        next
 	VMASKMOVPS (SI), Y0, Y1
-	MOVQ       40(AX), CX
-	MOVQ       (CX), CX
-	VMASKMOVPS (DX)(CX*4), Y0, Y2
+	MOVQ       40(AX), DI
+	MOVQ       (DI), DI
+	VMASKMOVPS (DX)(DI*4), Y0, Y2
 	MOVQ       40(AX), DI
 
 part_top:
-	MOVQ       (DI), CX
+	MOVQ       (DI), R10
 	ADDQ       $0x08, DI
-	VMASKMOVPS (DX)(CX*4), Y0, Y3
+	VMASKMOVPS (DX)(R10*4), Y0, Y3
 	VMAXPS     Y2, Y3, Y2
 	CMPQ       DI, R9
 	JLT        part_top
@@ -226,195 +199,181 @@ part_open:
 	MOVQ 40(AX), DI
 
 part_tap:
-	MOVQ       (DI), CX
+	MOVQ       (DI), R10
 	ADDQ       $0x08, DI
-	VMASKMOVPS (DX)(CX*4), Y0, Y3
+	VMASKMOVPS (DX)(R10*4), Y0, Y3
 	VCMPPS     $0x15, Y2, Y3, Y4
 	VANDPS     Y1, Y4, Y3
 	VANDNPS    Y1, Y4, Y1
 	VXORPS     Y4, Y4, Y4
 	VADDPS     Y3, Y4, Y4
-	VMASKMOVPS Y4, Y0, (BX)(CX*4)
+	VMASKMOVPS Y4, Y0, (BX)(R10*4)
 	CMPQ       DI, R9
 	JLT        part_tap
-	MOVQ       24(AX), CX
+	SHLQ       $0x02, CX
 	ADDQ       CX, DX
 	ADDQ       CX, BX
-	ADDQ       32(AX), SI
-	DECQ       R8
-	JNE        part_pixel
+	ADDQ       CX, SI
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), DI
+	SUBQ DI, CX
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ R8
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func addPoolGradAVX2(t *byte)
 // Requires: AVX
 TEXT ·addPoolGradAVX2(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R8
-	XORQ CX, CX
-	SUBQ $0x08, 64(AX)
+	MOVQ    t+0(FP), AX
+	MOVQ    48(AX), R8
+	MOVQ    8(AX), DX
+	MOVQ    16(AX), BX
+	MOVQ    56(AX), DI
+	MOVQ    80(AX), CX
+	VMOVUPS (CX), Y0
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x08, CX
 	JLT  rest
 
 full:
-	MOVQ 8(AX), DX
-	ADDQ CX, DX
-	MOVQ 16(AX), BX
-	ADDQ CX, BX
-	MOVQ 56(AX), DI
-
-full_pixel:
-	VMOVUPS      (BX), Y0
-	VBROADCASTSS 88(AX), Y1
-	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS 88(AX), Y2
+	VDIVPS       Y2, Y1, Y1
 	MOVQ         40(AX), SI
 
 full_tap:
 	MOVQ    (SI), R9
 	ADDQ    $0x08, SI
-	VMOVUPS (DX)(R9*4), Y1
-	VADDPS  Y0, Y1, Y1
-	VMOVUPS Y1, (DX)(R9*4)
+	VMOVUPS (DX)(R9*4), Y2
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (DX)(R9*4)
 	CMPQ    SI, R8
 	JLT     full_tap
-	MOVQ    24(AX), SI
-	ADDQ    SI, DX
-	ADDQ    32(AX), BX
-	DECQ    DI
-	JNE     full_pixel
-	ADDQ    $0x20, CX
-	SUBQ    $0x08, 64(AX)
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, CX
 	JGE     full
 
 rest:
-	ADDQ    $0x08, 64(AX)
-	JEQ     end
-	MOVQ    80(AX), DX
-	VMOVUPS (DX), Y0
-	MOVQ    8(AX), DX
-	ADDQ    CX, DX
-	MOVQ    16(AX), BX
-	ADDQ    CX, BX
-	MOVQ    56(AX), DI
-
-part_pixel:
+	ADDQ         $0x08, CX
+	JEQ          next
 	VMASKMOVPS   (BX), Y0, Y1
 	VBROADCASTSS 88(AX), Y2
 	VDIVPS       Y2, Y1, Y1
 	MOVQ         40(AX), SI
 
 part_tap:
-	MOVQ       (SI), CX
+	MOVQ       (SI), R9
 	ADDQ       $0x08, SI
-	VMASKMOVPS (DX)(CX*4), Y0, Y2
+	VMASKMOVPS (DX)(R9*4), Y0, Y2
 	VADDPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (DX)(CX*4)
+	VMASKMOVPS Y2, Y0, (DX)(R9*4)
 	CMPQ       SI, R8
 	JLT        part_tap
-	MOVQ       24(AX), CX
+	SHLQ       $0x02, CX
 	ADDQ       CX, DX
-	ADDQ       32(AX), BX
-	DECQ       DI
-	JNE        part_pixel
+	ADDQ       CX, BX
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), SI
+	SUBQ SI, CX
+	ADDQ CX, DX
+	DECQ DI
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func addPoolGradOnceAVX2(t *byte)
 // Requires: AVX
 TEXT ·addPoolGradOnceAVX2(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R8
-	XORQ CX, CX
-	SUBQ $0x08, 64(AX)
+	MOVQ    t+0(FP), AX
+	MOVQ    48(AX), R8
+	MOVQ    8(AX), DX
+	MOVQ    16(AX), BX
+	MOVQ    56(AX), DI
+	MOVQ    80(AX), CX
+	VMOVUPS (CX), Y0
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x08, CX
 	JLT  rest
 
 full:
-	MOVQ 8(AX), DX
-	ADDQ CX, DX
-	MOVQ 16(AX), BX
-	ADDQ CX, BX
-	MOVQ 56(AX), DI
-
-full_pixel:
-	VMOVUPS      (BX), Y0
-	VBROADCASTSS 88(AX), Y1
-	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS 88(AX), Y2
+	VDIVPS       Y2, Y1, Y1
 	MOVQ         40(AX), SI
 
 full_tap:
 	MOVQ    (SI), R9
 	ADDQ    $0x08, SI
-	VXORPS  Y1, Y1, Y1
-	VADDPS  Y0, Y1, Y1
-	VMOVUPS Y1, (DX)(R9*4)
+	VXORPS  Y2, Y2, Y2
+	VADDPS  Y1, Y2, Y2
+	VMOVUPS Y2, (DX)(R9*4)
 	CMPQ    SI, R8
 	JLT     full_tap
-	MOVQ    24(AX), SI
-	ADDQ    SI, DX
-	ADDQ    32(AX), BX
-	DECQ    DI
-	JNE     full_pixel
-	ADDQ    $0x20, CX
-	SUBQ    $0x08, 64(AX)
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, CX
 	JGE     full
 
 rest:
-	ADDQ    $0x08, 64(AX)
-	JEQ     end
-	MOVQ    80(AX), DX
-	VMOVUPS (DX), Y0
-	MOVQ    8(AX), DX
-	ADDQ    CX, DX
-	MOVQ    16(AX), BX
-	ADDQ    CX, BX
-	MOVQ    56(AX), DI
-
-part_pixel:
+	ADDQ         $0x08, CX
+	JEQ          next
 	VMASKMOVPS   (BX), Y0, Y1
 	VBROADCASTSS 88(AX), Y2
 	VDIVPS       Y2, Y1, Y1
 	MOVQ         40(AX), SI
 
 part_tap:
-	MOVQ       (SI), CX
+	MOVQ       (SI), R9
 	ADDQ       $0x08, SI
 	VXORPS     Y2, Y2, Y2
 	VADDPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (DX)(CX*4)
+	VMASKMOVPS Y2, Y0, (DX)(R9*4)
 	CMPQ       SI, R8
 	JLT        part_tap
-	MOVQ       24(AX), CX
+	SHLQ       $0x02, CX
 	ADDQ       CX, DX
-	ADDQ       32(AX), BX
-	DECQ       DI
-	JNE        part_pixel
+	ADDQ       CX, BX
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), SI
+	SUBQ SI, CX
+	ADDQ CX, DX
+	DECQ DI
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func maxPoolGradAVX512(t *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·maxPoolGradAVX512(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R9
-	XORQ CX, CX
-	SUBQ $0x10, 64(AX)
+	MOVQ  t+0(FP), AX
+	MOVQ  48(AX), R9
+	MOVQ  (AX), DX
+	MOVQ  8(AX), BX
+	MOVQ  16(AX), SI
+	MOVQ  56(AX), R8
+	MOVQ  72(AX), CX
+	KMOVW CX, K1
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x10, CX
 	JLT  rest
 
 full:
-	MOVQ (AX), DX
-	ADDQ CX, DX
-	MOVQ 8(AX), BX
-	ADDQ CX, BX
-	MOVQ 16(AX), SI
-	ADDQ CX, SI
-	MOVQ 56(AX), R8
-
-full_pixel:
 	VMOVUPS (SI), Z0
 	MOVQ    40(AX), DI
 	MOVQ    (DI), DI
@@ -431,8 +390,8 @@ full_top:
 	CMPL      92(AX), $0x00
 	JEQ       full_open
 	VXORPS    Z2, Z2, Z2
-	VCMPPS    $0x11, Z1, Z2, K1
-	VMOVAPS.Z Z0, K1, Z0
+	VCMPPS    $0x11, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z0
 
 full_open:
 	MOVQ 40(AX), DI
@@ -441,48 +400,33 @@ full_tap:
 	MOVQ      (DI), R10
 	ADDQ      $0x08, DI
 	VMOVUPS   (DX)(R10*4), Z2
-	VCMPPS    $0x15, Z1, Z2, K1
-	VMOVAPS.Z Z0, K1, Z2
-	VXORPS    Z0, Z0, K1, Z0
+	VCMPPS    $0x15, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z2
+	VXORPS    Z0, Z0, K2, Z0
 	VMOVUPS   (BX)(R10*4), Z3
 	VADDPS    Z2, Z3, Z3
 	VMOVUPS   Z3, (BX)(R10*4)
 	CMPQ      DI, R9
 	JLT       full_tap
-	MOVQ      24(AX), DI
-	ADDQ      DI, DX
-	ADDQ      DI, BX
-	ADDQ      32(AX), SI
-	DECQ      R8
-	JNE       full_pixel
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, 64(AX)
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, SI
+	SUBQ      $0x10, CX
 	JGE       full
 
 rest:
-	ADDQ  $0x10, 64(AX)
-	JEQ   end
-	MOVQ  72(AX), DX
-	KMOVW DX, K1
-	MOVQ  (AX), DX
-	ADDQ  CX, DX
-	MOVQ  8(AX), BX
-	ADDQ  CX, BX
-	MOVQ  16(AX), SI
-	ADDQ  CX, SI
-	MOVQ  56(AX), R8
-
-part_pixel:
+	ADDQ      $0x10, CX
+	JEQ       next
 	VMOVUPS.Z (SI), K1, Z0
-	MOVQ      40(AX), CX
-	MOVQ      (CX), CX
-	VMOVUPS.Z (DX)(CX*4), K1, Z1
+	MOVQ      40(AX), DI
+	MOVQ      (DI), DI
+	VMOVUPS.Z (DX)(DI*4), K1, Z1
 	MOVQ      40(AX), DI
 
 part_top:
-	MOVQ      (DI), CX
+	MOVQ      (DI), R10
 	ADDQ      $0x08, DI
-	VMOVUPS.Z (DX)(CX*4), K1, Z2
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
 	VMAXPS    Z1, Z2, Z1
 	CMPQ      DI, R9
 	JLT       part_top
@@ -496,47 +440,51 @@ part_open:
 	MOVQ 40(AX), DI
 
 part_tap:
-	MOVQ      (DI), CX
+	MOVQ      (DI), R10
 	ADDQ      $0x08, DI
-	VMOVUPS.Z (DX)(CX*4), K1, Z2
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
 	VCMPPS    $0x15, Z1, Z2, K2
 	VMOVAPS.Z Z0, K2, Z2
 	VXORPS    Z0, Z0, K2, Z0
-	VMOVUPS.Z (BX)(CX*4), K1, Z3
+	VMOVUPS.Z (BX)(R10*4), K1, Z3
 	VADDPS    Z2, Z3, Z3
-	VMOVUPS   Z3, K1, (BX)(CX*4)
+	VMOVUPS   Z3, K1, (BX)(R10*4)
 	CMPQ      DI, R9
 	JLT       part_tap
-	MOVQ      24(AX), CX
+	SHLQ      $0x02, CX
 	ADDQ      CX, DX
 	ADDQ      CX, BX
-	ADDQ      32(AX), SI
-	DECQ      R8
-	JNE       part_pixel
+	ADDQ      CX, SI
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), DI
+	SUBQ DI, CX
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ R8
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func maxPoolGradOnceAVX512(t *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·maxPoolGradOnceAVX512(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R9
-	XORQ CX, CX
-	SUBQ $0x10, 64(AX)
+	MOVQ  t+0(FP), AX
+	MOVQ  48(AX), R9
+	MOVQ  (AX), DX
+	MOVQ  8(AX), BX
+	MOVQ  16(AX), SI
+	MOVQ  56(AX), R8
+	MOVQ  72(AX), CX
+	KMOVW CX, K1
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x10, CX
 	JLT  rest
 
 full:
-	MOVQ (AX), DX
-	ADDQ CX, DX
-	MOVQ 8(AX), BX
-	ADDQ CX, BX
-	MOVQ 16(AX), SI
-	ADDQ CX, SI
-	MOVQ 56(AX), R8
-
-full_pixel:
 	VMOVUPS (SI), Z0
 	MOVQ    40(AX), DI
 	MOVQ    (DI), DI
@@ -553,8 +501,8 @@ full_top:
 	CMPL      92(AX), $0x00
 	JEQ       full_open
 	VXORPS    Z2, Z2, Z2
-	VCMPPS    $0x11, Z1, Z2, K1
-	VMOVAPS.Z Z0, K1, Z0
+	VCMPPS    $0x11, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z0
 
 full_open:
 	MOVQ 40(AX), DI
@@ -563,48 +511,33 @@ full_tap:
 	MOVQ      (DI), R10
 	ADDQ      $0x08, DI
 	VMOVUPS   (DX)(R10*4), Z2
-	VCMPPS    $0x15, Z1, Z2, K1
-	VMOVAPS.Z Z0, K1, Z2
-	VXORPS    Z0, Z0, K1, Z0
+	VCMPPS    $0x15, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z2
+	VXORPS    Z0, Z0, K2, Z0
 	VXORPS    Z3, Z3, Z3
 	VADDPS    Z2, Z3, Z3
 	VMOVUPS   Z3, (BX)(R10*4)
 	CMPQ      DI, R9
 	JLT       full_tap
-	MOVQ      24(AX), DI
-	ADDQ      DI, DX
-	ADDQ      DI, BX
-	ADDQ      32(AX), SI
-	DECQ      R8
-	JNE       full_pixel
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, 64(AX)
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, SI
+	SUBQ      $0x10, CX
 	JGE       full
 
 rest:
-	ADDQ  $0x10, 64(AX)
-	JEQ   end
-	MOVQ  72(AX), DX
-	KMOVW DX, K1
-	MOVQ  (AX), DX
-	ADDQ  CX, DX
-	MOVQ  8(AX), BX
-	ADDQ  CX, BX
-	MOVQ  16(AX), SI
-	ADDQ  CX, SI
-	MOVQ  56(AX), R8
-
-part_pixel:
+	ADDQ      $0x10, CX
+	JEQ       next
 	VMOVUPS.Z (SI), K1, Z0
-	MOVQ      40(AX), CX
-	MOVQ      (CX), CX
-	VMOVUPS.Z (DX)(CX*4), K1, Z1
+	MOVQ      40(AX), DI
+	MOVQ      (DI), DI
+	VMOVUPS.Z (DX)(DI*4), K1, Z1
 	MOVQ      40(AX), DI
 
 part_top:
-	MOVQ      (DI), CX
+	MOVQ      (DI), R10
 	ADDQ      $0x08, DI
-	VMOVUPS.Z (DX)(CX*4), K1, Z2
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
 	VMAXPS    Z1, Z2, Z1
 	CMPQ      DI, R9
 	JLT       part_top
@@ -618,45 +551,50 @@ part_open:
 	MOVQ 40(AX), DI
 
 part_tap:
-	MOVQ      (DI), CX
+	MOVQ      (DI), R10
 	ADDQ      $0x08, DI
-	VMOVUPS.Z (DX)(CX*4), K1, Z2
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
 	VCMPPS    $0x15, Z1, Z2, K2
 	VMOVAPS.Z Z0, K2, Z2
 	VXORPS    Z0, Z0, K2, Z0
 	VXORPS    Z3, Z3, Z3
 	VADDPS    Z2, Z3, Z3
-	VMOVUPS   Z3, K1, (BX)(CX*4)
+	VMOVUPS   Z3, K1, (BX)(R10*4)
 	CMPQ      DI, R9
 	JLT       part_tap
-	MOVQ      24(AX), CX
+	SHLQ      $0x02, CX
 	ADDQ      CX, DX
 	ADDQ      CX, BX
-	ADDQ      32(AX), SI
-	DECQ      R8
-	JNE       part_pixel
+	ADDQ      CX, SI
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), DI
+	SUBQ DI, CX
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ R8
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func addPoolGradAVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·addPoolGradAVX512(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R8
-	XORQ CX, CX
-	SUBQ $0x10, 64(AX)
+	MOVQ  t+0(FP), AX
+	MOVQ  48(AX), R8
+	MOVQ  8(AX), DX
+	MOVQ  16(AX), BX
+	MOVQ  56(AX), DI
+	MOVQ  72(AX), CX
+	KMOVW CX, K1
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x10, CX
 	JLT  rest
 
 full:
-	MOVQ 8(AX), DX
-	ADDQ CX, DX
-	MOVQ 16(AX), BX
-	ADDQ CX, BX
-	MOVQ 56(AX), DI
-
-full_pixel:
 	VMOVUPS      (BX), Z0
 	VBROADCASTSS 88(AX), Z1
 	VDIVPS       Z1, Z0, Z0
@@ -670,67 +608,58 @@ full_tap:
 	VMOVUPS Z1, (DX)(R9*4)
 	CMPQ    SI, R8
 	JLT     full_tap
-	MOVQ    24(AX), SI
-	ADDQ    SI, DX
-	ADDQ    32(AX), BX
-	DECQ    DI
-	JNE     full_pixel
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, 64(AX)
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
 	JGE     full
 
 rest:
-	ADDQ  $0x10, 64(AX)
-	JEQ   end
-	MOVQ  72(AX), DX
-	KMOVW DX, K1
-	MOVQ  8(AX), DX
-	ADDQ  CX, DX
-	MOVQ  16(AX), BX
-	ADDQ  CX, BX
-	MOVQ  56(AX), DI
-
-part_pixel:
+	ADDQ         $0x10, CX
+	JEQ          next
 	VMOVUPS.Z    (BX), K1, Z0
 	VBROADCASTSS 88(AX), Z1
 	VDIVPS       Z1, Z0, Z0
 	MOVQ         40(AX), SI
 
 part_tap:
-	MOVQ      (SI), CX
+	MOVQ      (SI), R9
 	ADDQ      $0x08, SI
-	VMOVUPS.Z (DX)(CX*4), K1, Z1
+	VMOVUPS.Z (DX)(R9*4), K1, Z1
 	VADDPS    Z0, Z1, Z1
-	VMOVUPS   Z1, K1, (DX)(CX*4)
+	VMOVUPS   Z1, K1, (DX)(R9*4)
 	CMPQ      SI, R8
 	JLT       part_tap
-	MOVQ      24(AX), CX
+	SHLQ      $0x02, CX
 	ADDQ      CX, DX
-	ADDQ      32(AX), BX
-	DECQ      DI
-	JNE       part_pixel
+	ADDQ      CX, BX
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), SI
+	SUBQ SI, CX
+	ADDQ CX, DX
+	DECQ DI
+	JNE  pixel
 	VZEROUPPER
 	RET
 
 // func addPoolGradOnceAVX512(t *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·addPoolGradOnceAVX512(SB), NOSPLIT, $0-8
-	MOVQ t+0(FP), AX
-	MOVQ 48(AX), R8
-	XORQ CX, CX
-	SUBQ $0x10, 64(AX)
+	MOVQ  t+0(FP), AX
+	MOVQ  48(AX), R8
+	MOVQ  8(AX), DX
+	MOVQ  16(AX), BX
+	MOVQ  56(AX), DI
+	MOVQ  72(AX), CX
+	KMOVW CX, K1
+
+pixel:
+	MOVQ 64(AX), CX
+	SUBQ $0x10, CX
 	JLT  rest
 
 full:
-	MOVQ 8(AX), DX
-	ADDQ CX, DX
-	MOVQ 16(AX), BX
-	ADDQ CX, BX
-	MOVQ 56(AX), DI
-
-full_pixel:
 	VMOVUPS      (BX), Z0
 	VBROADCASTSS 88(AX), Z1
 	VDIVPS       Z1, Z0, Z0
@@ -744,46 +673,37 @@ full_tap:
 	VMOVUPS Z1, (DX)(R9*4)
 	CMPQ    SI, R8
 	JLT     full_tap
-	MOVQ    24(AX), SI
-	ADDQ    SI, DX
-	ADDQ    32(AX), BX
-	DECQ    DI
-	JNE     full_pixel
-	ADDQ    $0x40, CX
-	SUBQ    $0x10, 64(AX)
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, CX
 	JGE     full
 
 rest:
-	ADDQ  $0x10, 64(AX)
-	JEQ   end
-	MOVQ  72(AX), DX
-	KMOVW DX, K1
-	MOVQ  8(AX), DX
-	ADDQ  CX, DX
-	MOVQ  16(AX), BX
-	ADDQ  CX, BX
-	MOVQ  56(AX), DI
-
-part_pixel:
+	ADDQ         $0x10, CX
+	JEQ          next
 	VMOVUPS.Z    (BX), K1, Z0
 	VBROADCASTSS 88(AX), Z1
 	VDIVPS       Z1, Z0, Z0
 	MOVQ         40(AX), SI
 
 part_tap:
-	MOVQ    (SI), CX
+	MOVQ    (SI), R9
 	ADDQ    $0x08, SI
 	VXORPS  Z1, Z1, Z1
 	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, K1, (DX)(CX*4)
+	VMOVUPS Z1, K1, (DX)(R9*4)
 	CMPQ    SI, R8
 	JLT     part_tap
-	MOVQ    24(AX), CX
+	SHLQ    $0x02, CX
 	ADDQ    CX, DX
-	ADDQ    32(AX), BX
-	DECQ    DI
-	JNE     part_pixel
+	ADDQ    CX, BX
 
-end:
+next:
+	MOVQ 24(AX), CX
+	MOVQ 32(AX), SI
+	SUBQ SI, CX
+	ADDQ CX, DX
+	DECQ DI
+	JNE  pixel
 	VZEROUPPER
 	RET

@@ -10,10 +10,10 @@ import (
 
 // Offsets in the Go struct gradTile.
 const (
-	pX, pDX, pDY, pStep, pLDY = 0, 8, 16, 24, 32
-	pTaps, pTapsEnd, pN, pC   = 40, 48, 56, 64
-	pMask, pLanes             = 72, 80
-	pWindow, pGate            = 88, 92
+	pX, pDX, pDY, pStep, pC4 = 0, 8, 16, 24, 32
+	pTaps, pTapsEnd, pN, pC  = 40, 48, 56, 64
+	pMask, pLanes            = 72, 80
+	pWindow, pGate           = 88, 92
 )
 
 func poolgradFamily(d *decls) {
@@ -35,12 +35,12 @@ func poolgradFamily(d *decls) {
 	}
 }
 
-// gradCode writes one kernel: a vector of channels at a time, all pixels, tap by tap.
+// gradCode writes one kernel: window by window, a vector of channels at a time, tap by tap.
 type gradCode struct {
 	*simd
 	max, once        bool
-	t, ch            reg.GPVirtual // argument; byte offset of these channels
-	x, dx, dy        reg.GPVirtual // at this pixel and channel
+	t, ch            reg.GPVirtual // argument; channels to go
+	x, dx, dy        reg.GPVirtual // at this window and channel
 	tap, end, pixels reg.GPVirtual
 }
 
@@ -55,22 +55,54 @@ func (g *gradCode) write(name string) {
 	g.t = Load(Param("t"), GP64()).(reg.GPVirtual)
 	g.ch, g.x, g.dx, g.dy, g.tap, g.pixels = GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
 	g.end = g.field(pTapsEnd)
-	XORQ(g.ch, g.ch)
-	lanes := g.bytes() / 4
-	SUBQ(Imm(uint64(lanes)), Mem{Base: g.t, Disp: pC})
-	JLT(LabelRef("rest"))
-	Label("full")
-	g.channels("full", nil)
-	ADDQ(Imm(uint64(g.bytes())), g.ch)
-	SUBQ(Imm(uint64(lanes)), Mem{Base: g.t, Disp: pC})
-	JGE(LabelRef("full"))
-	Label("rest")
-	ADDQ(Imm(uint64(lanes)), Mem{Base: g.t, Disp: pC})
-	JEQ(LabelRef("end"))
-	g.channels("part", g.restMask())
-	Label("end")
+	if g.max {
+		MOVQ(Mem{Base: g.t, Disp: pX}, g.x)
+	}
+	MOVQ(Mem{Base: g.t, Disp: pDX}, g.dx)
+	MOVQ(Mem{Base: g.t, Disp: pDY}, g.dy)
+	MOVQ(Mem{Base: g.t, Disp: pN}, g.pixels)
+	rest := g.restMask()
+	Label("pixel")
+	g.pixel(rest)
+	step := g.field(pStep)
+	SUBQ(g.field(pC4), step) // the channels have moved the pointers on
+	if g.max {
+		ADDQ(step, g.x)
+	}
+	ADDQ(step, g.dx)
+	DECQ(g.pixels)
+	JNE(LabelRef("pixel"))
 	VZEROUPPER()
 	RET()
+}
+
+// pixel does the channels of one window, a vector at a time, and leaves the pointers behind them.
+func (g *gradCode) pixel(rest *mask) {
+	lanes := g.bytes() / 4
+	MOVQ(Mem{Base: g.t, Disp: pC}, g.ch)
+	SUBQ(Imm(uint64(lanes)), g.ch)
+	JLT(LabelRef("rest"))
+	Label("full")
+	g.vector("full", nil)
+	g.forward(Imm(uint64(g.bytes())))
+	SUBQ(Imm(uint64(lanes)), g.ch)
+	JGE(LabelRef("full"))
+	Label("rest")
+	ADDQ(Imm(uint64(lanes)), g.ch)
+	JEQ(LabelRef("next"))
+	g.vector("part", rest)
+	SHLQ(Imm(2), g.ch)
+	g.forward(g.ch)
+	Label("next")
+}
+
+// forward moves the pointers by n bytes.
+func (g *gradCode) forward(n Op) {
+	if g.max {
+		ADDQ(n, g.x)
+	}
+	ADDQ(n, g.dx)
+	ADDQ(n, g.dy)
 }
 
 func (g *gradCode) restMask() *mask {
@@ -82,34 +114,17 @@ func (g *gradCode) restMask() *mask {
 	return &mask{g.load(Mem{Base: g.field(pLanes)})}
 }
 
-func (g *gradCode) channels(label string, k *mask) {
-	if g.max {
-		MOVQ(Mem{Base: g.t, Disp: pX}, g.x)
-		ADDQ(g.ch, g.x)
-	}
-	MOVQ(Mem{Base: g.t, Disp: pDX}, g.dx)
-	ADDQ(g.ch, g.dx)
-	MOVQ(Mem{Base: g.t, Disp: pDY}, g.dy)
-	ADDQ(g.ch, g.dy)
-	MOVQ(Mem{Base: g.t, Disp: pN}, g.pixels)
-	Label(label + "_pixel")
+// vector does one vector of channels of a window.
+func (g *gradCode) vector(label string, k *mask) {
 	v := g.loadTail(Mem{Base: g.dy}, k)
 	if g.max {
 		g.toLargest(label, v, k)
-	} else {
-		w := g.reg()
-		VBROADCASTSS(Mem{Base: g.t, Disp: pWindow}, w)
-		VDIVPS(w, v, v)
-		g.eachTap(label+"_tap", func(at reg.GPVirtual) { g.addTo(at, v, k) })
+		return
 	}
-	step := g.field(pStep)
-	if g.max {
-		ADDQ(step, g.x)
-	}
-	ADDQ(step, g.dx)
-	ADDQ(Mem{Base: g.t, Disp: pLDY}, g.dy)
-	DECQ(g.pixels)
-	JNE(LabelRef(label + "_pixel"))
+	w := g.reg()
+	VBROADCASTSS(Mem{Base: g.t, Disp: pWindow}, w)
+	VDIVPS(w, v, v)
+	g.eachTap(label+"_tap", func(at reg.GPVirtual) { g.addTo(at, v, k) })
 }
 
 // eachTap runs f with each tap's element offset.
