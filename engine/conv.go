@@ -29,18 +29,16 @@ func (e epilogue) free() bool {
 type conv struct {
 	ops.Conv
 	epilogue
-	wshape []int // M, C/group, kernel…
+	filters
 	packed []float32
 	sparse *kernels.SparseF32 // instead of packed
-	per    int                // length of one group's packed weights
-	depth  bool
 }
 
 func (c conv) source() graph.Op { return c.Conv }
 
 // Infer gives the channels-last output type.
 func (c conv) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
-	return inferLast(c.Conv, in, c.wshape)
+	return inferLast(c.Conv, in, c.shape)
 }
 
 // inferLast infers a convolution whose activations are channels last.
@@ -110,59 +108,25 @@ func (g geom) pointwise() bool {
 }
 
 func (c conv) exec(x *exec, in, out []*tensor.Tensor) error {
-	g, shape, err := geometry(in[0].Shape, func(first []int) (ops.Window, error) { return c.Window(first, c.wshape) })
+	g, shape, err := geometry(in[0].Shape, func(first []int) (ops.Window, error) { return c.Window(first, c.shape) })
 	if err != nil {
 		return err
 	}
-	y := x.Make(out[0], tensor.Float32, append(shape, c.wshape[0])...)
+	y := x.Make(out[0], tensor.Float32, append(shape, c.shape[0])...)
 	src, dst := tensor.View[float32](in[0]), tensor.View[float32](y)
 	var res []float32
 	if c.res {
 		res = tensor.View[float32](in[1])
 	}
-	if c.depth {
-		c.depthwise(x, g, src, dst)
-		addClamp(x, dst, res, c.lo, c.hi)
-		return nil
-	}
 	if c.sparse != nil {
 		c.runSparse(x, g, src, dst, res)
 		return nil
 	}
-	m, cg := c.wshape[0], c.wshape[1]
-	groups := m / max(m/max(c.Group, 1), 1)
-	for i := range groups {
-		mg := m / groups
-		job := kernels.GemmF32{
-			M: g.n * g.oh * g.ow, N: mg, K: g.kh * g.kw * cg, B: c.packed[i*c.per : (i+1)*c.per],
-			C: dst[i*mg:], LDC: m, Lo: c.lo, Hi: c.hi,
-		}
-		if c.bias != nil {
-			job.Bias = c.bias[i*mg : (i+1)*mg]
-		}
-		if res != nil {
-			job.Res, job.LDR = res[i*mg:], m
-		}
-		c.product(x, g, src[min(i*cg, len(src)):], job)
+	if len(dst) > 0 {
+		job := sweepJob{epilogue: c.epilogue, filters: c.filters, src: src, packed: c.packed, dst: dst, add: res}
+		job.run(x, g)
 	}
 	return nil
-}
-
-// product runs one group's matrix product: rows are gathered in chunks that stay in the cache.
-func (c conv) product(x *exec, g geom, src []float32, job kernels.GemmF32) {
-	cg := c.wshape[1]
-	if g.pointwise() {
-		job.A, job.LDA = src, g.c
-		gemm(x, job)
-		return
-	}
-	split(x, job.M, job.N, job.K*4, len(job.B)*4, func(s *scratch, t tile) {
-		rows := s.floats((t.m1 - t.m0) * job.K)
-		gather(asBytes(rows), asBytes(src), gatherSpec{g: g, run: cg * 4, pixel: g.c * 4}, t.m0, t.m1)
-		sub := slice(job, t, x.p.set.NR)
-		sub.A, sub.LDA, sub.M = rows, job.K, t.m1-t.m0
-		x.p.set.Gemm(&sub)
-	})
 }
 
 // tile is a block of rows and columns.
@@ -232,28 +196,4 @@ func gemm(x *exec, j kernels.GemmF32) {
 		sub.A = j.A[t.m0*j.LDA:]
 		x.p.set.Gemm(&sub)
 	})
-}
-
-// depthwise runs a convolution with one filter a channel, strip by strip over padded copies of the input's rows.
-func (c conv) depthwise(x *exec, g geom, src, dst []float32) {
-	lo, hi := c.lo, c.hi
-	if c.res {
-		lo, hi = float32(math.Inf(-1)), float32(math.Inf(1))
-	}
-	strips(x, g, asBytes(src), stripSpec{size: 4}, func(st strip) {
-		d := kernels.DepthwiseF32{
-			N: g.ow, C: g.c, X: f32(st.x), Step: g.sw * g.c, Taps: st.taps, W: c.packed, Bias: c.bias,
-			Lo: lo, Hi: hi, Y: dst[st.y*g.c:], LDY: g.c,
-		}
-		x.p.set.Depthwise(&d)
-	})
-}
-
-// addClamp adds the residual of a depthwise layer, which its kernel does not do.
-func addClamp(x *exec, y, res []float32, lo, hi float32) {
-	if res == nil {
-		return
-	}
-	x.p.set.Add(y, y, res)
-	x.p.set.Clamp(y, y, lo, hi)
 }

@@ -24,13 +24,14 @@ func prepare(ctx context.Context, g *graph.Graph) error {
 // lowering rebuilds a graph out of the engine's operators. A value of rank 3 to 5 can exist in two forms, as the graph
 // says and with channels last; each is made when first asked for.
 type lowering struct {
-	p     *Program
-	b     *graph.Builder
-	plain map[*graph.Value]*graph.Value
-	last  map[*graph.Value]*graph.Value
-	rows  []float32 // reused by packing, which would otherwise double the memory of large models
-	raw   scratch
-	rows8 scratch
+	p       *Program
+	b       *graph.Builder
+	plain   map[*graph.Value]*graph.Value
+	last    map[*graph.Value]*graph.Value
+	rows    []float32 // reused by packing, which would otherwise double the memory of large models
+	raw     scratch
+	packing scratch
+	rows8   scratch
 
 	moments map[momentKey][2]*graph.Value // mean and 1/deviation that a normalization made
 }

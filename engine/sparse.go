@@ -111,8 +111,8 @@ func (c *conv) packSparse(l *lowering, n *graph.Node, w []float32) bool {
 	if c.Group != 1 || n.Out[0].Unranked {
 		return false
 	}
-	cg, taps := c.wshape[1], tensor.Size(c.wshape[2:])
-	p := sparseProduct{w: w, shape: kernels.SparseShape{K: cg * taps, N: c.wshape[0], RS: 1, CS: cg * taps}, in: sparseIn}
+	cg, taps := c.shape[1], tensor.Size(c.shape[2:])
+	p := sparseProduct{w: w, shape: kernels.SparseShape{K: cg * taps, N: c.shape[0], RS: 1, CS: cg * taps}, in: sparseIn}
 	if taps > 1 {
 		p.w = l.temp(len(w))
 		c.tapsFirst(p.w, w)
@@ -126,7 +126,7 @@ func (c *conv) packSparse(l *lowering, n *graph.Node, w []float32) bool {
 
 // runSparse computes a convolution with sparse weights.
 func (c conv) runSparse(x *exec, g geom, src, dst, res []float32) {
-	n := c.wshape[0]
+	n := c.shape[0]
 	job := kernels.SparseGemmF32{
 		M: g.n * g.oh * g.ow, A: src, LDA: g.c, W: c.sparse, C: dst, LDC: n, Bias: c.bias, Res: res, LDR: n, Lo: c.lo, Hi: c.hi,
 	}

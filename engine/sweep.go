@@ -101,17 +101,23 @@ func extent(axes []axis, step int) (lo, hi, last int) {
 
 // band is some lines of one image, of every phase: rows holds what they read.
 type band struct {
-	rows    []float32
-	n       int // image
-	q0, q1  int // lines
-	scratch *scratch
+	rows   []float32
+	n      int // image
+	q0, q1 int // lines
+	cut    int // of cuts equal shares of the output channels
+	cuts   int
 }
 
-// bands calls f for bands of lines that cover all images. bytes is about how much one may hold.
-func (s *sweep) bands(x *exec, src []float32, f func(b band)) {
+// bands calls f for bands of lines that cover all images. Where these are fewer than the threads, each falls into
+// shares of the output channels, at most cuts.
+func (s *sweep) bands(x *exec, src []float32, cuts int, f func(b band)) {
 	per := s.cut(x.p.pool.threads)
-	x.p.pool.run(x.scratch, s.g.n*per, func(sc *scratch, i int) {
-		f(s.band(sc, src, i/per, [2]int{s.lines * (i % per) / per, s.lines * (i%per + 1) / per}))
+	cuts = max(1, min(cuts, x.p.pool.threads/(s.g.n*per)))
+	x.p.pool.run(x.scratch, s.g.n*per*cuts, func(sc *scratch, t int) {
+		i := t / cuts
+		b := s.band(sc, src, i/per, [2]int{s.lines * (i % per) / per, s.lines * (i%per + 1) / per})
+		b.cut, b.cuts = t%cuts, cuts
+		f(b)
 	})
 }
 
@@ -129,7 +135,7 @@ func (s *sweep) cut(threads int) int {
 // band makes the rows that the lines q[0] to q[1] of image n read.
 func (s *sweep) band(sc *scratch, src []float32, n int, q [2]int) band {
 	g := s.g
-	b := band{n: n, q0: q[0], q1: q[1], scratch: sc}
+	b := band{n: n, q0: q[0], q1: q[1]}
 	image := src[n*g.h*g.w*g.c:]
 	if s.inPlace {
 		b.rows = image[q[0]*s.sy*g.w*g.c:]

@@ -96,13 +96,13 @@ func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
 	if tensor.Size(y.Shape) == 0 {
 		return nil
 	}
-	job := sweepJob{sweepConv: s, src: tensor.View[float32](in[0]), packed: tensor.View[float32](in[1]), dst: tensor.View[float32](y)}
+	job := sweepJob{
+		epilogue: s.epilogue, filters: s.filters,
+		src: tensor.View[float32](in[0]), packed: tensor.View[float32](in[1]), dst: tensor.View[float32](y),
+	}
 	rest := in[2:]
 	if s.biased {
-		job.bias, rest = tensor.View[float32](rest[0]), rest[1:]
-	}
-	if s.biased && s.join > 1 {
-		job.bias = slices.Repeat(job.bias, s.join)
+		job.bias, rest = slices.Repeat(tensor.View[float32](rest[0]), s.join), rest[1:]
 	}
 	if s.res {
 		job.add, rest = tensor.View[float32](rest[0]), rest[1:]
@@ -110,21 +110,41 @@ func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
 	if s.gated {
 		job.gate = tensor.View[float32](rest[0])
 	}
-	if !s.depth && g.pointwise() {
-		job.pointwise(x, g)
-		return nil
-	}
-	job.sweep = newSweep(g, s.transposed)
-	job.bands(x, job.src, func(b band) { job.band(x, b) })
+	job.run(x, g)
 	return nil
 }
 
-// sweepJob is one call of a sweepConv.
+// sweepJob is one call of a convolution whose weights are packed; the bias repeats for joined pixels.
 type sweepJob struct {
-	sweepConv
+	epilogue
+	filters
 	sweep
 	src, packed, dst []float32
-	bias, add, gate  []float32
+	add, gate        []float32
+}
+
+const (
+	panelCols = 64 // a multiple of every set's NR
+
+	// Images of at most fewPixels outputs are too small to stream more weights than manyWeights past each.
+	fewPixels, manyWeights = 64, 1 << 18
+)
+
+func (j *sweepJob) run(x *exec, g geom) {
+	if !j.depth && g.pointwise() {
+		j.pointwise(x, g)
+		return
+	}
+	j.sweep = newSweep(g, j.transposed)
+	if j.group == 1 && j.join == 1 && g.oh*g.ow <= fewPixels && len(j.packed) > manyWeights && len(j.y)*len(j.x) == 1 {
+		j.gathered(x)
+		return
+	}
+	cuts := 1
+	if j.group == 1 && j.join == 1 && !j.transposed {
+		cuts = (j.mg + panelCols - 1) / panelCols
+	}
+	j.bands(x, j.src, cuts, func(b band) { j.band(x, b) })
 }
 
 // pointwise is a plain product: its rows are the pixels.
@@ -146,6 +166,23 @@ func (j *sweepJob) pointwise(x *exec, g geom) {
 		}
 		gemm(x, p)
 	}
+}
+
+// gathered copies the windows of several images for one product.
+func (j *sweepJob) gathered(x *exec) {
+	g := j.g
+	g.pt, g.pl, g.sh, g.sw = -j.y[0].offs[0], -j.x[0].offs[0], j.sy, j.sx
+	job := kernels.GemmF32{
+		M: g.n * g.oh * g.ow, N: j.mg, K: g.kh * g.kw * j.cg, B: j.packed, C: j.dst, LDC: j.mg, LDR: j.mg,
+		Bias: j.bias, Res: j.add, Gate: j.gate, Lo: j.lo, Hi: j.hi,
+	}
+	split(x, job.M, job.N, job.K*4, len(job.B)*4, func(s *scratch, t tile) {
+		rows := s.floats((t.m1 - t.m0) * job.K)
+		gather(asBytes(rows), asBytes(j.src), gatherSpec{g: g, run: j.cg * 4, pixel: g.c * 4}, t.m0, t.m1)
+		sub := slice(job, t, x.p.set.NR)
+		sub.A, sub.LDA = rows, job.K
+		x.p.set.Gemm(&sub)
+	})
 }
 
 // band computes all phases of a band of lines.
@@ -194,6 +231,10 @@ func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 	m, per := j.group*j.mg, j.set.PackedF32(len(c.Taps)*c.Run, j.mg)
 	at, w := j.place(&c, b, a[0], a[1], m), j.offset(a[0].class, a[1].class)
 	c.N, c.Lo, c.Hi = j.mg, j.lo, j.hi
+	if b.cuts > 1 {
+		j.share(x, b, c, at)
+		return
+	}
 	for i := range j.group {
 		c.X, c.W, c.Y = b.rows[i*j.cg:], j.packed[w+i*per:][:per], j.dst[at+i*j.mg:]
 		if j.bias != nil {
@@ -207,6 +248,23 @@ func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 		}
 		x.p.set.Conv(&c)
 	}
+}
+
+// share computes a band's share of the output channels of a convolution without groups.
+func (j *sweepJob) share(x *exec, b band, c kernels.ConvF32, at int) {
+	panels := (j.mg + panelCols - 1) / panelCols
+	n0, n1 := panels*b.cut/b.cuts*panelCols, min(panels*(b.cut+1)/b.cuts*panelCols, j.mg)
+	c.X, c.W, c.Y, c.N = b.rows, j.packed[n0*len(c.Taps)*c.Run:], j.dst[at+n0:], n1-n0
+	if j.bias != nil {
+		c.Bias = j.bias[n0:n1]
+	}
+	if j.add != nil {
+		c.Res = j.add[at+n0:]
+	}
+	if j.gate != nil {
+		c.Gate = j.gate[at+n0:]
+	}
+	x.p.set.Conv(&c)
 }
 
 // joinedPhase computes one phase's lines, several pixels as one. Where they do not divide a line the last ones are

@@ -39,6 +39,8 @@ var convSteps = []convStep{
 	{name: "few outputs", x: []int{2, 3, 7, 9}, w: []int{4, 3, 3, 5}, op: ops.Conv{Pads: []int{1, 2, 1, 2}}, relu: true, res: true},
 	{name: "one output", x: []int{2, 2, 5, 19}, w: []int{1, 2, 3, 4}, op: ops.Conv{Strides: []int{1, 2}}},
 	{name: "narrow", x: []int{2, 2, 5, 6}, w: []int{1, 2, 3, 4}},
+	{name: "one pixel", x: []int{1, 8, 3, 3}, w: []int{200, 8, 3, 3}, relu: true},
+	{name: "small and deep", x: []int{2, 256, 4, 3}, w: []int{130, 256, 3, 3}, op: ops.Conv{Pads: []int{1, 2, 1, 0}}, relu: true, res: false},
 	{name: "deep", x: []int{2, 700, 3, 3}, w: []int{5, 700, 3, 3}, op: ops.Conv{Pads: []int{1, 1, 1, 1}}},
 }
 

@@ -16,7 +16,7 @@ type filters struct {
 	transposed bool
 	group      int
 	cg, mg     int     // input and output channels of a group
-	y, x       [][]int // the taps of each class
+	ys, xs     [][]int // the taps of each class
 	depth      bool
 	// Where a vector holds more than the output channels, join neighbouring pixels of a line are computed as one with
 	// join·mg channels: their windows together, step columns apart, and zeros where a pixel does not look.
@@ -47,7 +47,7 @@ func (f *filters) setClasses(strides, dilations []int, line graph.Dim) {
 		}
 		return list[i]
 	}
-	for i, axis := range []*[][]int{&f.y, &f.x} {
+	for i, axis := range []*[][]int{&f.ys, &f.xs} {
 		if f.transposed {
 			*axis = tapClasses(kernel[i], at(strides, i), at(dilations, i))
 			continue
@@ -101,8 +101,8 @@ func (f *filters) size(ny, nx int) int {
 // offset is where the packed weights of a phase begin; behind the last class of y it is their whole length.
 func (f *filters) offset(y, x int) int {
 	at := 0
-	for i, ys := range f.y[:min(y+1, len(f.y))] {
-		for j, xs := range f.x {
+	for i, ys := range f.ys[:min(y+1, len(f.ys))] {
+		for j, xs := range f.xs {
 			if i == y && j == x {
 				break
 			}
@@ -114,8 +114,8 @@ func (f *filters) offset(y, x int) int {
 
 // pack lays out all phases.
 func (f *filters) pack(x *exec, dst, w []float32) {
-	for cy, ys := range f.y {
-		for cx, xs := range f.x {
+	for cy, ys := range f.ys {
+		for cx, xs := range f.xs {
 			if len(ys)*len(xs) > 0 {
 				f.packPhase(x, dst[f.offset(cy, cx):], w, [2][]int{ys, xs})
 			}
@@ -200,6 +200,15 @@ func (f *filters) joinRows(rows, w []float32, taps [2][]int) {
 	}
 }
 
+// tapsFirst writes the weights of a convolution without groups as the matrix taps·channels × output channels.
+func (f *filters) tapsFirst(dst, w []float32) {
+	taps := make([]int, len(w)/(f.cg*f.mg))
+	for k := range taps {
+		taps[k] = k
+	}
+	f.rows(dst, w, taps, len(taps))
+}
+
 // packFilters is the step that packs computed weights; constant ones are packed while a plan is made.
 type packFilters struct {
 	graph.Op
@@ -210,11 +219,11 @@ func (p packFilters) source() graph.Op { return p.Op }
 
 // Infer gives a vector.
 func (p packFilters) Infer([]graph.Fact, int) ([]graph.Type, error) {
-	return []graph.Type{graph.Of(tensor.Float32, graph.Fixed(p.offset(len(p.y), 0)))}, nil
+	return []graph.Type{graph.Of(tensor.Float32, graph.Fixed(p.offset(len(p.ys), 0)))}, nil
 }
 
 func (p packFilters) exec(x *exec, in, out []*tensor.Tensor) error {
-	y := x.Make(out[0], tensor.Float32, p.offset(len(p.y), 0))
+	y := x.Make(out[0], tensor.Float32, p.offset(len(p.ys), 0))
 	p.pack(x, tensor.View[float32](y), tensor.View[float32](in[0]))
 	return nil
 }
