@@ -19,6 +19,7 @@ const (
 	sparseRows   = 8    // rows are rounded up to this
 	lanesPass    = 60   // a step of 16 lanes, for each four rows begun; between AVX-512 and AVX2
 	lanesRow     = 75   // the same for each row
+	lanesEnds    = 2    // an input or output of a row
 	denseOut     = 4.1
 	densePanel   = 16  // outputs are rounded up to this
 	denseRead    = 2.5 // rows that cost no more than reading the matrix
@@ -72,7 +73,8 @@ func (p sparseProduct) cost(stored int) float64 {
 	case 4:
 		each = sparseEntry4
 	case kernels.SparseLanes:
-		return float64(stored) / kernels.SparseLanes * float64(lanesPass*((p.rows+3)/4)+lanesRow*p.rows)
+		steps := float64(stored) / kernels.SparseLanes
+		return steps*float64(lanesPass*((p.rows+3)/4)+lanesRow*p.rows) + lanesEnds*float64(p.rows)*float64(p.shape.K+p.shape.N)
 	}
 	k, n := float64(p.shape.K), float64(p.shape.N)
 	one := each*float64(stored) + p.in*k + sparseOut*n + sparsePart*k*n

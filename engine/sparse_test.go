@@ -19,7 +19,7 @@ import (
 )
 
 // sparseNetwork has every product that sparse weights can be in: pointwise with bias, clamp and residual, with a
-// window, and plain rows.
+// window or for a single pixel, and plain rows.
 const sparseNetwork = `graph "net" {
   opset "" 17
   input x: float32[n,32,9,10]
@@ -31,9 +31,9 @@ const sparseNetwork = `graph "net" {
   const w5: float32[48,70] = random 6
   const w6: float32[35,70] = random 7
   const b6: float32[35] = random 8
+  const w7: float32[40,48,1,1] = random 9
   const low: float32[] = {-0.25}
   const high: float32[] = {0.5}
-  const rows: int64[2] = {-1,48}
   c1: float32[n,100,9,10] = Conv(x, w1, b1)
   k1: float32[n,100,9,10] = Clip(c1, low, high)
   c2: float32[n,32,9,10] = Conv(k1, w2, _)
@@ -47,8 +47,11 @@ const sparseNetwork = `graph "net" {
   w6t: float32[70,35] = Transpose(w6) {perm=[1,0]}
   y: float32[n,5,5,35] = MatMul(g, w6t)
   z: float32[n,5,5,35] = Add(y, b6)
+  p: float32[n,48,1,1] = GlobalAveragePool(c4)
+  q: float32[n,40,1,1] = Conv(p, w7, _)
   output z
   output k1
+  output q
 }`
 
 // prune zeroes the share of weights of every product's constant weights that are smallest in magnitude, in groups of
