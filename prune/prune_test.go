@@ -112,6 +112,20 @@ func TestSharedWeights(t *testing.T) {
 	}
 }
 
+// A layer with too many inputs for the moments is cut by its scores.
+func TestLargeLayer(t *testing.T) {
+	g := parse(t, "graph \"large\" {\n opset \"\" 17\n input x: float32[1,6000]\n input w: float32[6000,2]\n y: float32[1,2] = MatMul(x, w) \"wide\"\n output y\n}")
+	g.Inputs[1].Const = tensor.From(uniform(rand.New(rand.NewPCG(4, 5)), 12000), 6000, 2)
+	g.Inputs = g.Inputs[:1]
+	r, err := Weights(context.Background(), g, Options{Sparsity: 0.5, Reconstruct: true, Data: samplesFor(t, g, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Layers[0].Zeros != 6000 || !strings.Contains(r.Warnings[0], "wide: it has too many inputs") {
+		t.Errorf("%+v, warnings %q", r.Layers, r.Warnings)
+	}
+}
+
 // Recurrent layers: W with the data, R without.
 func TestRecurrent(t *testing.T) {
 	const text = `graph "recurrent" {

@@ -27,7 +27,7 @@ func reconstruct(s *session, f *graph.Graph, p *Plan, c cuts) (*graph.Graph, []s
 		x := &c[i]
 		o, err := s.observe(f, g, x.m, of)
 		switch {
-		case errors.Is(err, errShape):
+		case errors.Is(err, errShape), errors.Is(err, errLarge):
 			warnings = append(warnings, fmt.Sprintf("%s: %v", x.m.label(), err))
 			t, err := x.mask.apply(of[x.m.value].Const)
 			if err != nil {

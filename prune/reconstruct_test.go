@@ -162,13 +162,14 @@ func TestReconstructMeans(t *testing.T) {
 	}
 }
 
-// The same bytes for any number of threads.
+// The same bytes for any number of threads and every kernel set.
 func TestReconstructThreads(t *testing.T) {
 	g := deepNet(t)
 	set := samplesFor(t, g, 16)
 	var first map[string][]byte
-	for _, threads := range []int{1, 3} {
-		r, err := Weights(context.Background(), g, Options{Sparsity: 0.5, Data: set, Reconstruct: true, Threads: threads})
+	for _, o := range []Options{{Threads: 1}, {Threads: 3}, {CPU: "generic"}} {
+		o.Sparsity, o.Data, o.Reconstruct = 0.5, set, true
+		r, err := Weights(context.Background(), g, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +179,7 @@ func TestReconstructThreads(t *testing.T) {
 		}
 		for name, data := range now {
 			if !slices.Equal(data, first[name]) {
-				t.Errorf("%d threads: constant %s differs", threads, name)
+				t.Errorf("threads %d, CPU %q: constant %s differs", o.Threads, o.CPU, name)
 			}
 		}
 	}
