@@ -60,15 +60,12 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 		op.filters, err = newFilters(l.p.set, shape, c.Group, true)
 		op.window, strides, dilations = c.Window, c.Strides, c.Dilations
 	}
-	if err != nil {
+	if err != nil || op.biased && !vectorOf(n.In[2], op.group*op.mg) {
 		return false
 	}
 	op.setClasses(strides, dilations, last(n.Out[0].Shape))
-	in := []*graph.Value{l.lastOf(n.In[0]), l.b.Add(n.Name+"_filters", packFilters{h.Op, op.filters}, l.plainOf(n.In[1]))}
+	in := []*graph.Value{l.lastOf(n.In[0]), l.packed(n, &op.filters)}
 	if op.biased {
-		if size, ok := n.In[2].Fixed(); !ok || tensor.Size(size) != op.group*op.mg || !isFloat(n.In[2]) {
-			return false
-		}
 		in = append(in, l.plainOf(n.In[2]))
 	}
 	for _, v := range n.In[3:] { // residual, gate
@@ -76,6 +73,23 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 	}
 	l.set(l.last, n, l.emit(n, op, in))
 	return true
+}
+
+// vectorOf tells whether a value is n floats.
+func vectorOf(v *graph.Value, n int) bool {
+	shape, ok := v.Fixed()
+	return ok && isFloat(v) && tensor.Size(shape) == n
+}
+
+// packed gives the packed weights of a node: now if they are constant, else from a step.
+func (l *lowering) packed(n *graph.Node, f *filters) *graph.Value {
+	if !n.In[1].IsConst() {
+		return l.b.Add(n.Name+"_filters", packFilters{n.Op.(head).Op, *f}, l.plainOf(n.In[1]))
+	}
+	t := tensor.New(tensor.Float32, f.offset(len(f.ys), 0))
+	f.pack(&exec{p: l.p, scratch: &l.packing}, tensor.View[float32](t), l.floats(n.In[1].Const))
+	l.p.packed += len(t.Data)
+	return l.b.Const(n.Name+"_filters", t)
 }
 
 // last is the last dimension of a shape, unknown if there is none.

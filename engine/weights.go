@@ -209,7 +209,7 @@ func (f *filters) tapsFirst(dst, w []float32) {
 	f.rows(dst, w, taps, len(taps))
 }
 
-// packFilters is the step that packs computed weights; constant ones are packed while a plan is made.
+// packFilters is the step that packs computed weights.
 type packFilters struct {
 	graph.Op
 	filters
