@@ -220,51 +220,6 @@ func (b broadcastOp) exec(x *exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-type operand struct {
-	shape []int
-	v     []float32
-}
-
-// rows broadcasts over all but the innermost dimensions, which are taken as far as both operands run together.
-func (b broadcastOp) rows(x *exec, shape []int, p, q operand, d []float32) {
-	run, r := 1, len(shape)
-	fullP, fullQ := true, true
-	for ; r > 0; r-- {
-		fp, fq := dimFromEnd(p.shape, len(shape)-r) == shape[r-1], dimFromEnd(q.shape, len(shape)-r) == shape[r-1]
-		if r < len(shape) && (fp != fullP || fq != fullQ) && shape[r-1] != 1 {
-			break
-		}
-		if shape[r-1] != 1 || r == len(shape) {
-			fullP, fullQ = fp, fq
-		}
-		run *= shape[r-1]
-	}
-	lenP, lenQ := 1, 1
-	if fullP {
-		lenP = run
-	}
-	if fullQ {
-		lenQ = run
-	}
-	outer := shape[:r]
-	offP := offsets(outer, p.shape[:max(0, len(p.shape)-(len(shape)-r))], lenP)
-	offQ := offsets(outer, q.shape[:max(0, len(q.shape)-(len(shape)-r))], lenQ)
-	per := max(1, grain/max(run, 1))
-	x.p.pool.run(x.scratch, (len(offP)+per-1)/per, func(_ *scratch, t int) {
-		for i := t * per; i < min((t+1)*per, len(offP)); i++ {
-			dst := d[i*run : (i+1)*run]
-			switch {
-			case fullP && fullQ:
-				b.both(x.p.set, dst, p.v[offP[i]:][:run], q.v[offQ[i]:][:run])
-			case fullP:
-				b.right(x.p.set, dst, p.v[offP[i]:][:run], q.v[offQ[i]])
-			default:
-				b.left(x.p.set, dst, q.v[offQ[i]:][:run], p.v[offP[i]])
-			}
-		}
-	})
-}
-
 func dimFromEnd(shape []int, i int) int {
 	if i >= len(shape) {
 		return 1
