@@ -175,7 +175,7 @@ func (s *solver) blocks() {
 	for at, n := range quota {
 		from, to := at*width, min((at+1)*width, k)
 		scores := make([]float64, 0, s.m.rows()/b*(to-from))
-		for r := 0; r < s.m.rows(); r += b {
+		for r := 0; r < s.p.whole(s.m); r += b {
 			for i := from; i < to; i++ {
 				var sum float64
 				for j := range b {

@@ -63,6 +63,8 @@ func (p pattern) sparsity(s float64) (float64, error) {
 
 // misfit says why a matrix cannot be cut in this pattern, "" if it can.
 //
+// What is left of the rows of an ungrouped layer behind its last whole block is never cut.
+//
 // N:M groups are neighbouring input channels at one kernel tap, which is what the sparse tensor cores' compilers ask for
 // (TensorRT Developer Guide, "Structured Sparsity"); blocks are neighbouring output channels of one group, as in
 // XNNPACK's sparse products.
@@ -70,7 +72,7 @@ func (p pattern) misfit(m *matrix) string {
 	if p.of != 0 && m.channels%p.of != 0 {
 		return fmt.Sprintf("%d input channels do not divide into groups of %d", m.channels, p.of)
 	}
-	if m.run%p.block != 0 {
+	if m.run%p.block != 0 && (m.run != m.rows() || m.run < p.block) {
 		return fmt.Sprintf("%d output channels do not divide into blocks of %d", m.run, p.block)
 	}
 	return ""
@@ -81,9 +83,9 @@ func (p pattern) units(m *matrix, scores []float64) []float64 {
 	if p.block == 1 {
 		return scores
 	}
-	k := m.k()
-	out := make([]float64, len(scores)/p.block)
-	for r := range m.rows() {
+	k, rows := m.k(), p.whole(m)
+	out := make([]float64, rows/p.block*k)
+	for r := range rows {
 		to := out[r/p.block*k:][:k]
 		for i, s := range scores[r*k : (r+1)*k] {
 			to[i] += s
@@ -91,6 +93,9 @@ func (p pattern) units(m *matrix, scores []float64) []float64 {
 	}
 	return out
 }
+
+// whole is how many rows lie in blocks.
+func (p pattern) whole(m *matrix) int { return m.rows() - m.rows()%p.block }
 
 // prune marks a unit.
 func (p pattern) prune(mask *Mask, m *matrix, unit int) {

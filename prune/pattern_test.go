@@ -116,3 +116,30 @@ func TestMisfitsStay(t *testing.T) {
 		t.Errorf("1:3 of four channels: error %v", err)
 	}
 }
+
+// The rows behind the last whole block stay.
+func TestBlockRemainder(t *testing.T) {
+	const text = `graph "rest" {
+  opset "" 17
+  input x: float32[2,2]
+  const w: float32[5,2] = {1, 5, 1, 5, 1, 5, 1, 5, 0.1, 0.1}
+  const b: float32[5] = {0, 0, 0, 0, 0}
+  y: float32[2,5] = Gemm(x, w, b) {transB=1} "fc"
+  output y
+}`
+	for _, solve := range []bool{false, true} {
+		o := Options{Pattern: "4x1", Sparsity: 0.5, Reconstruct: solve}
+		if solve {
+			o.Data = samplesFor(t, parse(t, text), 20)
+		}
+		r := prunedBy(t, text, o)
+		for i, x := range floats(r.Graph, "w") {
+			if (x == 0) != (i < 8 && i%2 == 0) {
+				t.Errorf("reconstruction %v: element %d is %v", solve, i, x)
+			}
+		}
+		if len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "the last 1 of 5") {
+			t.Errorf("warnings %q", r.Warnings)
+		}
+	}
+}

@@ -45,6 +45,9 @@ func newPlan(g *graph.Graph, o Options, p pattern) (*Plan, error) {
 		why := p.misfit(m)
 		if why == "" {
 			plan.list = append(plan.list, m)
+			if n := m.rows() - p.whole(m); n > 0 {
+				plan.Warnings = append(plan.Warnings, fmt.Sprintf("%s: the last %d of %d output channels are no block and stay dense", m.label(), n, m.rows()))
+			}
 			continue
 		}
 		plan.kept[m] = why
