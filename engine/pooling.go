@@ -15,6 +15,7 @@ type pooling struct {
 	window   func(x []int) (ops.Window, error)
 	average  bool
 	countPad bool
+	end      []int // during a run: the padding behind the input
 }
 
 func (p pooling) source() graph.Op { return p.Op }
@@ -65,7 +66,11 @@ func isByte(v *graph.Value) bool {
 }
 
 func (p pooling) exec(x *exec, in, out []*tensor.Tensor) error {
-	g, shape, err := geometry(in[0].Shape, p.window)
+	var w ops.Window
+	g, shape, err := geometry(in[0].Shape, func(first []int) (_ ops.Window, err error) {
+		w, err = p.window(first)
+		return w, err
+	})
 	if err != nil {
 		return err
 	}
@@ -73,6 +78,7 @@ func (p pooling) exec(x *exec, in, out []*tensor.Tensor) error {
 	set := x.p.set
 	switch {
 	case p.average:
+		p.end = w.End
 		p.runAverage(x, g, in[0], tensor.View[float32](y))
 	case in[0].DType == tensor.Float32:
 		pad := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.Inf(-1))))
@@ -100,20 +106,25 @@ func (p pooling) runBytes(x *exec, g geom, b byteMax) {
 	})
 }
 
-// runAverage sums the taps and divides by how many of them count.
+// runAverage sums the taps and divides by how many of them count: of padding what lies before its end.
 func (p pooling) runAverage(x *exec, g geom, in *tensor.Tensor, dst []float32) {
+	endH, endW := g.h, g.w+p.end[len(p.end)-1]
+	if len(p.end) > 1 {
+		endH += p.end[0]
+	}
 	strips(x, g, in.Data, stripSpec{size: 4}, func(st strip) {
 		row := dst[st.y*g.c:][:g.ow*g.c]
 		x.p.set.SumRows(row, g.ow, g.c, f32(st.x), g.sw*g.c, st.taps)
 		oy := st.y / g.ow % g.oh
 		for ox := range g.ow {
-			count := g.kh * g.kw
+			y0, x0 := oy*g.sh-g.pt, ox*g.sw-g.pl
+			count := padded(y0, g.kh, g.dh, endH) * padded(x0, g.kw, g.dw, endW)
 			if !p.countPad {
-				count = inside(oy*g.sh-g.pt, g.kh, g.dh, g.h) * inside(ox*g.sw-g.pl, g.kw, g.dw, g.w)
+				count = inside(y0, g.kh, g.dh, g.h) * inside(x0, g.kw, g.dw, g.w)
 			}
 			pixel := row[ox*g.c:][:g.c]
 			for i, v := range pixel {
-				pixel[i] = v / float32(count)
+				pixel[i] = v / float32(max(count, 1))
 			}
 		}
 	})

@@ -40,6 +40,7 @@ var torchCases = map[string]func(w *torchGraph) []*graph.Value{
 	"max_pool_ceil":       single("MaxPool", "x", 1, "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "ceil_mode", 1),
 	"average_pool":        single("AveragePool", "x", 1, "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}),
 	"average_pool_padded": single("AveragePool", "x", 1, "kernel_shape", []int{3, 2}, "strides", []int{2, 2}, "pads", []int{1, 0, 1, 0}, "count_include_pad", 1),
+	"average_pool_ceil":   single("AveragePool", "x", 1, "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}, "ceil_mode", 1, "count_include_pad", 1),
 	"norm_pool":           torchNormPool,
 	"batch_norm":          func(w *torchGraph) []*graph.Value { return []*graph.Value{w.norm(w.in["x"], "scale", "bias", 1e-3)} },
 	"batch_norm_frozen":   single("BatchNormalization", "x scale bias mean var", 1, "epsilon", 1e-3),

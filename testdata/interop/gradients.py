@@ -102,6 +102,11 @@ def average_pool_padded(x):
     return F.avg_pool2d(x, (3, 2), stride=2, padding=(1, 0), count_include_pad=True)
 
 
+@case(x=(2, 3, 7, 8))
+def average_pool_ceil(x):
+    return F.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=True)
+
+
 @case(x=(2, 3, 7))
 def norm_pool(x):
     return F.lp_pool1d(x.abs(), 3, 3, stride=2) + F.adaptive_max_pool1d(x, 1)
