@@ -20,7 +20,8 @@ import (
 // compression is a way to write a whole model file smaller: model.onnx.zst is model.onnx in zstd.
 type compression struct {
 	name, ext string
-	magic     string // how each file begins
+	magic     string                               // how each file begins
+	check     func(b []byte) (at int64, err error) // looks at a file before it is read; nil: not needed
 	reader    func(r io.Reader) (io.Reader, func(), error)
 	// writers are ways to compress: which one makes the smallest file is tried where the model is small. The window is
 	// a power of two, how far repeats are looked for.
@@ -30,8 +31,8 @@ type compression struct {
 type writer func(w io.Writer, window int) (io.WriteCloser, error)
 
 var compressions = []compression{
-	{"zstd", ".zst", "\x28\xb5\x2f\xfd", zstdReader, []writer{zstdWriter(zstd.SpeedBestCompression), zstdWriter(zstd.SpeedFastest)}},
-	{"xz", ".xz", "\xfd7zXZ\x00", xzReader, []writer{xzWriter}},
+	{"zstd", ".zst", "\x28\xb5\x2f\xfd", nil, zstdReader, []writer{zstdWriter(zstd.SpeedBestCompression), zstdWriter(zstd.SpeedFastest)}},
+	{"xz", ".xz", "\xfd7zXZ\x00", checkXZ, xzReader, []writer{xzWriter}},
 }
 
 // The windows that are written. zstd's own tool reads up to maxWindow without being asked.
@@ -122,6 +123,9 @@ func (c *compression) unfold(path string) (m *Mapping, size int64, err error) {
 	if !st.Mode().IsRegular() {
 		return nil, 0, fmt.Errorf("%s: not a regular file", path)
 	}
+	if err := c.inspect(path); err != nil {
+		return nil, 0, err
+	}
 	in := &counter{r: f}
 	s := &spool{limit: unfoldLimit(st.Size())}
 	defer s.discard()
@@ -132,6 +136,22 @@ func (c *compression) unfold(path string) (m *Mapping, size int64, err error) {
 		return nil, 0, &SyntaxError{Format: c.name, Path: path, Offset: in.n, Err: err}
 	}
 	return m, st.Size(), nil
+}
+
+// inspect runs the check, if there is one.
+func (c *compression) inspect(path string) error {
+	if c.check == nil {
+		return nil
+	}
+	m, err := Map(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if at, err := c.check(m.Data); err != nil {
+		return &SyntaxError{Format: c.name, Path: path, Offset: at, Err: err}
+	}
+	return nil
 }
 
 // copyTo decompresses r into w.
@@ -254,7 +274,6 @@ func (b blockWriter) Write(p []byte) (int, error) {
 }
 
 func xzReader(r io.Reader) (io.Reader, func(), error) {
-	// Its dictionary is at most 4 GiB by the format, of which only what is used is touched.
 	z, err := xz.NewReader(r)
 	return z, func() {}, err
 }
