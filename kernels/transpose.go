@@ -48,10 +48,28 @@ func transpose[T any](dst, src []T, p transposeShape, kernel func(dst []T, ldd i
 
 type span struct{ r0, r1, c0, c1 int }
 
+// transposePart runs along the longer side, by blocks whose lines stay in the first-level cache.
 func transposePart[T any](dst, src []T, p transposeShape, s span) {
-	for c := s.c0; c < s.c1; c++ {
+	const block = 512
+	if s.r1-s.r0 >= s.c1-s.c0 {
+		for r0 := s.r0; r0 < s.r1; r0 += block {
+			n := min(block, s.r1-r0)
+			for c := s.c0; c < s.c1; c++ {
+				from, to := src[r0*p.cols+c:], dst[c*p.rows+r0:][:n]
+				for i := range to {
+					to[i] = from[i*p.cols]
+				}
+			}
+		}
+		return
+	}
+	for c0 := s.c0; c0 < s.c1; c0 += block {
+		n := min(block, s.c1-c0)
 		for r := s.r0; r < s.r1; r++ {
-			dst[c*p.rows+r] = src[r*p.cols+c]
+			to := dst[c0*p.rows+r:]
+			for i, v := range src[r*p.cols+c0:][:n] {
+				to[i*p.rows] = v
+			}
 		}
 	}
 }

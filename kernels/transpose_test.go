@@ -57,3 +57,27 @@ func BenchmarkTranspose(b *testing.B) {
 		}
 	}
 }
+
+// TestTransposeStrided turns a block inside a larger matrix.
+func TestTransposeStrided(t *testing.T) {
+	const stride, ldd = 41, 150
+	for _, s := range Available() {
+		for _, d := range [][2]int{{1, 1}, {7, 9}, {8, 8}, {19, 40}, {140, 17}, {130, 3}, {3, 33}} {
+			rows, cols := d[0], d[1]
+			src, dst := guarded[float32](t, (rows-1)*stride+cols), guarded[float32](t, (cols-1)*ldd+rows)
+			for i := range src {
+				src[i] = float32(i + 1)
+			}
+			s.TransposeF32(dst, ldd, Strided{V: src, Stride: stride, Rows: rows, Cols: cols})
+			for i, v := range dst {
+				want := float32(0)
+				if c, r := i/ldd, i%ldd; r < rows {
+					want = src[r*stride+c]
+				}
+				if v != want {
+					t.Fatalf("%s %d×%d: element %d is %g, want %g", s.Name, rows, cols, i, v, want)
+				}
+			}
+		}
+	}
+}
