@@ -72,7 +72,7 @@ func (w weightSums) exec(x *exec, in, out []*tensor.Tensor) error {
 	}
 	parts, size := w.parts(), tensor.Size(w.shape)
 	y := x.Make(out[0], tensor.Float32, parts, size)
-	job := weightJob{weightSums: w, sweep: newSweep(g, false), x: tensor.View[float32](in[0]), dy: tensor.View[float32](in[1])}
+	job := weightJob{weightSums: w, sweep: newSweep(g, false, w.cg), x: tensor.View[float32](in[0]), dy: tensor.View[float32](in[1])}
 	sums := tensor.View[float32](y)
 	cuts := job.cuts(x.p.pool.threads)
 	x.p.pool.run(x.scratch, parts*cuts, func(s *scratch, i int) {
@@ -181,10 +181,9 @@ func (j *weightJob) add(x *exec, p weightPart, r tapRow, dy lines) {
 }
 
 func (j *weightJob) depthwise(x *exec, p weightPart, b band, dy lines) {
-	taps, _ := j.runs(j.y[0], j.sweep.x[0], 1)
 	c := j.group
 	x.p.set.DepthwiseGrad(&kernels.DepthwiseGradF32{
-		Lines: dy.count, N: dy.k, C: c, X: b.rows, XLine: j.sy * j.wp * c, Step: j.sx * c, Taps: taps,
+		Lines: dy.count, N: dy.k, C: c, X: b.rows, XLine: j.sy * j.wp * c, Step: j.sx * c, Taps: j.phases[0].taps,
 		DY: dy.dy, YLine: dy.k * c, LDY: c, DW: p.sum, Add: dy.more,
 	})
 }

@@ -22,10 +22,18 @@ type sweep struct {
 	wp             int    // width of a padded row
 	inPlace        bool   // the input needs no padding
 	lines          int    // most lines of a phase
+	phases         []phase
 }
 
-// newSweep plans a convolution, or its transpose, whose output is m[0]×m[1].
-func newSweep(g geom, transposed bool) sweep {
+// phase is one pair of axes with the element offsets of its taps in a band and how many elements each has.
+type phase struct {
+	y, x axis
+	taps []int
+	run  int
+}
+
+// newSweep plans a convolution, or its transpose, of groups of the given input channels.
+func newSweep(g geom, transposed bool, channels int) sweep {
 	s := sweep{g: g, sy: 1, sx: 1, ty: 1, tx: 1}
 	if transposed {
 		s.ty, s.tx = g.sh, g.sw
@@ -47,6 +55,11 @@ func newSweep(g geom, transposed bool) sweep {
 	}
 	for _, a := range s.y {
 		s.lines = max(s.lines, a.count)
+		for _, b := range s.x {
+			p := phase{y: a, x: b}
+			p.taps, p.run = s.runs(a, b, channels)
+			s.phases = append(s.phases, p)
+		}
 	}
 	return s
 }
@@ -149,8 +162,8 @@ func (s *sweep) band(sc *scratch, src []float32, n int, q [2]int) band {
 	return b
 }
 
-// runs lists the element offsets of a phase's taps in a band, and how many elements each has: where neighbouring taps
-// are neighbours in memory, a whole row of the kernel is one run. each is the channels of a group.
+// runs lists the taps of a phase: where neighbouring ones are neighbours in memory, a whole row of the kernel is one
+// run. each is the channels of a group.
 func (s *sweep) runs(y, x axis, each int) (taps []int, run int) {
 	joined := each == s.g.c
 	for i, o := range x.offs {
@@ -171,9 +184,9 @@ func (s *sweep) runs(y, x axis, each int) (taps []int, run int) {
 }
 
 // place fills in where a phase's lines of a band read and write, for groups of the given output channels.
-func (s *sweep) place(c *kernels.ConvF32, b band, y, x axis, m int) (at int) {
-	c.Lines, c.M = min(b.q1, y.count)-b.q0, x.count
+func (s *sweep) place(c *kernels.ConvF32, b band, p *phase, m int) (at int) {
+	c.Lines, c.M = min(b.q1, p.y.count)-b.q0, p.x.count
 	c.XLine, c.XPixel = s.sy*s.wp*s.g.c, s.sx*s.g.c
 	c.YLine, c.YPixel = s.ty*s.g.ow*m, s.tx*m
-	return ((b.n*s.g.oh+y.first+b.q0*s.ty)*s.g.ow + x.first) * m
+	return ((b.n*s.g.oh+p.y.first+b.q0*s.ty)*s.g.ow + p.x.first) * m
 }

@@ -149,7 +149,7 @@ func (j *sweepJob) run(x *exec, g geom) {
 		j.pointwise(x, g)
 		return
 	}
-	j.sweep = newSweep(g, j.transposed)
+	j.sweep = newSweep(g, j.transposed, j.cg)
 	if j.group == 1 && j.join == 1 && g.oh*g.ow <= fewPixels && len(j.packed) > manyWeights && len(j.y)*len(j.x) == 1 {
 		j.gathered(x)
 		return
@@ -201,20 +201,18 @@ func (j *sweepJob) gathered(x *exec) {
 
 // band computes all phases of a band of lines.
 func (j *sweepJob) band(x *exec, b band) {
-	for _, ay := range j.y {
-		for _, ax := range j.x {
-			if ay.count <= b.q0 || ax.count == 0 {
-				continue
-			}
-			taps, run := j.runs(ay, ax, j.cg)
-			switch {
-			case len(taps) == 0:
-				j.empty(b, ay, ax)
-			case j.depth:
-				j.depthwise(x, b, [2]axis{ay, ax}, taps)
-			default:
-				j.phase(x, b, [2]axis{ay, ax}, kernels.ConvF32{Taps: taps, Run: run})
-			}
+	for i := range j.phases {
+		p := &j.phases[i]
+		switch {
+		case p.y.count <= b.q0 || p.x.count == 0:
+		case len(p.taps) == 0:
+			j.empty(b, p)
+		case j.depth:
+			j.depthwise(x, b, p)
+		case j.join > 1:
+			j.joinedPhase(x, b, p)
+		default:
+			j.phase(x, b, p)
 		}
 	}
 	if j.depth {
@@ -237,14 +235,10 @@ func (j *sweepJob) finish(x *exec, b band) {
 }
 
 // phase computes one phase's lines, group by group.
-func (j *sweepJob) phase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
-	if j.join > 1 {
-		j.joinedPhase(x, b, a, c)
-		return
-	}
+func (j *sweepJob) phase(x *exec, b band, p *phase) {
+	c := kernels.ConvF32{Taps: p.taps, Run: p.run, N: j.mg, Lo: j.lo, Hi: j.hi}
 	m, per := j.group*j.mg, j.set.PackedF32(len(c.Taps)*c.Run, j.mg)
-	at, w := j.place(&c, b, a[0], a[1], m), j.offset(a[0].class, a[1].class)
-	c.N, c.Lo, c.Hi = j.mg, j.lo, j.hi
+	at, w := j.place(&c, b, p, m), j.offset(p.y.class, p.x.class)
 	if b.cuts > 1 {
 		j.share(x, b, c, at)
 		return
@@ -283,11 +277,13 @@ func (j *sweepJob) share(x *exec, b band, c kernels.ConvF32, at int) {
 
 // joinedPhase computes one phase's lines, several pixels as one. Where they do not divide a line the last ones are
 // computed twice.
-func (j *sweepJob) joinedPhase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
-	at := j.place(&c, b, a[0], a[1], j.mg)
-	c.Run = j.cg * j.columns(len(a[1].offs))
-	c.X, c.W, c.Y = b.rows, j.packed[j.offset(a[0].class, a[1].class):], j.dst[at:]
-	c.Bias, c.Lo, c.Hi, c.N = j.bias, j.lo, j.hi, j.mg*j.join
+func (j *sweepJob) joinedPhase(x *exec, b band, p *phase) {
+	c := kernels.ConvF32{
+		Taps: p.taps, Run: j.cg * j.columns(len(p.x.offs)), X: b.rows, W: j.packed[j.offset(p.y.class, p.x.class):],
+		Bias: j.bias, N: j.mg * j.join, Lo: j.lo, Hi: j.hi,
+	}
+	at := j.place(&c, b, p, j.mg)
+	c.Y = j.dst[at:]
 	if j.add != nil {
 		c.Res = j.add[at:]
 	}
@@ -310,11 +306,11 @@ func (j *sweepJob) joinedPhase(x *exec, b band, a [2]axis, c kernels.ConvF32) {
 }
 
 // depthwise computes one phase's lines of a convolution with one filter a channel.
-func (j *sweepJob) depthwise(x *exec, b band, a [2]axis, taps []int) {
+func (j *sweepJob) depthwise(x *exec, b band, p *phase) {
 	var c kernels.ConvF32
-	at := j.place(&c, b, a[0], a[1], j.group)
+	at := j.place(&c, b, p, j.group)
 	d := kernels.DepthwiseF32{
-		N: c.M, C: j.group, Step: c.XPixel, Taps: taps, W: j.packed[j.offset(a[0].class, a[1].class):], Bias: j.bias,
+		N: c.M, C: j.group, Step: c.XPixel, Taps: p.taps, W: j.packed[j.offset(p.y.class, p.x.class):], Bias: j.bias,
 		Lo: j.lo, Hi: j.hi, LDY: c.YPixel,
 	}
 	if j.add != nil {
@@ -327,10 +323,10 @@ func (j *sweepJob) depthwise(x *exec, b band, a [2]axis, taps []int) {
 }
 
 // empty writes the outputs that no input reaches: bias and residual alone.
-func (j *sweepJob) empty(b band, ay, ax axis) {
+func (j *sweepJob) empty(b band, phase *phase) {
 	var c kernels.ConvF32
 	m := j.group * j.mg
-	at := j.place(&c, b, ay, ax, m)
+	at := j.place(&c, b, phase, m)
 	zero := make([]float32, m)
 	base := zero
 	if j.bias != nil {

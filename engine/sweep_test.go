@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -85,15 +86,46 @@ func (c convStep) graph(t *testing.T) *graph.Graph {
 // TestConvSteps: forward with computed weights, by the input and by the weights.
 func TestConvSteps(t *testing.T) {
 	for _, c := range convSteps {
-		t.Run(c.name, func(t *testing.T) {
-			g := c.graph(t)
-			var in []*tensor.Tensor
-			for i, v := range g.Inputs {
-				shape, _ := v.Fixed()
-				in = append(in, noise(uint64(i+1), shape...))
-			}
-			agreeOn(t, g, in, 2e-5)
-		})
+		t.Run(c.name, func(t *testing.T) { c.check(t) })
+	}
+}
+
+func (c convStep) check(t *testing.T) {
+	g := c.graph(t)
+	var in []*tensor.Tensor
+	for i, v := range g.Inputs {
+		shape, _ := v.Fixed()
+		in = append(in, noise(uint64(i+1), shape...))
+	}
+	agreeOn(t, g, in, 2e-5)
+}
+
+// TestRandomConvSteps draws geometries: kernels, strides, dilations, padding, groups and few or many channels.
+func TestRandomConvSteps(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	cases := 60
+	if testing.Short() {
+		cases = 12
+	}
+	for range cases {
+		c := convStep{relu: r.IntN(2) == 0, res: r.IntN(3) == 0}
+		group := []int{1, 1, 1, 2, 3}[r.IntN(5)]
+		cg, mg := 1+r.IntN(9), 1+r.IntN(20)
+		if r.IntN(4) == 0 {
+			group, cg, mg = 1+r.IntN(40), 1, 1
+		}
+		c.x, c.w = []int{1 + r.IntN(3), group * cg}, []int{group * mg, cg}
+		c.op = ops.Conv{Group: group}
+		pads := [2][]int{}
+		for range 2 {
+			k, d := 1+r.IntN(5), 1+r.IntN(2)
+			before, after := r.IntN(k), r.IntN(k)
+			c.w, c.x = append(c.w, k), append(c.x, max(1, (k-1)*d+1-before-after)+r.IntN(12))
+			c.op.Strides, c.op.Dilations = append(c.op.Strides, 1+r.IntN(3)), append(c.op.Dilations, d)
+			pads[0], pads[1] = append(pads[0], before), append(pads[1], after)
+		}
+		c.op.Pads = append(pads[0], pads[1]...)
+		t.Run(fmt.Sprintf("%v %v %v", c.x, c.w, c.op), func(t *testing.T) { c.check(t) })
 	}
 }
 
