@@ -23,6 +23,7 @@ func FuzzLoad(f *testing.F) {
 	calls.output("y").rest.message(25, function("F", []string{"a"}, []string{"b"}, nodeMessage("", "Relu", []string{"a"}, []string{"b"})))
 	f.Add(calls.bytes())
 	f.Add(externalModel("w.bin", "4", "8"))
+	f.Add(addSparse(sparseMessage([]int{2, 16}, []int64{0, 1, 1, 15}, 2, 2)).bytes())
 	strict := os.Getenv("TFSOPT_FUZZ") == "strict"
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g, _, err := Read(b)
