@@ -110,10 +110,7 @@ func (o ChannelOptions) priority() func(step) float64 {
 	if o.Sparsity == 0 && o.TargetFLOPs == 0 {
 		gain = func(s step) float64 { return float64(s.bytes) }
 	}
-	if o.Criterion == magnitude {
-		return func(s step) float64 { return s.score / max(s.rest, math.SmallestNonzeroFloat64) / gain(s) }
-	}
-	return func(s step) float64 { return s.score / gain(s) }
+	return func(s step) float64 { return s.score / max(s.rest, math.SmallestNonzeroFloat64) / gain(s) }
 }
 
 // neighbours lists, for each group, those that share a node with it, itself included.
@@ -236,9 +233,10 @@ func (s *selection) take(i int) {
 	}
 }
 
-// channelScores gives a number for each channel of a group. For magnitude it is the sum, over the group's weights, of the
-// share of the weight's squares that the channel's slice has: no scaling of a layer changes it, and a channel that many
-// layers read counts more. Criteria with gradients add up the scores of all elements of the slices.
+// channelScores gives a number for each channel of a group: the sum, over the group's weights, of the share that the
+// channel's slice has of the weight's squares or, for criteria with gradients, of the weight's scores. No scaling of a
+// layer changes it, and a channel that many layers read counts more. (Sums of plain Taylor scores choose worse: ResNet-8
+// with half its multiply-adds, tuned for 200 steps, has 35 % right instead of 53; biases with a share of their own 47.)
 func (o ChannelOptions) channelScores(g *Group, shared sharing) ([]float64, error) {
 	scores := make([]float64, g.Channels)
 	if o.Criterion == random {
@@ -250,7 +248,7 @@ func (o ChannelOptions) channelScores(g *Group, shared sharing) ([]float64, erro
 		return scores, nil
 	}
 	used := 0
-	for _, s := range g.scored(o.Criterion == magnitude) {
+	for _, s := range g.scored() {
 		v := tensor.Doubles(s.Value.Const)
 		if o.Criterion == magnitude {
 			for i, x := range v {
@@ -272,9 +270,7 @@ func (o ChannelOptions) channelScores(g *Group, shared sharing) ([]float64, erro
 		if !(total >= 0) || math.IsInf(total, 1) {
 			return nil, fmt.Errorf("constant %q: its scores add up to %v", s.Value.Name, total)
 		}
-		if used++; o.Criterion != magnitude {
-			total = 1
-		}
+		used++
 		for c, x := range sums {
 			scores[c] += x / max(total, math.SmallestNonzeroFloat64)
 		}
@@ -303,8 +299,8 @@ func (s Slice) sums(v []float64) (sums []float64, total float64) {
 	return sums, total
 }
 
-// scored lists the slices that count: all of floats or, if weights is set, those that multiply, as far as there are any.
-func (g *Group) scored(weights bool) []Slice {
+// scored lists the slices that count: of weights that multiply or, if there are none, of all floats.
+func (g *Group) scored() []Slice {
 	var all, heavy []Slice
 	for _, s := range g.Slices {
 		if !s.Value.Const.IsFloat() {
@@ -314,7 +310,7 @@ func (g *Group) scored(weights bool) []Slice {
 			heavy = append(heavy, s)
 		}
 	}
-	if weights && len(heavy) > 0 {
+	if len(heavy) > 0 {
 		return heavy
 	}
 	return all
