@@ -64,11 +64,17 @@ func wrapUnary(op graph.Op) graph.Op {
 	return unary{op, unaries[name]}
 }
 
+// approximate tells whether this is a function that has no fast form.
+func (u unary) approximate() bool {
+	g, ok := u.Op.(ops.Gelu)
+	return ok && g.Approximate != "none"
+}
+
 // grain is how many elements one task of an elementwise step takes.
 const grain = 16 << 10
 
 func (u unary) exec(x *exec, in, out []*tensor.Tensor) error {
-	if g, ok := u.Op.(ops.Gelu); in[0].DType != tensor.Float32 || ok && g.Approximate != "none" {
+	if in[0].DType != tensor.Float32 || u.approximate() {
 		return x.kernel(u.Op, in, out)
 	}
 	y := x.Make(out[0], tensor.Float32, in[0].Shape...)

@@ -77,7 +77,11 @@ func (p *Program) lower(g *graph.Graph) error {
 	if l.b.Err != nil {
 		return l.b.Err
 	}
-	return p.g.Sort()
+	if err := p.g.Sort(); err != nil {
+		return err
+	}
+	links(p.g)
+	return nil
 }
 
 // floats shows a constant's elements; a misaligned one is copied to memory that the next call reuses.
