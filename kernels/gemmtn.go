@@ -2,12 +2,15 @@ package kernels
 
 import "fmt"
 
-// GemmTNF32 is C = Aᵀ·B, where A and B are read in place, line by line of K rows. Every element is one FMA chain over
-// the lines and the K rows of each, from +0, or from C where Add is set: a sum may be made in several calls.
+// GemmTNF32 is C = Aᵀ·B, where A and B are read in place, line by line of K rows, of one image or several. Every element
+// is one FMA chain over the images, the lines of each and their K rows, from +0, or from C where Add is set: a sum may be
+// made in several calls.
 type GemmTNF32 struct {
 	M, N, K, Lines int
+	Images         int       // 0 means 1
 	A              []float32 // rows of M elements
 	LDA, ALine     int       // elements of A between neighbouring rows (may be less than M: rows overlap) and lines
+	AImage, BImage int       // elements of A and B between neighbouring images
 	B              []float32 // rows of N elements
 	LDB, BLine     int
 	C              []float32 // M×N, row stride LDC ≥ N; must not overlap A or B
@@ -24,11 +27,14 @@ func (s *Set) GemmTN(g *GemmTNF32) {
 	if g.K <= 0 || g.Lines <= 0 {
 		panic(fmt.Sprintf("kernels: GemmTN: %d lines of %d rows, want at least 1", g.Lines, g.K))
 	}
-	last := func(ld, line, n int) int { return (g.Lines-1)*line + (g.K-1)*ld + n }
-	if min(g.LDA, g.LDB, g.ALine, g.BLine) < 0 || len(g.A) < last(g.LDA, g.ALine, g.M) || len(g.B) < last(g.LDB, g.BLine, g.N) ||
+	last := func(ld, line, image, n int) int {
+		return max(0, g.Images-1)*image + (g.Lines-1)*line + (g.K-1)*ld + n
+	}
+	if min(g.LDA, g.LDB, g.ALine, g.BLine, g.AImage, g.BImage) < 0 ||
+		len(g.A) < last(g.LDA, g.ALine, g.AImage, g.M) || len(g.B) < last(g.LDB, g.BLine, g.BImage, g.N) ||
 		len(g.C) < (g.M-1)*g.LDC+g.N || g.LDC < g.N {
-		panic(fmt.Sprintf("kernels: GemmTN: A %d (%d, %d apart), B %d (%d, %d apart), C %d (%d apart) do not fit %d lines of %d rows of %d×%d",
-			len(g.A), g.LDA, g.ALine, len(g.B), g.LDB, g.BLine, len(g.C), g.LDC, g.Lines, g.K, g.M, g.N))
+		panic(fmt.Sprintf("kernels: GemmTN: A %d (%d, %d apart), B %d (%d, %d apart), C %d (%d apart) do not fit %d images (%d, %d apart) of %d lines of %d rows of %d×%d",
+			len(g.A), g.LDA, g.ALine, len(g.B), g.LDB, g.BLine, len(g.C), g.LDC, g.Images, g.AImage, g.BImage, g.Lines, g.K, g.M, g.N))
 	}
 	s.gemmTN(s, g)
 }
@@ -40,9 +46,10 @@ func gemmTNGeneric(_ *Set, g *GemmTNF32) {
 			clear(g.C[i*g.LDC:][:g.N])
 		}
 	}
-	for line := range g.Lines {
+	for line := range max(1, g.Images) * g.Lines {
+		image, line := line/g.Lines, line%g.Lines
 		for k := range g.K {
-			a, b := g.A[line*g.ALine+k*g.LDA:][:g.M], g.B[line*g.BLine+k*g.LDB:][:g.N]
+			a, b := g.A[image*g.AImage+line*g.ALine+k*g.LDA:][:g.M], g.B[image*g.BImage+line*g.BLine+k*g.LDB:][:g.N]
 			for i, x := range a {
 				c := g.C[i*g.LDC:][:g.N]
 				for j, y := range b {

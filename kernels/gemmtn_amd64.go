@@ -19,6 +19,10 @@ type tnTile struct {
 	mask       uint64 // of the columns, AVX-512
 	lanes      *int32 // the same, AVX2
 	start      uint64 // from zero instead of C
+	images     int    // the kernel counts them down
+	aImage     uintptr
+	bImage     uintptr
+	_          [2]uintptr // the kernel uses them
 }
 
 // tnKernels holds at [v][m] the kernel for m columns of A and v+1 vectors of columns of B.
@@ -38,7 +42,7 @@ type depthGradTile struct {
 	mask         uint64
 	lanes        *int32
 	start        uint64
-	_            [3]uintptr // the kernel uses them
+	_            [5]uintptr // the kernel uses them
 }
 
 // depthGradKernels holds the kernel for n taps at [n].
@@ -46,8 +50,8 @@ type depthGradKernels []func(*depthGradTile)
 
 // Offsets are fixed in kernels/gen/float/grad.go.
 var (
-	_ = [1]int{}[unsafe.Sizeof(tnTile{})-104]
-	_ = [1]int{}[unsafe.Sizeof(depthGradTile{})-144]
+	_ = [1]int{}[unsafe.Sizeof(tnTile{})-144]
+	_ = [1]int{}[unsafe.Sizeof(depthGradTile{})-160]
 )
 
 var (
@@ -62,7 +66,7 @@ func gemmTNAsm(kernels *tnKernels, lanes int) func(s *Set, g *GemmTNF32) {
 		t := tnPool.Get().(*tnTile)
 		*t = tnTile{
 			lda: 4 * uintptr(g.LDA), aLine: 4 * uintptr(g.ALine), ldb: 4 * uintptr(g.LDB), bLine: 4 * uintptr(g.BLine),
-			k: g.K, lines: g.Lines, ldc: 4 * uintptr(g.LDC), start: 1,
+			k: g.K, lines: g.Lines, ldc: 4 * uintptr(g.LDC), start: 1, aImage: 4 * uintptr(g.AImage), bImage: 4 * uintptr(g.BImage),
 		}
 		if g.Add {
 			t.start = 0
@@ -73,12 +77,11 @@ func gemmTNAsm(kernels *tnKernels, lanes int) func(s *Set, g *GemmTNF32) {
 				cols, wide = min(lanes, g.N-j), 0
 			}
 			t.mask, t.lanes = 1<<cols-1, &laneMask[32-cols]
-			t.b = &g.B[j]
 			list := kernels[wide]
 			tiles := (g.M + len(list) - 2) / (len(list) - 1)
 			for q := range tiles {
 				lo, hi := g.M*q/tiles, g.M*(q+1)/tiles
-				t.a, t.c = &g.A[lo], &g.C[lo*g.LDC+j]
+				t.a, t.b, t.c, t.images = &g.A[lo], &g.B[j], &g.C[lo*g.LDC+j], max(1, g.Images)
 				list[hi-lo](t)
 			}
 			j += cols

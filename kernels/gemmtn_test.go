@@ -12,8 +12,10 @@ func tnCases(r *rand.Rand) []GemmTNF32 {
 	add := func(m, n, k, lines int) {
 		g := GemmTNF32{M: m, N: n, K: k, Lines: lines, LDA: 1 + m/2, LDB: n + m%2, LDC: n + k%2, Add: (m+n)%2 == 0}
 		g.ALine, g.BLine = k*g.LDA+1, k*g.LDB
-		g.A = spiked(r, (lines-1)*g.ALine+(k-1)*g.LDA+m)
-		g.B = randF32(r, (lines-1)*g.BLine+(k-1)*g.LDB+n)
+		g.Images, g.AImage, g.BImage = (m+n)%4, lines*g.ALine+2, lines*g.BLine
+		more := max(0, g.Images-1)
+		g.A = spiked(r, more*g.AImage+(lines-1)*g.ALine+(k-1)*g.LDA+m)
+		g.B = randF32(r, more*g.BImage+(lines-1)*g.BLine+(k-1)*g.LDB+n)
 		g.C = randF32(r, (m-1)*g.LDC+n)
 		list = append(list, g)
 	}
@@ -49,6 +51,11 @@ func TestGemmTNInParts(t *testing.T) {
 		const m, n, k, lines = 11, 21, 6, 4
 		g := GemmTNF32{M: m, N: n, K: k, Lines: lines, A: randF32(r, lines*k*m), LDA: m, ALine: k * m, B: randF32(r, lines*k*n), LDB: n, BLine: k * n, C: make([]float32, m*n), LDC: n}
 		s.GemmTN(&g)
+		images := g // each line an image
+		images.C, images.Lines, images.Images = make([]float32, m*n), 1, lines
+		images.AImage, images.BImage = g.ALine, g.BLine
+		s.GemmTN(&images)
+		sameBits(t, s.Name, images.C, g.C)
 		part := g
 		part.C, part.Lines = randF32(r, m*n), 1
 		for line := range lines {

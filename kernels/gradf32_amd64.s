@@ -21,29 +21,41 @@ zero:
 	VXORPS Y0, Y0, Y0
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -70,31 +82,43 @@ zero:
 	VXORPS Y1, Y1, Y1
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -126,33 +150,45 @@ zero:
 	VXORPS Y2, Y2, Y2
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -189,35 +225,47 @@ zero:
 	VXORPS Y3, Y3, Y3
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -259,37 +307,49 @@ zero:
 	VXORPS Y4, Y4, Y4
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -336,39 +396,51 @@ zero:
 	VXORPS Y5, Y5, Y5
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -420,41 +492,53 @@ zero:
 	VXORPS Y6, Y6, Y6
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	VBROADCASTSS 24(R8), Y14
+	VBROADCASTSS 24(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -511,43 +595,55 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	VBROADCASTSS 24(R8), Y14
+	VBROADCASTSS 24(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
-	VBROADCASTSS 28(R8), Y14
+	VBROADCASTSS 28(BX), Y14
 	VFMADD231PS  Y14, Y12, Y7
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -609,45 +705,57 @@ zero:
 	VXORPS Y8, Y8, Y8
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	VBROADCASTSS 24(R8), Y14
+	VBROADCASTSS 24(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
-	VBROADCASTSS 28(R8), Y14
+	VBROADCASTSS 28(BX), Y14
 	VFMADD231PS  Y14, Y12, Y7
-	VBROADCASTSS 32(R8), Y14
+	VBROADCASTSS 32(BX), Y14
 	VFMADD231PS  Y14, Y12, Y8
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -714,47 +822,59 @@ zero:
 	VXORPS Y9, Y9, Y9
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	VBROADCASTSS 24(R8), Y14
+	VBROADCASTSS 24(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
-	VBROADCASTSS 28(R8), Y14
+	VBROADCASTSS 28(BX), Y14
 	VFMADD231PS  Y14, Y12, Y7
-	VBROADCASTSS 32(R8), Y14
+	VBROADCASTSS 32(BX), Y14
 	VFMADD231PS  Y14, Y12, Y8
-	VBROADCASTSS 36(R8), Y14
+	VBROADCASTSS 36(BX), Y14
 	VFMADD231PS  Y14, Y12, Y9
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -826,49 +946,61 @@ zero:
 	VXORPS Y10, Y10, Y10
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	VBROADCASTSS 24(R8), Y14
+	VBROADCASTSS 24(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
-	VBROADCASTSS 28(R8), Y14
+	VBROADCASTSS 28(BX), Y14
 	VFMADD231PS  Y14, Y12, Y7
-	VBROADCASTSS 32(R8), Y14
+	VBROADCASTSS 32(BX), Y14
 	VFMADD231PS  Y14, Y12, Y8
-	VBROADCASTSS 36(R8), Y14
+	VBROADCASTSS 36(BX), Y14
 	VFMADD231PS  Y14, Y12, Y9
-	VBROADCASTSS 40(R8), Y14
+	VBROADCASTSS 40(BX), Y14
 	VFMADD231PS  Y14, Y12, Y10
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -945,51 +1077,63 @@ zero:
 	VXORPS Y11, Y11, Y11
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMASKMOVPS   (R9), Y15, Y12
-	VBROADCASTSS (R8), Y14
+	VMASKMOVPS   (SI), Y15, Y12
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y1
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y3
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y5
-	VBROADCASTSS 24(R8), Y14
+	VBROADCASTSS 24(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
-	VBROADCASTSS 28(R8), Y14
+	VBROADCASTSS 28(BX), Y14
 	VFMADD231PS  Y14, Y12, Y7
-	VBROADCASTSS 32(R8), Y14
+	VBROADCASTSS 32(BX), Y14
 	VFMADD231PS  Y14, Y12, Y8
-	VBROADCASTSS 36(R8), Y14
+	VBROADCASTSS 36(BX), Y14
 	VFMADD231PS  Y14, Y12, Y9
-	VBROADCASTSS 40(R8), Y14
+	VBROADCASTSS 40(BX), Y14
 	VFMADD231PS  Y14, Y12, Y10
-	VBROADCASTSS 44(R8), Y14
+	VBROADCASTSS 44(BX), Y14
 	VFMADD231PS  Y14, Y12, Y11
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMASKMOVPS   Y0, Y15, (CX)
@@ -1035,31 +1179,43 @@ zero:
 	VXORPS Y1, Y1, Y1
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Y0, (CX)
@@ -1089,34 +1245,46 @@ zero:
 	VXORPS Y3, Y3, Y3
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Y0, (CX)
@@ -1154,37 +1322,49 @@ zero:
 	VXORPS Y5, Y5, Y5
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Y0, (CX)
@@ -1230,40 +1410,52 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Y0, (CX)
@@ -1317,43 +1509,55 @@ zero:
 	VXORPS Y9, Y9, Y9
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Y0, (CX)
@@ -1415,46 +1619,58 @@ zero:
 	VXORPS Y11, Y11, Y11
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (R8), Y14
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS 4(R8), Y14
+	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS 8(R8), Y14
+	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS 12(R8), Y14
+	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS 16(R8), Y14
+	VBROADCASTSS 16(BX), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS 20(R8), Y14
+	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Y0, (CX)
@@ -1485,13 +1701,17 @@ TEXT ·depthGradAVX2T1(SB), NOSPLIT, $0-8
 	MOVQ (AX), DX
 	MOVQ (DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), BX
 	VMOVUPS (CX), Y0
 	JMP     full_begin
@@ -1500,7 +1720,7 @@ full_zero:
 	VXORPS Y0, Y0, Y0
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1524,12 +1744,12 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), BX
 	VMOVUPS     Y0, (CX)
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -1540,7 +1760,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), BX
 	VMASKMOVPS (CX), Y15, Y0
 	JMP        part_begin
@@ -1549,7 +1769,7 @@ part_zero:
 	VXORPS Y0, Y0, Y0
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1574,7 +1794,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 
@@ -1592,13 +1812,17 @@ TEXT ·depthGradAVX2T2(SB), NOSPLIT, $0-8
 	LEAQ (CX)(BX*4), BX
 	MOVQ 8(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), SI
 	VMOVUPS (CX), Y0
 	ADDQ    SI, CX
@@ -1610,7 +1834,7 @@ full_zero:
 	VXORPS Y1, Y1, Y1
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1635,15 +1859,15 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), SI
 	VMOVUPS     Y0, (CX)
 	ADDQ        SI, CX
 	VMOVUPS     Y1, (CX)
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -1654,7 +1878,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), SI
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       SI, CX
@@ -1666,7 +1890,7 @@ part_zero:
 	VXORPS Y1, Y1, Y1
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1693,7 +1917,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -1715,13 +1939,17 @@ TEXT ·depthGradAVX2T3(SB), NOSPLIT, $0-8
 	LEAQ (CX)(SI*4), SI
 	MOVQ 16(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), DI
 	VMOVUPS (CX), Y0
 	ADDQ    DI, CX
@@ -1736,7 +1964,7 @@ full_zero:
 	VXORPS Y2, Y2, Y2
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1762,7 +1990,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), DI
 	VMOVUPS     Y0, (CX)
 	ADDQ        DI, CX
@@ -1772,8 +2000,8 @@ full_pixel:
 	ADDQ        $0x20, BX
 	ADDQ        $0x20, SI
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -1784,7 +2012,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), DI
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       DI, CX
@@ -1799,7 +2027,7 @@ part_zero:
 	VXORPS Y2, Y2, Y2
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1828,7 +2056,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -1854,13 +2082,17 @@ TEXT ·depthGradAVX2T4(SB), NOSPLIT, $0-8
 	LEAQ (CX)(DI*4), DI
 	MOVQ 24(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R8
 	VMOVUPS (CX), Y0
 	ADDQ    R8, CX
@@ -1878,7 +2110,7 @@ full_zero:
 	VXORPS Y3, Y3, Y3
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1905,7 +2137,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R8
 	VMOVUPS     Y0, (CX)
 	ADDQ        R8, CX
@@ -1918,8 +2150,8 @@ full_pixel:
 	ADDQ        $0x20, SI
 	ADDQ        $0x20, DI
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -1930,7 +2162,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), R8
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       R8, CX
@@ -1948,7 +2180,7 @@ part_zero:
 	VXORPS Y3, Y3, Y3
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -1979,7 +2211,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -2009,13 +2241,17 @@ TEXT ·depthGradAVX2T5(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R8*4), R8
 	MOVQ 32(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R9
 	VMOVUPS (CX), Y0
 	ADDQ    R9, CX
@@ -2036,7 +2272,7 @@ full_zero:
 	VXORPS Y4, Y4, Y4
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2064,7 +2300,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R9
 	VMOVUPS     Y0, (CX)
 	ADDQ        R9, CX
@@ -2080,8 +2316,8 @@ full_pixel:
 	ADDQ        $0x20, DI
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -2092,7 +2328,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), R9
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       R9, CX
@@ -2113,7 +2349,7 @@ part_zero:
 	VXORPS Y4, Y4, Y4
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2146,7 +2382,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -2180,13 +2416,17 @@ TEXT ·depthGradAVX2T6(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R9*4), R9
 	MOVQ 40(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R10
 	VMOVUPS (CX), Y0
 	ADDQ    R10, CX
@@ -2210,7 +2450,7 @@ full_zero:
 	VXORPS Y5, Y5, Y5
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2239,7 +2479,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R10
 	VMOVUPS     Y0, (CX)
 	ADDQ        R10, CX
@@ -2258,8 +2498,8 @@ full_pixel:
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -2270,7 +2510,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), R10
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       R10, CX
@@ -2294,7 +2534,7 @@ part_zero:
 	VXORPS Y5, Y5, Y5
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2329,7 +2569,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -2367,13 +2607,17 @@ TEXT ·depthGradAVX2T7(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R10*4), R10
 	MOVQ 48(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R11
 	VMOVUPS (CX), Y0
 	ADDQ    R11, CX
@@ -2400,7 +2644,7 @@ full_zero:
 	VXORPS Y6, Y6, Y6
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2430,7 +2674,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R11
 	VMOVUPS     Y0, (CX)
 	ADDQ        R11, CX
@@ -2452,8 +2696,8 @@ full_pixel:
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -2464,7 +2708,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), R11
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       R11, CX
@@ -2491,7 +2735,7 @@ part_zero:
 	VXORPS Y6, Y6, Y6
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2528,7 +2772,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -2570,13 +2814,17 @@ TEXT ·depthGradAVX2T8(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R11*4), R11
 	MOVQ 56(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R12
 	VMOVUPS (CX), Y0
 	ADDQ    R12, CX
@@ -2606,7 +2854,7 @@ full_zero:
 	VXORPS Y7, Y7, Y7
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2637,7 +2885,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R12
 	VMOVUPS     Y0, (CX)
 	ADDQ        R12, CX
@@ -2662,8 +2910,8 @@ full_pixel:
 	ADDQ        $0x20, R10
 	ADDQ        $0x20, R11
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -2674,7 +2922,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), R12
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       R12, CX
@@ -2704,7 +2952,7 @@ part_zero:
 	VXORPS Y7, Y7, Y7
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2743,7 +2991,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -2789,13 +3037,17 @@ TEXT ·depthGradAVX2T9(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R12*4), R12
 	MOVQ 64(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x08, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R13
 	VMOVUPS (CX), Y0
 	ADDQ    R13, CX
@@ -2828,7 +3080,7 @@ full_zero:
 	VXORPS Y8, Y8, Y8
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2860,7 +3112,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R13
 	VMOVUPS     Y0, (CX)
 	ADDQ        R13, CX
@@ -2888,8 +3140,8 @@ full_pixel:
 	ADDQ        $0x20, R11
 	ADDQ        $0x20, R12
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, 32(AX)
-	ADDQ        $0x20, 72(AX)
+	ADDQ        $0x20, 144(AX)
+	ADDQ        $0x20, 152(AX)
 	SUBQ        $0x08, 88(AX)
 	JGE         full
 
@@ -2900,7 +3152,7 @@ rest:
 	VMOVUPS    (CX), Y15
 	CMPQ       112(AX), $0x00
 	JNE        part_zero
-	MOVQ       72(AX), CX
+	MOVQ       152(AX), CX
 	MOVQ       80(AX), R13
 	VMASKMOVPS (CX), Y15, Y0
 	ADDQ       R13, CX
@@ -2933,7 +3185,7 @@ part_zero:
 	VXORPS Y8, Y8, Y8
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -2974,7 +3226,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMASKMOVPS  Y0, Y15, (CX)
 	ADDQ        AX, CX
@@ -3015,28 +3267,40 @@ zero:
 	VXORPS Z0, Z0, Z0
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3063,29 +3327,41 @@ zero:
 	VXORPS Z1, Z1, Z1
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3117,30 +3393,42 @@ zero:
 	VXORPS Z2, Z2, Z2
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3177,31 +3465,43 @@ zero:
 	VXORPS Z3, Z3, Z3
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3243,32 +3543,44 @@ zero:
 	VXORPS Z4, Z4, Z4
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3315,33 +3627,45 @@ zero:
 	VXORPS Z5, Z5, Z5
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3393,34 +3717,46 @@ zero:
 	VXORPS Z6, Z6, Z6
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3477,35 +3813,47 @@ zero:
 	VXORPS Z7, Z7, Z7
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3567,36 +3915,48 @@ zero:
 	VXORPS Z8, Z8, Z8
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	VFMADD231PS.BCST 32(R8), Z28, Z8
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	VFMADD231PS.BCST 32(BX), Z28, Z8
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3663,37 +4023,49 @@ zero:
 	VXORPS Z9, Z9, Z9
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	VFMADD231PS.BCST 32(R8), Z28, Z8
-	VFMADD231PS.BCST 36(R8), Z28, Z9
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	VFMADD231PS.BCST 32(BX), Z28, Z8
+	VFMADD231PS.BCST 36(BX), Z28, Z9
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3765,38 +4137,50 @@ zero:
 	VXORPS Z10, Z10, Z10
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	VFMADD231PS.BCST 32(R8), Z28, Z8
-	VFMADD231PS.BCST 36(R8), Z28, Z9
-	VFMADD231PS.BCST 40(R8), Z28, Z10
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	VFMADD231PS.BCST 32(BX), Z28, Z8
+	VFMADD231PS.BCST 36(BX), Z28, Z9
+	VFMADD231PS.BCST 40(BX), Z28, Z10
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3873,39 +4257,51 @@ zero:
 	VXORPS Z11, Z11, Z11
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	VFMADD231PS.BCST 32(R8), Z28, Z8
-	VFMADD231PS.BCST 36(R8), Z28, Z9
-	VFMADD231PS.BCST 40(R8), Z28, Z10
-	VFMADD231PS.BCST 44(R8), Z28, Z11
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	VFMADD231PS.BCST 32(BX), Z28, Z8
+	VFMADD231PS.BCST 36(BX), Z28, Z9
+	VFMADD231PS.BCST 40(BX), Z28, Z10
+	VFMADD231PS.BCST 44(BX), Z28, Z11
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -3987,40 +4383,52 @@ zero:
 	VXORPS Z12, Z12, Z12
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	VFMADD231PS.BCST 32(R8), Z28, Z8
-	VFMADD231PS.BCST 36(R8), Z28, Z9
-	VFMADD231PS.BCST 40(R8), Z28, Z10
-	VFMADD231PS.BCST 44(R8), Z28, Z11
-	VFMADD231PS.BCST 48(R8), Z28, Z12
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	VFMADD231PS.BCST 32(BX), Z28, Z8
+	VFMADD231PS.BCST 36(BX), Z28, Z9
+	VFMADD231PS.BCST 40(BX), Z28, Z10
+	VFMADD231PS.BCST 44(BX), Z28, Z11
+	VFMADD231PS.BCST 48(BX), Z28, Z12
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -4107,41 +4515,53 @@ zero:
 	VXORPS Z13, Z13, Z13
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS.Z        (R9), K1, Z28
-	VFMADD231PS.BCST (R8), Z28, Z0
-	VFMADD231PS.BCST 4(R8), Z28, Z1
-	VFMADD231PS.BCST 8(R8), Z28, Z2
-	VFMADD231PS.BCST 12(R8), Z28, Z3
-	VFMADD231PS.BCST 16(R8), Z28, Z4
-	VFMADD231PS.BCST 20(R8), Z28, Z5
-	VFMADD231PS.BCST 24(R8), Z28, Z6
-	VFMADD231PS.BCST 28(R8), Z28, Z7
-	VFMADD231PS.BCST 32(R8), Z28, Z8
-	VFMADD231PS.BCST 36(R8), Z28, Z9
-	VFMADD231PS.BCST 40(R8), Z28, Z10
-	VFMADD231PS.BCST 44(R8), Z28, Z11
-	VFMADD231PS.BCST 48(R8), Z28, Z12
-	VFMADD231PS.BCST 52(R8), Z28, Z13
-	ADDQ             SI, R8
-	ADDQ             DI, R9
-	DECQ             R10
+	VMOVUPS.Z        (SI), K1, Z28
+	VFMADD231PS.BCST (BX), Z28, Z0
+	VFMADD231PS.BCST 4(BX), Z28, Z1
+	VFMADD231PS.BCST 8(BX), Z28, Z2
+	VFMADD231PS.BCST 12(BX), Z28, Z3
+	VFMADD231PS.BCST 16(BX), Z28, Z4
+	VFMADD231PS.BCST 20(BX), Z28, Z5
+	VFMADD231PS.BCST 24(BX), Z28, Z6
+	VFMADD231PS.BCST 28(BX), Z28, Z7
+	VFMADD231PS.BCST 32(BX), Z28, Z8
+	VFMADD231PS.BCST 36(BX), Z28, Z9
+	VFMADD231PS.BCST 40(BX), Z28, Z10
+	VFMADD231PS.BCST 44(BX), Z28, Z11
+	VFMADD231PS.BCST 48(BX), Z28, Z12
+	VFMADD231PS.BCST 52(BX), Z28, Z13
+	ADDQ             CX, BX
+	ADDQ             DX, SI
+	DECQ             DI
 	JNE              row
-	ADDQ             16(AX), CX
-	ADDQ             40(AX), DX
-	DECQ             BX
+	ADDQ             16(AX), R8
+	ADDQ             40(AX), R9
+	DECQ             R10
 	JNE              line
+	MOVQ             112(AX), BX
+	ADDQ             BX, 128(AX)
+	MOVQ             120(AX), BX
+	ADDQ             BX, 136(AX)
+	DECQ             104(AX)
+	JNE              image
 	MOVQ             64(AX), CX
 	MOVQ             72(AX), AX
 	VMOVUPS          Z0, K1, (CX)
@@ -4191,31 +4611,43 @@ zero:
 	VXORPS Z1, Z1, Z1
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4245,34 +4677,46 @@ zero:
 	VXORPS Z3, Z3, Z3
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4310,37 +4754,49 @@ zero:
 	VXORPS Z5, Z5, Z5
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4386,40 +4842,52 @@ zero:
 	VXORPS Z7, Z7, Z7
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4473,43 +4941,55 @@ zero:
 	VXORPS Z9, Z9, Z9
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4571,46 +5051,58 @@ zero:
 	VXORPS Z11, Z11, Z11
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4680,49 +5172,61 @@ zero:
 	VXORPS Z13, Z13, Z13
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4800,52 +5304,64 @@ zero:
 	VXORPS Z15, Z15, Z15
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -4931,55 +5447,67 @@ zero:
 	VXORPS Z17, Z17, Z17
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	VBROADCASTSS 32(R8), Z30
+	VBROADCASTSS 32(BX), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -5073,58 +5601,70 @@ zero:
 	VXORPS Z19, Z19, Z19
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	VBROADCASTSS 32(R8), Z30
+	VBROADCASTSS 32(BX), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
-	VBROADCASTSS 36(R8), Z31
+	VBROADCASTSS 36(BX), Z31
 	VFMADD231PS  Z31, Z28, Z18
 	VFMADD231PS  Z31, Z29, Z19
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -5226,61 +5766,73 @@ zero:
 	VXORPS Z21, Z21, Z21
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	VBROADCASTSS 32(R8), Z30
+	VBROADCASTSS 32(BX), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
-	VBROADCASTSS 36(R8), Z31
+	VBROADCASTSS 36(BX), Z31
 	VFMADD231PS  Z31, Z28, Z18
 	VFMADD231PS  Z31, Z29, Z19
-	VBROADCASTSS 40(R8), Z30
+	VBROADCASTSS 40(BX), Z30
 	VFMADD231PS  Z30, Z28, Z20
 	VFMADD231PS  Z30, Z29, Z21
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -5390,64 +5942,76 @@ zero:
 	VXORPS Z23, Z23, Z23
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	VBROADCASTSS 32(R8), Z30
+	VBROADCASTSS 32(BX), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
-	VBROADCASTSS 36(R8), Z31
+	VBROADCASTSS 36(BX), Z31
 	VFMADD231PS  Z31, Z28, Z18
 	VFMADD231PS  Z31, Z29, Z19
-	VBROADCASTSS 40(R8), Z30
+	VBROADCASTSS 40(BX), Z30
 	VFMADD231PS  Z30, Z28, Z20
 	VFMADD231PS  Z30, Z29, Z21
-	VBROADCASTSS 44(R8), Z31
+	VBROADCASTSS 44(BX), Z31
 	VFMADD231PS  Z31, Z28, Z22
 	VFMADD231PS  Z31, Z29, Z23
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -5565,67 +6129,79 @@ zero:
 	VXORPS Z25, Z25, Z25
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	VBROADCASTSS 32(R8), Z30
+	VBROADCASTSS 32(BX), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
-	VBROADCASTSS 36(R8), Z31
+	VBROADCASTSS 36(BX), Z31
 	VFMADD231PS  Z31, Z28, Z18
 	VFMADD231PS  Z31, Z29, Z19
-	VBROADCASTSS 40(R8), Z30
+	VBROADCASTSS 40(BX), Z30
 	VFMADD231PS  Z30, Z28, Z20
 	VFMADD231PS  Z30, Z29, Z21
-	VBROADCASTSS 44(R8), Z31
+	VBROADCASTSS 44(BX), Z31
 	VFMADD231PS  Z31, Z28, Z22
 	VFMADD231PS  Z31, Z29, Z23
-	VBROADCASTSS 48(R8), Z30
+	VBROADCASTSS 48(BX), Z30
 	VFMADD231PS  Z30, Z28, Z24
 	VFMADD231PS  Z30, Z29, Z25
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -5751,70 +6327,82 @@ zero:
 	VXORPS Z27, Z27, Z27
 
 begin:
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 56(AX), BX
-	MOVQ 8(AX), SI
-	MOVQ 32(AX), DI
+	MOVQ 8(AX), CX
+	MOVQ 32(AX), DX
+	MOVQ (AX), BX
+	MOVQ BX, 128(AX)
+	MOVQ 24(AX), BX
+	MOVQ BX, 136(AX)
+
+image:
+	MOVQ 128(AX), R8
+	MOVQ 136(AX), R9
+	MOVQ 56(AX), R10
 
 line:
-	MOVQ CX, R8
-	MOVQ DX, R9
-	MOVQ 48(AX), R10
+	MOVQ R8, BX
+	MOVQ R9, SI
+	MOVQ 48(AX), DI
 
 row:
-	VMOVUPS      (R9), Z28
-	VMOVUPS      64(R9), Z29
-	VBROADCASTSS (R8), Z30
+	VMOVUPS      (SI), Z28
+	VMOVUPS      64(SI), Z29
+	VBROADCASTSS (BX), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS 4(R8), Z31
+	VBROADCASTSS 4(BX), Z31
 	VFMADD231PS  Z31, Z28, Z2
 	VFMADD231PS  Z31, Z29, Z3
-	VBROADCASTSS 8(R8), Z30
+	VBROADCASTSS 8(BX), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS 12(R8), Z31
+	VBROADCASTSS 12(BX), Z31
 	VFMADD231PS  Z31, Z28, Z6
 	VFMADD231PS  Z31, Z29, Z7
-	VBROADCASTSS 16(R8), Z30
+	VBROADCASTSS 16(BX), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS 20(R8), Z31
+	VBROADCASTSS 20(BX), Z31
 	VFMADD231PS  Z31, Z28, Z10
 	VFMADD231PS  Z31, Z29, Z11
-	VBROADCASTSS 24(R8), Z30
+	VBROADCASTSS 24(BX), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS 28(R8), Z31
+	VBROADCASTSS 28(BX), Z31
 	VFMADD231PS  Z31, Z28, Z14
 	VFMADD231PS  Z31, Z29, Z15
-	VBROADCASTSS 32(R8), Z30
+	VBROADCASTSS 32(BX), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
-	VBROADCASTSS 36(R8), Z31
+	VBROADCASTSS 36(BX), Z31
 	VFMADD231PS  Z31, Z28, Z18
 	VFMADD231PS  Z31, Z29, Z19
-	VBROADCASTSS 40(R8), Z30
+	VBROADCASTSS 40(BX), Z30
 	VFMADD231PS  Z30, Z28, Z20
 	VFMADD231PS  Z30, Z29, Z21
-	VBROADCASTSS 44(R8), Z31
+	VBROADCASTSS 44(BX), Z31
 	VFMADD231PS  Z31, Z28, Z22
 	VFMADD231PS  Z31, Z29, Z23
-	VBROADCASTSS 48(R8), Z30
+	VBROADCASTSS 48(BX), Z30
 	VFMADD231PS  Z30, Z28, Z24
 	VFMADD231PS  Z30, Z29, Z25
-	VBROADCASTSS 52(R8), Z31
+	VBROADCASTSS 52(BX), Z31
 	VFMADD231PS  Z31, Z28, Z26
 	VFMADD231PS  Z31, Z29, Z27
-	ADDQ         SI, R8
-	ADDQ         DI, R9
-	DECQ         R10
+	ADDQ         CX, BX
+	ADDQ         DX, SI
+	DECQ         DI
 	JNE          row
-	ADDQ         16(AX), CX
-	ADDQ         40(AX), DX
-	DECQ         BX
+	ADDQ         16(AX), R8
+	ADDQ         40(AX), R9
+	DECQ         R10
 	JNE          line
+	MOVQ         112(AX), BX
+	ADDQ         BX, 128(AX)
+	MOVQ         120(AX), BX
+	ADDQ         BX, 136(AX)
+	DECQ         104(AX)
+	JNE          image
 	MOVQ         64(AX), CX
 	MOVQ         72(AX), AX
 	VMOVUPS      Z0, (CX)
@@ -5869,13 +6457,17 @@ TEXT ·depthGradAVX512T1(SB), NOSPLIT, $0-8
 	MOVQ (AX), DX
 	MOVQ (DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), BX
 	VMOVUPS (CX), Z0
 	JMP     full_begin
@@ -5884,7 +6476,7 @@ full_zero:
 	VXORPS Z0, Z0, Z0
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -5908,12 +6500,12 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), BX
 	VMOVUPS     Z0, (CX)
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -5924,7 +6516,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), BX
 	VMOVUPS.Z (CX), K1, Z0
 	JMP       part_begin
@@ -5933,7 +6525,7 @@ part_zero:
 	VXORPS Z0, Z0, Z0
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -5958,7 +6550,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 
@@ -5976,13 +6568,17 @@ TEXT ·depthGradAVX512T2(SB), NOSPLIT, $0-8
 	LEAQ (CX)(BX*4), BX
 	MOVQ 8(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), SI
 	VMOVUPS (CX), Z0
 	ADDQ    SI, CX
@@ -5994,7 +6590,7 @@ full_zero:
 	VXORPS Z1, Z1, Z1
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6019,15 +6615,15 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), SI
 	VMOVUPS     Z0, (CX)
 	ADDQ        SI, CX
 	VMOVUPS     Z1, (CX)
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -6038,7 +6634,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), SI
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      SI, CX
@@ -6050,7 +6646,7 @@ part_zero:
 	VXORPS Z1, Z1, Z1
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6077,7 +6673,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -6099,13 +6695,17 @@ TEXT ·depthGradAVX512T3(SB), NOSPLIT, $0-8
 	LEAQ (CX)(SI*4), SI
 	MOVQ 16(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), DI
 	VMOVUPS (CX), Z0
 	ADDQ    DI, CX
@@ -6120,7 +6720,7 @@ full_zero:
 	VXORPS Z2, Z2, Z2
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6146,7 +6746,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), DI
 	VMOVUPS     Z0, (CX)
 	ADDQ        DI, CX
@@ -6156,8 +6756,8 @@ full_pixel:
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -6168,7 +6768,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), DI
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DI, CX
@@ -6183,7 +6783,7 @@ part_zero:
 	VXORPS Z2, Z2, Z2
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6212,7 +6812,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -6238,13 +6838,17 @@ TEXT ·depthGradAVX512T4(SB), NOSPLIT, $0-8
 	LEAQ (CX)(DI*4), DI
 	MOVQ 24(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R8
 	VMOVUPS (CX), Z0
 	ADDQ    R8, CX
@@ -6262,7 +6866,7 @@ full_zero:
 	VXORPS Z3, Z3, Z3
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6289,7 +6893,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R8
 	VMOVUPS     Z0, (CX)
 	ADDQ        R8, CX
@@ -6302,8 +6906,8 @@ full_pixel:
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -6314,7 +6918,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), R8
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      R8, CX
@@ -6332,7 +6936,7 @@ part_zero:
 	VXORPS Z3, Z3, Z3
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6363,7 +6967,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -6393,13 +6997,17 @@ TEXT ·depthGradAVX512T5(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R8*4), R8
 	MOVQ 32(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R9
 	VMOVUPS (CX), Z0
 	ADDQ    R9, CX
@@ -6420,7 +7028,7 @@ full_zero:
 	VXORPS Z4, Z4, Z4
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6448,7 +7056,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R9
 	VMOVUPS     Z0, (CX)
 	ADDQ        R9, CX
@@ -6464,8 +7072,8 @@ full_pixel:
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -6476,7 +7084,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), R9
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      R9, CX
@@ -6497,7 +7105,7 @@ part_zero:
 	VXORPS Z4, Z4, Z4
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6530,7 +7138,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -6564,13 +7172,17 @@ TEXT ·depthGradAVX512T6(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R9*4), R9
 	MOVQ 40(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R10
 	VMOVUPS (CX), Z0
 	ADDQ    R10, CX
@@ -6594,7 +7206,7 @@ full_zero:
 	VXORPS Z5, Z5, Z5
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6623,7 +7235,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R10
 	VMOVUPS     Z0, (CX)
 	ADDQ        R10, CX
@@ -6642,8 +7254,8 @@ full_pixel:
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -6654,7 +7266,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), R10
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      R10, CX
@@ -6678,7 +7290,7 @@ part_zero:
 	VXORPS Z5, Z5, Z5
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6713,7 +7325,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -6751,13 +7363,17 @@ TEXT ·depthGradAVX512T7(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R10*4), R10
 	MOVQ 48(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R11
 	VMOVUPS (CX), Z0
 	ADDQ    R11, CX
@@ -6784,7 +7400,7 @@ full_zero:
 	VXORPS Z6, Z6, Z6
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6814,7 +7430,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R11
 	VMOVUPS     Z0, (CX)
 	ADDQ        R11, CX
@@ -6836,8 +7452,8 @@ full_pixel:
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -6848,7 +7464,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), R11
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      R11, CX
@@ -6875,7 +7491,7 @@ part_zero:
 	VXORPS Z6, Z6, Z6
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -6912,7 +7528,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -6954,13 +7570,17 @@ TEXT ·depthGradAVX512T8(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R11*4), R11
 	MOVQ 56(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R12
 	VMOVUPS (CX), Z0
 	ADDQ    R12, CX
@@ -6990,7 +7610,7 @@ full_zero:
 	VXORPS Z7, Z7, Z7
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -7021,7 +7641,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R12
 	VMOVUPS     Z0, (CX)
 	ADDQ        R12, CX
@@ -7046,8 +7666,8 @@ full_pixel:
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -7058,7 +7678,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), R12
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      R12, CX
@@ -7088,7 +7708,7 @@ part_zero:
 	VXORPS Z7, Z7, Z7
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -7127,7 +7747,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX
@@ -7173,13 +7793,17 @@ TEXT ·depthGradAVX512T9(SB), NOSPLIT, $0-8
 	LEAQ (CX)(R12*4), R12
 	MOVQ 64(DX), DX
 	LEAQ (CX)(DX*4), DX
+	MOVQ 32(AX), CX
+	MOVQ CX, 144(AX)
+	MOVQ 72(AX), CX
+	MOVQ CX, 152(AX)
 	SUBQ $0x10, 88(AX)
 	JLT  rest
 
 full:
 	CMPQ    112(AX), $0x00
 	JNE     full_zero
-	MOVQ    72(AX), CX
+	MOVQ    152(AX), CX
 	MOVQ    80(AX), R13
 	VMOVUPS (CX), Z0
 	ADDQ    R13, CX
@@ -7212,7 +7836,7 @@ full_zero:
 	VXORPS Z8, Z8, Z8
 
 full_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -7244,7 +7868,7 @@ full_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         full_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), R13
 	VMOVUPS     Z0, (CX)
 	ADDQ        R13, CX
@@ -7272,8 +7896,8 @@ full_pixel:
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, R12
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, 32(AX)
-	ADDQ        $0x40, 72(AX)
+	ADDQ        $0x40, 144(AX)
+	ADDQ        $0x40, 152(AX)
 	SUBQ        $0x10, 88(AX)
 	JGE         full
 
@@ -7284,7 +7908,7 @@ rest:
 	KMOVW     CX, K1
 	CMPQ      112(AX), $0x00
 	JNE       part_zero
-	MOVQ      72(AX), CX
+	MOVQ      152(AX), CX
 	MOVQ      80(AX), R13
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      R13, CX
@@ -7317,7 +7941,7 @@ part_zero:
 	VXORPS Z8, Z8, Z8
 
 part_begin:
-	MOVQ 32(AX), CX
+	MOVQ 144(AX), CX
 	MOVQ CX, 128(AX)
 	MOVQ 64(AX), CX
 	MOVQ CX, 136(AX)
@@ -7358,7 +7982,7 @@ part_pixel:
 	ADDQ        CX, 128(AX)
 	DECQ        136(AX)
 	JNE         part_line
-	MOVQ        72(AX), CX
+	MOVQ        152(AX), CX
 	MOVQ        80(AX), AX
 	VMOVUPS     Z0, K1, (CX)
 	ADDQ        AX, CX

@@ -14,6 +14,9 @@ const (
 	nB, nLDB, nBLine      = 24, 32, 40
 	nK, nLines, nC, nLDC  = 48, 56, 64, 72
 	nMask, nLanes, nStart = 80, 88, 96
+	nImages               = 104
+	nAImage, nBImage      = 112, 120
+	nAAt, nBAt            = 128, 136
 )
 
 // Offsets in the Go struct depthGradTile.
@@ -23,6 +26,7 @@ const (
 	gN, gLines, gW, gWStride, gC = 56, 64, 72, 80, 88
 	gMask, gLanes, gStart        = 96, 104, 112
 	gXAt, gYAt, gLeft            = 120, 128, 136
+	gYNow, gWNow                 = 144, 152
 )
 
 // gradFamily is the products that sum over pixels: gradients by weights.
@@ -139,9 +143,17 @@ func (t *tnCode) write(name string) {
 		VXORPS(t.vec(i), t.vec(i), t.vec(i))
 	}
 	Label("begin")
-	aLine, bLine, lines := t.field(nA), t.field(nB), t.field(nLines)
 	lda, ldb := t.field(nLDA), t.field(nLDB)
 	a, b, k := GP64(), GP64(), GP64()
+	aLine, bLine, lines, image := GP64(), GP64(), GP64(), GP64()
+	for _, f := range [][2]int{{nA, nAAt}, {nB, nBAt}} { // not the pointers themselves: they must stay valid
+		MOVQ(Mem{Base: t.t, Disp: f[0]}, image)
+		MOVQ(image, Mem{Base: t.t, Disp: f[1]})
+	}
+	Label("image")
+	MOVQ(Mem{Base: t.t, Disp: nAAt}, aLine)
+	MOVQ(Mem{Base: t.t, Disp: nBAt}, bLine)
+	MOVQ(Mem{Base: t.t, Disp: nLines}, lines)
 	Label("line")
 	MOVQ(aLine, a)
 	MOVQ(bLine, b)
@@ -156,6 +168,12 @@ func (t *tnCode) write(name string) {
 	ADDQ(Mem{Base: t.t, Disp: nBLine}, bLine)
 	DECQ(lines)
 	JNE(LabelRef("line"))
+	for _, f := range [][2]int{{nAImage, nAAt}, {nBImage, nBAt}} {
+		MOVQ(Mem{Base: t.t, Disp: f[0]}, image)
+		ADDQ(image, Mem{Base: t.t, Disp: f[1]})
+	}
+	DECQ(Mem{Base: t.t, Disp: nImages})
+	JNE(LabelRef("image"))
 	t.each(func(acc reg.VecPhysical, m Mem) { t.storeTail(acc, m, t.k) })
 	VZEROUPPER()
 	RET()
@@ -210,6 +228,10 @@ func (g *depthGradCode) write(name string) {
 		LEAQ(Mem{Base: x, Index: r, Scale: 4}, r)
 		g.base = append(g.base, r)
 	}
+	for _, f := range [][2]int{{gY, gYNow}, {gW, gWNow}} {
+		MOVQ(g.mem(f[0]), x)
+		MOVQ(x, g.mem(f[1]))
+	}
 	lanes := uint64(g.bytes() / 4)
 	SUBQ(Imm(lanes), g.mem(gC))
 	JLT(LabelRef("rest"))
@@ -218,8 +240,8 @@ func (g *depthGradCode) write(name string) {
 	for _, b := range g.base {
 		ADDQ(Imm(uint64(g.bytes())), b)
 	}
-	ADDQ(Imm(uint64(g.bytes())), g.mem(gY))
-	ADDQ(Imm(uint64(g.bytes())), g.mem(gW))
+	ADDQ(Imm(uint64(g.bytes())), g.mem(gYNow))
+	ADDQ(Imm(uint64(g.bytes())), g.mem(gWNow))
 	SUBQ(Imm(lanes), g.mem(gC))
 	JGE(LabelRef("full"))
 	Label("rest")
@@ -234,7 +256,7 @@ func (g *depthGradCode) write(name string) {
 // weights calls do for the accumulator of every tap with the address of its sum.
 func (g *depthGradCode) weights(do func(acc reg.VecPhysical, m Mem)) {
 	p, stride := GP64(), GP64()
-	MOVQ(g.mem(gW), p)
+	MOVQ(g.mem(gWNow), p)
 	MOVQ(g.mem(gWStride), stride)
 	for i := range g.taps {
 		do(g.vec(i), Mem{Base: p})
@@ -256,7 +278,7 @@ func (g *depthGradCode) channels(label string, k *mask) {
 	}
 	Label(label + "_begin")
 	step := GP64()
-	for _, f := range [][2]int{{gY, gYAt}, {gLines, gLeft}} {
+	for _, f := range [][2]int{{gYNow, gYAt}, {gLines, gLeft}} {
 		MOVQ(g.mem(f[0]), step)
 		MOVQ(step, g.mem(f[1]))
 	}
