@@ -32,8 +32,15 @@ func copyBox(x *exec, dst, src []byte, dims []boxDim, run int) {
 	case len(dims) == 0:
 		copy(dst[:run], src[:run])
 	default:
-		x.p.pool.run(x.scratch, dims[0].n, func(_ *scratch, i int) {
-			box{dst, src, run}.copy(i*dims[0].to, i*dims[0].from, dims[1:])
+		bytes := run
+		for _, d := range dims[1:] {
+			bytes *= d.n
+		}
+		per := max(1, 4*grain/bytes) // positions of the first dimension that one task takes
+		n := dims[0].n
+		x.p.pool.run(x.scratch, (n+per-1)/per, func(_ *scratch, t int) {
+			part := append([]boxDim{{min(per, n-t*per), dims[0].to, dims[0].from}}, dims[1:]...)
+			box{dst, src, run}.copy(t*per*dims[0].to, t*per*dims[0].from, part)
 		})
 	}
 }
@@ -49,15 +56,26 @@ func (b box) copy(to, from int, dims []boxDim) {
 		return
 	}
 	d := dims[0]
-	if len(dims) > 1 || b.run != 4 {
+	switch {
+	case len(dims) > 1:
 		for i := range d.n {
 			b.copy(to+i*d.to, from+i*d.from, dims[1:])
 		}
-		return
-	}
-	for range d.n {
-		*(*[4]byte)(b.dst[to:]) = [4]byte(b.src[from:])
-		to, from = to+d.to, from+d.from
+	case b.run == 4:
+		for range d.n {
+			*(*[4]byte)(b.dst[to:]) = [4]byte(b.src[from:])
+			to, from = to+d.to, from+d.from
+		}
+	case b.run == 1:
+		for range d.n {
+			b.dst[to] = b.src[from]
+			to, from = to+d.to, from+d.from
+		}
+	default:
+		for range d.n {
+			copy(b.dst[to:to+b.run], b.src[from:from+b.run])
+			to, from = to+d.to, from+d.from
+		}
 	}
 }
 

@@ -43,8 +43,8 @@ func (c concat) exec(x *exec, in, out []*tensor.Tensor) error {
 	at := 0
 	for _, t := range in {
 		run := t.Shape[axis] * inner
-		for o := range outer {
-			copy(y.Data[o*row+at:][:run], t.Data[o*run:])
+		if len(t.Data) > 0 {
+			copyBox(x, y.Data[at:], t.Data, []boxDim{{outer, row, run}}, run)
 		}
 		at += run
 	}

@@ -26,8 +26,11 @@ var unaries = map[string]func(s *kernels.Set, dst, src []float32){
 	"Softsign": func(_ *kernels.Set, d, x []float32) {
 		each(d, x, func(v float32) float32 { return v / (1 + abs32(v)) })
 	},
-	"HardSwish": func(_ *kernels.Set, d, x []float32) {
-		each(d, x, func(v float32) float32 { return v * min(max(float32(v*(1.0/6))+0.5, 0), 1) })
+	"HardSwish": func(s *kernels.Set, d, x []float32) {
+		s.MulS(d, x, 1.0/6)
+		s.AddS(d, d, 0.5)
+		s.Clamp(d, d, 0, 1)
+		s.Mul(d, d, x)
 	},
 }
 

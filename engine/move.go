@@ -85,7 +85,12 @@ func (t transpose) exec(x *exec, in, out []*tensor.Tensor) error {
 		})
 		return nil
 	}
-	permuteBytes(y.Data, a.Data, permuteSpec{shape: shape, perm: perm, size: size})
+	to, from := byteSteps(permuted(shape, perm), size), byteSteps(shape, size)
+	dims := make([]boxDim, len(perm))
+	for i, p := range perm {
+		dims[i] = boxDim{shape[p], to[i], from[p]}
+	}
+	copyBox(x, y.Data, a.Data, dims, size)
 	return nil
 }
 
