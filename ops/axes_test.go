@@ -44,12 +44,16 @@ var linkCases = map[string][]opCases{
 		{ConvTranspose{Group: 3}, opCase{in: counted([]int{1, 3, 4}, []int{3, 2, 2}, []int{6}), outs: 1}},
 	},
 	"Gemm": {{Gemm{Alpha: 1, Beta: 1, TransA: true, TransB: true}, opCase{in: counted([]int{3, 2}, []int{4, 3}, []int{1, 4}), outs: 1}}},
-	"Split": {{Split{Axis: 1}, opCase{in: counted([]int{2, 6}), outs: 2}},
-		{Split{Axis: 1, NumOutputs: 3}, opCase{in: counted([]int{2, 8}), outs: 3}}},
+	"Split": {
+		{Split{Axis: 1}, opCase{in: counted([]int{2, 6}), outs: 2}},
+		{Split{Axis: 1, NumOutputs: 3}, opCase{in: counted([]int{2, 8}), outs: 3}},
+	},
 	"Slice":  {{Slice{}, opCase{in: append(counted([]int{2, 6}), vec[int64](-4), vec[int64](5), vec[int64](1)), outs: 1}}},
 	"Gather": {{Gather{Axis: 1}, opCase{in: append(counted([]int{2, 5}), vec[int64](3, -1, 0, 3)), outs: 1}}},
-	"Resize": {{Resize{Mode: "nearest", CoordinateTransformationMode: "asymmetric", NearestMode: "floor", KeepAspectRatioPolicy: "stretch"},
-		opCase{in: append(counted([]int{1, 3, 2}), nil, nil, vec[int64](1, 3, 4)), outs: 1}}},
+	"Resize": {{
+		Resize{Mode: "nearest", CoordinateTransformationMode: "asymmetric", NearestMode: "floor", KeepAspectRatioPolicy: "stretch"},
+		opCase{in: append(counted([]int{1, 3, 2}), nil, nil, vec[int64](1, 3, 4)), outs: 1},
+	}},
 	"Reshape": {
 		{Reshape{}, opCase{in: append(counted([]int{2, 3, 4}), vec[int64](2, 12)), outs: 1}},
 		{Reshape{}, opCase{in: append(counted([]int{2, 12, 2}), vec[int64](0, 4, 3, -1)), outs: 1}},

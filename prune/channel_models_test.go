@@ -24,8 +24,10 @@ var channelModels = []struct {
 	{file: "kws_dscnn/dscnn_kws_fp32.onnx", sparsity: 0.5},
 	{file: "mobilenet_v1_025/mobilenet_v1_0.25_224_fp32.onnx", sparsity: 0.6, slow: true},
 	{file: "mobilenet_v2_035_flowers/mobilenet_v2_0.35_128_tfs_channel_first.onnx", sparsity: 0.4},
-	{file: "ppocr_cls/ch_ppocr_mobile_v2.0_cls_infer.onnx", sparsity: 0.4,
-		dims: map[string]int{"p2o.DynamicDimension.1": 48, "p2o.DynamicDimension.2": 48}},
+	{
+		file: "ppocr_cls/ch_ppocr_mobile_v2.0_cls_infer.onnx", sparsity: 0.4,
+		dims: map[string]int{"p2o.DynamicDimension.1": 48, "p2o.DynamicDimension.2": 48},
+	},
 	{file: "magika/standard_v3_3/model.onnx", sparsity: 0.3, slow: true},
 	{file: "squeezenet/squeezenet1.1_fp32.onnx", sparsity: 0.8, slow: true},
 	{file: "efficientnet_lite0/efficientnet_lite0.onnx", sparsity: 0.8, slow: true},
