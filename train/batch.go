@@ -52,7 +52,7 @@ func newBatches(set *data.Set, o *Options, classes int) (*batches, error) {
 	}
 	for i := range set.Len() {
 		if l := set.Label(i); l < 0 || l >= max(classes, 2) {
-			return nil, fmt.Errorf("sample %s has label %d, but the model tells %d classes apart", set.Name(i), l, max(classes, 2))
+			return nil, fmt.Errorf("%s has label %d, but the model tells %d classes apart", set.Name(i), l, max(classes, 2))
 		}
 	}
 	return b, nil

@@ -69,6 +69,9 @@ type Progress struct {
 	Left                       time.Duration
 }
 
+// Check fails on numbers and words that make no sense, whatever the model and the data are.
+func (o Options) Check() error { return o.check() }
+
 // check sets defaults and fails on what makes no sense.
 func (o *Options) check() error {
 	o.Epochs = orInt(o.Epochs, 10)

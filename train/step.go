@@ -344,6 +344,6 @@ func (e *DivergedError) Error() string {
 	if e.Where != "" {
 		place = "; the first value that is not finite is " + e.Where
 	}
-	return fmt.Sprintf("training diverged at step %d (epoch %d): the %s is not finite%s (a smaller --lr or --clip may help)",
+	return fmt.Sprintf("training diverged at step %d (epoch %d): the %s is not finite%s (a lower learning rate or clipping may help)",
 		e.Step, e.Epoch+1, what, place)
 }

@@ -157,6 +157,7 @@ func (a *app) distill(ctx context.Context, o *distillOptions) error {
 	}
 	var worth *worth
 	r, err := a.rewrite(ctx, in, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		r.drawsWeights(m.Graph)
 		d := distilling{app: a, distillOptions: o}
 		g, err := d.run(ctx, m.Graph)
 		r.Warnings, r.Curve, r.Worth = append(r.Warnings, d.warnings...), d.curve, d.worth

@@ -146,7 +146,9 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 	if err != nil {
 		return err
 	}
-	o.done()
+	if o.Epochs > 0 {
+		o.done()
+	}
 	if err := a.curveTable(o.curve); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -101,4 +102,28 @@ func makeNPY(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	defer f.Close()
 	ts.Check(data.WriteTensor(f, t))
+}
+
+// makeStripes writes images [N,1,6,6] of three classes, horizontal, vertical and diagonal stripes under noise, and their
+// labels.
+func makeStripes(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	seed, err := strconv.ParseUint(args[3], 10, 64)
+	ts.Check(err)
+	r := rand.New(rand.NewPCG(seed, 1))
+	x, y := make([]float32, n*36), make([]int64, n)
+	for i := range n {
+		y[i] = int64(i % 3)
+		phase := r.IntN(3)
+		for p := range 36 {
+			row, col := p/6, p%6
+			x[i*36+p] = r.Float32() / 2
+			if []int{row, col, row + col}[y[i]]%3 == phase {
+				x[i*36+p]++
+			}
+		}
+	}
+	ts.Check(data.SaveTensor(ts.MkAbs(args[0]), tensor.From(x, n, 1, 6, 6)))
+	ts.Check(data.SaveTensor(ts.MkAbs(args[1]), tensor.From(y, n)))
 }

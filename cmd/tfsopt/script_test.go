@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 //	cut IN OUT              the first half of a file
 //	mkmodel IN.txt OUT      a graph's text form becomes a model file
 //	mknpy OUT TYPE SHAPE V… a tensor, as "1x4"; values repeat, none counts up
+//	nolitter                no temporary file is left in the working directory
+//	mkstripes X Y N SEED    N images and labels of three classes that a small network can learn
 //	json PATH VALUE         stdout is one JSON object that has this at PATH, as "outputs.0.name"; VALUE may be
 //	                        "*" (anything), ">N", "<N" or null
 //
@@ -53,7 +55,8 @@ func TestScript(t *testing.T) {
 			return err == nil && !testing.Short(), nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code": exitsWith, "cut": cutFile, "mkmodel": makeModel, "mknpy": makeNPY, "json": checkJSON,
+			"code": exitsWith, "cut": cutFile, "mkmodel": makeModel, "mknpy": makeNPY, "mkstripes": makeStripes,
+			"json": checkJSON, "nolitter": noLitter,
 		},
 	})
 }
@@ -107,4 +110,15 @@ func cutFile(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b[:len(b)/2], 0o666))
+}
+
+// noLitter looks for the hidden files that whole files are written to before they get their names.
+func noLitter(ts *testscript.TestScript, _ bool, _ []string) {
+	list, err := os.ReadDir(ts.MkAbs("."))
+	ts.Check(err)
+	for _, e := range list {
+		if name := e.Name(); name[0] == '.' && name != ".tmp" { // testscript's own
+			ts.Fatalf("left behind: %s", name)
+		}
+	}
 }

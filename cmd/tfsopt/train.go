@@ -58,6 +58,7 @@ the same command with --resume goes on from the checkpoint and ends in the same 
 func (a *app) train(ctx context.Context, path string, o *trainOptions) error {
 	var curve []train.Epoch
 	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		r.drawsWeights(m.Graph)
 		g, err := o.start(ctx, m.Graph)
 		if err != nil {
 			return nil, at(path, err)
@@ -86,6 +87,13 @@ func (a *app) train(ctx context.Context, path string, o *trainOptions) error {
 		return err
 	}
 	return a.report(r)
+}
+
+// drawsWeights takes back the warning, the only one that the text form gives, that weights have no values yet.
+func (r *change) drawsWeights(g *graph.Graph) {
+	if len(train.Unset(g)) > 0 {
+		r.Warnings = []string{}
+	}
 }
 
 // start gives the graph that training begins from.

@@ -26,6 +26,11 @@ type trainFlags struct {
 // that it returns moves what they hold into f.
 func (t *trainFlags) add(cmd *cobra.Command, epochs int) func() {
 	t.data.add(cmd, 0)
+	return t.addTraining(cmd, epochs)
+}
+
+// addTraining is add for verbs that have flags for their data.
+func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	optimizer := addChoice(cmd, "optimizer", "how weights follow gradients", "sgd", "adamw")
 	schedule := addChoice(cmd, "schedule", "how the learning rate falls", "cosine", "step", "constant")
 	f := cmd.Flags()
@@ -70,6 +75,9 @@ func (t *trainFlags) begin(a *app, out string) error {
 	if t.Epochs < 0 || t.Batch < 1 || !(t.Rate > 0) {
 		return usagef("--epochs %d, --batch %d, --lr %g: want positive numbers", t.Epochs, t.Batch, t.Rate)
 	}
+	if err := t.Options.Check(); err != nil {
+		return usageError{err}
+	}
 	t.Threads, t.Progress = a.threads, a.trainProgress()
 	return nil
 }
@@ -94,6 +102,11 @@ func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
 		set.Close()
 		return nil, nil, err
 	}
+	if !held.Labelled() {
+		held.Close()
+		set.Close()
+		return nil, nil, fmt.Errorf("--held %s: the data has no labels to score by", t.held)
+	}
 	return set, held, nil
 }
 
@@ -112,9 +125,14 @@ func (a *app) hintResume(ctx context.Context, checkpoint string, err error) {
 	if err == nil || checkpoint == "" || ctx.Err() == nil && !errors.As(err, &diverged) {
 		return
 	}
-	if _, missing := os.Stat(checkpoint); missing == nil {
-		a.warn(fmt.Sprintf("%s holds the last checkpoint; the same command with --resume goes on from it", checkpoint))
+	if _, missing := os.Stat(checkpoint); missing != nil {
+		return
 	}
+	if diverged != nil {
+		a.warn(checkpoint + " holds the last good state")
+		return
+	}
+	a.warn(checkpoint + " holds the last checkpoint; the same command with --resume goes on from it")
 }
 
 // done removes the checkpoint of a run whose result is saved.
