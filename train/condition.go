@@ -27,8 +27,10 @@ func (m *Model) firstLayers(o *opened) map[*Param]*graph.Value {
 		}
 		switch n.OpName() {
 		case "Conv", "Gemm", "MatMul":
-			if p := param[n.In[1]]; p != nil && !before {
-				out[p] = n.In[0]
+			for _, v := range weightValues(n.In[1]) {
+				if p := param[v]; p != nil && !before {
+					out[p] = n.In[0]
+				}
 			}
 			before = true
 		}
@@ -39,6 +41,15 @@ func (m *Model) firstLayers(o *opened) map[*Param]*graph.Value {
 		}
 	}
 	return out
+}
+
+// weightValues are the values that make a weight: itself, or where FakeQuantize rounds it what that reads, its scale too,
+// since one factor on both goes through the rounding unchanged.
+func weightValues(w *graph.Value) []*graph.Value {
+	if w.Def != nil && w.Def.OpName() == "tfsopt.FakeQuantize" {
+		return w.Def.In[:2]
+	}
+	return []*graph.Value{w}
 }
 
 // condition puts the weights that multiply the model's input into units in which that input is of order one. Inputs such

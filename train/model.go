@@ -25,11 +25,12 @@ type Param struct {
 
 // setUnit changes the unit without changing what Data stands for. Powers of two make that exact.
 func (p *Param) setUnit(unit float32) {
-	scale(p.Values(), unit/p.perUnit())
+	scale(p.Values(), unit/p.Unit())
 	p.unit = unit
 }
 
-func (p *Param) perUnit() float32 {
+// Unit is what the constant was multiplied by to give Data, a power of two.
+func (p *Param) Unit() float32 {
 	if p.unit == 0 {
 		return 1
 	}
@@ -155,7 +156,7 @@ func (m *Model) Graph() *graph.Graph {
 	for _, p := range slices.Concat(m.Params, m.Stats) {
 		if v := values[p.base]; v != nil {
 			t := p.Data.Clone()
-			scale(tensor.View[float32](t), 1/p.perUnit())
+			scale(tensor.View[float32](t), 1/p.Unit())
 			v.Fact = graph.FactOf(t)
 		}
 	}
@@ -183,7 +184,7 @@ func (m *Model) open(batch int) (*opened, error) {
 		}
 		v := values[p.base]
 		v.Fact = graph.Fact{Type: graph.TypeOf(p.Data)}
-		if p.perUnit() != 1 {
+		if p.Unit() != 1 {
 			v = o.inUnits(v, p.unit)
 		}
 		g.Inputs = append(g.Inputs, v)
