@@ -128,8 +128,8 @@ func (q FakeQuantize) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value)
 // FakeQuantizeGrad is the gradient of FakeQuantize as quantization-aware training wants it: for the gradient dy of the
 // result, x, scale and zero points it gives dx and, in the scale's shape, dscale. With v = x/scale, L = Lo - zero and
 // H = Hi - zero, rounding counts as the identity: dx is dy where L ≤ v ≤ H and 0 elsewhere (Bengio et al., arXiv 1308.3432);
-// dscale is Σ dy·(roundeven(v) - v) over the elements inside plus Σ dy·L below and Σ dy·H above, times
-// 1/√(n·max(H, -L)) for the n elements of a scale (learned step size, Esser et al., arXiv 1902.08153).
+// dscale is Σ dy·(roundeven(v) - v) over the elements inside plus Σ dy·L below and Σ dy·H above (learned step size, Esser
+// et al., arXiv 1902.08153), times Factor.
 type FakeQuantizeGrad struct {
 	Axis int `attr:"axis" default:"1"`
 	Lo   int `attr:"lo" default:"-128"`
@@ -190,7 +190,10 @@ func (q FakeQuantizeGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetDoubles(x.Make(out[1], in[2].DType, in[2].Shape...), sums)
 }
 
-// Factor is what dscale is multiplied by: 1/√(n·max(Hi - zero, zero - Lo)) for n elements.
+// Factor is what dscale is multiplied by, with Q = max(Hi - zero, zero - Lo) and n elements a scale: the 1/√(n·Q) of the
+// paper, but at most 1/Q². With that a step of the scale moves the end of the range, Q·scale, as far as a step of an
+// element moves that element; where a scale has few elements, as one of an output channel, more makes training diverge.
 func (q FakeQuantizeGrad) Factor(n int, zero float64) float64 {
-	return 1 / math.Sqrt(max(float64(n), 1)*max(float64(q.Hi)-zero, zero-float64(q.Lo), 1))
+	most := max(float64(q.Hi)-zero, zero-float64(q.Lo), 1)
+	return 1 / max(math.Sqrt(float64(n)*most), most*most)
 }

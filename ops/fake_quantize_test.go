@@ -29,16 +29,16 @@ func init() {
 	register(FakeQuantizeGrad(signed), opCase{
 		name: "inside and outside",
 		in:   tensors(vec[float32](1, 2, 3, 4), vec[float32](0.25, 0.75, -100, 100), half),
-		out:  tensors(vec[float32](1, 2, 0, 0), tensor.Scalar(float32((-0.5+2*0.5-3*128+4*127)/math.Sqrt(4*128)))),
+		out:  tensors(vec[float32](1, 2, 0, 0), tensor.Scalar(float32((-0.5+2*0.5-3*128+4*127)/(128*128.)))),
 	})
 	register(FakeQuantizeGrad(unsigned), opCase{
 		name: "zero point", in: tensors(vec[float32](1, 2, 3), vec[float32](-6, -4.8, 130), half, tensor.Scalar[float32](10)),
-		out: tensors(vec[float32](0, 2, 0), tensor.Scalar(float32((-10-2*0.4+3*245)/math.Sqrt(3*245)))), tol: 1e-6,
+		out: tensors(vec[float32](0, 2, 0), tensor.Scalar(float32((-10-2*0.4+3*245)/(245*245.)))), tol: 1e-6,
 	})
 	register(FakeQuantizeGrad(fourBit), opCase{
 		name: "by axis",
 		in:   tensors(shaped([]int{2, 2}, []float32{1, 1, 1, -1}...), shaped([]int{2, 2}, []float32{0.5, 9, 0.5, -9}...), vec[float32](1, 0.4)),
-		out:  tensors(shaped([]int{2, 2}, []float32{1, 0, 1, 0}...), vec(float32(6.5/4), float32(7.75/4))), tol: 1e-6,
+		out:  tensors(shaped([]int{2, 2}, []float32{1, 0, 1, 0}...), vec(float32(6.5/64), float32(7.75/64))), tol: 1e-6,
 	})
 	for _, q := range []FakeQuantize{signed, unsigned, fourBit} {
 		gradCases(q,
@@ -47,6 +47,19 @@ func init() {
 		)
 	}
 	gradCases(fourBit, gradCase{name: "by axis", in: tensors(spread(3, 3, 4), vec(0.3, 0.1, 0.7)), straight: true})
+}
+
+func TestFakeQuantizeFactor(t *testing.T) {
+	q := FakeQuantizeGrad{Lo: -8, Hi: 7}
+	for _, c := range []struct {
+		n    int
+		zero float64
+		want float64
+	}{{1, 0, 1. / 64}, {512, 0, 1. / 64}, {2048, 0, 1. / 128}, {1, -8, 1. / 225}, {1 << 12, 2, 1. / 202.38577025077627}} {
+		if got := q.Factor(c.n, c.zero); math.Abs(got-c.want) > 1e-15 {
+			t.Errorf("%d elements, zero point %g: %v, want %v", c.n, c.zero, got, c.want)
+		}
+	}
 }
 
 // TestFakeQuantizeIsQuantizeDequantize compares bits on random numbers, ties and the ends of the range.
