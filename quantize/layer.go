@@ -18,6 +18,7 @@ type layer struct {
 	w       []float32 // [rows][k]
 	bias    []float32 // [rows]; nil: none
 	canBias bool      // the operator takes a bias
+	minInt  int       // the integers that weights become
 	maxInt  int
 	scale   []float32 // [rows], or one for all
 	ints    []int8    // [rows][k]
@@ -39,6 +40,9 @@ func layersOf(p *placement) ([]*layer, error) {
 			continue
 		}
 		l.input = p.values[n.In[0]]
+		if p.o.Weights == "int4" {
+			l.minInt, l.maxInt = -8, 7
+		}
 		out = append(out, l)
 	}
 	return out, errors.Join(errs...)
@@ -46,7 +50,7 @@ func layersOf(p *placement) ([]*layer, error) {
 
 func newLayer(n *graph.Node) (*layer, error) {
 	q := n.Op.(graph.Quantizable).Quant()
-	l := &layer{node: n, weight: n.In[q.Weight], axis: q.Axis, canBias: q.Bias > 0, maxInt: 127}
+	l := &layer{node: n, weight: n.In[q.Weight], axis: q.Axis, canBias: q.Bias > 0, minInt: -127, maxInt: 127}
 	shape := l.weight.Const.Shape
 	if l.axis != 0 && (l.axis != 1 || len(shape) != 2) {
 		return nil, fmt.Errorf("output channels of the weight %v on axis %d", shape, l.axis)
@@ -105,7 +109,8 @@ func fromRows[T any](l *layer, rows []T) []T {
 	return out
 }
 
-// scales chooses the weights' scales: max|w|/127 by row or for all, or the explicit step.
+// scales chooses the weights' scales by row or for all: the explicit step, or what reaches the largest weights. 4-bit
+// ones are shrunk where that makes the square error smaller.
 func (l *layer) scales(o Options) {
 	n := l.rows
 	if o.PerTensor {
@@ -119,7 +124,7 @@ func (l *layer) scales(o Options) {
 			l.scale[i] = step
 			continue
 		}
-		l.scale[i] = scaleOf(l.w[i*each:(i+1)*each], l.maxInt)
+		l.scale[i] = l.fit(l.w[i*each : (i+1)*each])
 	}
 }
 
@@ -131,15 +136,30 @@ func (l *layer) step(o Options) float32 {
 	return o.Step
 }
 
-func scaleOf(w []float32, maxInt int) float32 {
-	var top float32
+// fit is the scale of weights that share one; 1 if they are all zero.
+func (l *layer) fit(w []float32) float32 {
+	var full float32
 	for _, x := range w {
-		top = max(top, float32(math.Abs(float64(x))))
+		full = max(full, x/float32(l.maxInt), x/float32(l.minInt))
 	}
-	if s := top / float32(maxInt); s > 1e-30 {
-		return s
+	if full < 1e-30 {
+		return 1
 	}
-	return 1
+	if l.maxInt > 7 {
+		return full
+	}
+	best, least := full, math.Inf(1)
+	for f := 20; f >= 10; f-- {
+		s, e := full*float32(f)/20, 0.0
+		for _, x := range w {
+			d := float64(x) - float64(l.round(float64(x/s)))*float64(s)
+			e += d * d
+		}
+		if e < least {
+			best, least = s, e
+		}
+	}
+	return best
 }
 
 // fitBias widens scales so that the bias fits int32 with room for its correction.
@@ -170,7 +190,15 @@ func (l *layer) nearest() {
 }
 
 func (l *layer) round(x float64) int8 {
-	return int8(min(max(math.RoundToEven(x), float64(-l.maxInt)), float64(l.maxInt)))
+	return int8(min(max(math.RoundToEven(x), float64(l.minInt)), float64(l.maxInt)))
+}
+
+// dtype is the type of the integers.
+func (l *layer) dtype() tensor.DType {
+	if l.maxInt <= 7 {
+		return tensor.Int4
+	}
+	return tensor.Int8
 }
 
 // back gives the weights that the integers stand for, as [rows][k].
@@ -180,6 +208,21 @@ func (l *layer) back() []float32 {
 		out[i] = float32(q) * l.scaleOfRow(i/l.k)
 	}
 	return out
+}
+
+// integers is the weight as the integers that it became.
+func (l *layer) integers() *tensor.Tensor {
+	shape := l.weight.Const.Shape
+	if l.dtype() == tensor.Int8 {
+		return tensor.From(fromRows(l, l.ints), shape...)
+	}
+	v := make([]int64, len(l.ints))
+	for i, q := range fromRows(l, l.ints) {
+		v[i] = int64(q)
+	}
+	t := tensor.New(l.dtype(), shape...)
+	_ = tensor.SetInts(t, v) // in range
+	return t
 }
 
 // correctedBias is the bias with its correction; nil if there is neither.
@@ -201,7 +244,7 @@ func (l *layer) correctedBias() []float64 {
 
 // report measures the weights.
 func (l *layer) report() Layer {
-	r := Layer{Name: l.node.Name, Op: l.node.OpName(), Precision: "int8"}
+	r := Layer{Name: l.node.Name, Op: l.node.OpName(), Precision: l.dtype().String()}
 	var sum float64
 	clipped := 0
 	for i, b := range l.back() {
@@ -210,7 +253,7 @@ func (l *layer) report() Layer {
 		sum += e
 		s := l.scaleOfRow(i / l.k)
 		r.HalfStep = max(r.HalfStep, float64(s)/2)
-		if math.Abs(float64(l.w[i])/float64(s)) > float64(l.maxInt)+0.5 {
+		if x := float64(l.w[i]) / float64(s); x > float64(l.maxInt)+0.5 || x < float64(l.minInt)-0.5 {
 			clipped++
 		}
 	}

@@ -19,8 +19,8 @@ type Options struct {
 	Mode        string  // static (default), dynamic, weight-only
 	Calibration string  // how ranges of activations are chosen: mse (default), minmax, percentile, entropy
 	Percentile  float64 // share of values inside the range, in percent, for percentile; 0: 99.99
-	Weights     string  // int8 (default), int4 (in blocks; the mode is then weight-only)
-	BlockSize   int     // of int4 weights; 0: 32
+	Weights     string  // int8 (default), int4 (the mode is then weight-only if none is given)
+	BlockSize   int     // of int4 weights in the mode weight-only; 0: 32, PerChannel: one scale an output channel
 	Activations string  // uint8 (default, asymmetric), int8
 	PerTensor   bool    // one scale per weight tensor instead of one per output channel
 	Style       string  // qdq (default), qoperator
@@ -36,6 +36,9 @@ type Options struct {
 	CPU              string // kernel set of calibration; results do not depend on it
 	Progress         func(stage string, done, total int)
 }
+
+// PerChannel is the block size that gives each output channel one scale, whatever its depth.
+const PerChannel = -1
 
 // Modes, styles and calibration methods by the names of the command line.
 const (
@@ -90,11 +93,14 @@ func (o Options) check() error {
 	if !(o.Percentile > 50 && o.Percentile <= 100) {
 		fail("percentile %g: want a number above 50 and at most 100", o.Percentile)
 	}
-	if o.BlockSize < 16 || o.BlockSize&(o.BlockSize-1) != 0 {
-		fail("block size %d: want a power of two of at least 16", o.BlockSize)
+	if o.BlockSize != PerChannel && (o.BlockSize < 16 || o.BlockSize&(o.BlockSize-1) != 0) {
+		fail("block size %d: want a power of two of at least 16, or %d for one scale an output channel", o.BlockSize, PerChannel)
 	}
-	if o.Weights == "int4" && o.Mode != modeWeightOnly {
-		fail("int4 weights need the mode %s: integer convolutions and products take 8 bits", modeWeightOnly)
+	if o.Weights == "int4" && o.Mode == modeDynamic {
+		fail("int4 weights need the mode %s or %s: dynamic products take 8 bits", modeStatic, modeWeightOnly)
+	}
+	if o.Weights == "int4" && o.Style == styleQOperator {
+		fail("style %s: its operators take weights of 8 bits, not int4", styleQOperator)
 	}
 	if !validStep(o.Step) && o.Step != 0 {
 		fail("step %g: want a positive number", o.Step)

@@ -88,26 +88,37 @@ func (o Options) known(g *graph.Graph) error {
 	return errors.Join(errs...)
 }
 
-func static(s *session, f *graph.Graph) (*Result, error) {
+// ranges places, calibrates and chooses the scales of activations and weights.
+func (s *session) ranges(f *graph.Graph) (*placement, []*layer, *calibration, error) {
 	p := place(f, s.o)
 	layers, err := layersOf(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	if len(p.order) == 0 {
-		return nil, errNothing
+		return nil, nil, nil, errNothing
 	}
 	c, err := s.calibrate(p, layers)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	for _, g := range p.groups {
 		g.params = p.quantizer(g.bounds).choose(g.hist, s.o)
 		g.hist = nil
 	}
-	for i, l := range layers {
+	for _, l := range layers {
 		l.scales(s.o)
 		l.fitBias(s.o)
+	}
+	return p, layers, c, nil
+}
+
+func static(s *session, f *graph.Graph) (*Result, error) {
+	p, layers, c, err := s.ranges(f)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
 		l.nearest()
 		if g := c.grams[i]; g != nil && l.step(s.o) == 0 {
 			l.adapt(g)
@@ -118,6 +129,11 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 			return nil, err
 		}
 	}
+	return s.finish(p, layers)
+}
+
+// finish writes and measures a placement whose layers have their integers.
+func (s *session) finish(p *placement, layers []*layer) (*Result, error) {
 	out, _, err := rewrite(p, layers, nil)
 	if err != nil {
 		return nil, err

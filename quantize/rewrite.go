@@ -144,9 +144,13 @@ func (r *rewriter) weight(l *layer) {
 	if r.p.o.PerTensor {
 		shape, zero = nil, -1
 	}
-	ints := r.constant(r.takeName(l.weight, 1), tensor.From(fromRows(l, l.ints), l.weight.Const.Shape...))
+	ints := r.constant(r.takeName(l.weight, 1), l.integers())
 	scale := r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
-	r.nodes[l.node].In[1] = r.dequantize(l.weight.Name+"_dequantized", l.axis, ints, scale, r.zeroPoints(zero))
+	in := []*graph.Value{ints, scale}
+	if l.dtype() == tensor.Int8 {
+		in = append(in, r.zeroPoints(zero))
+	}
+	r.nodes[l.node].In[1] = r.dequantize(l.weight.Name+"_dequantized", l.axis, in...)
 }
 
 func setInput(n *graph.Node, i int, v *graph.Value) {
@@ -183,18 +187,24 @@ func (r *rewriter) operands(node *graph.Node) {
 		if !c.IsConst() {
 			continue
 		}
-		v := tensor.Floats(c.Const)
-		s := span{}
-		for _, x := range v {
-			s = span{min(s.lo, float64(x)), max(s.hi, float64(x))}
-		}
-		q := r.p.quantizer(span{math.Inf(-1), math.Inf(1)})
-		pr := q.fit(s)
-		ints := tensor.New(q.dtype, c.Const.Shape...)
-		_ = tensor.SetInts(ints, q.ofAll(v, pr)) // an 8-bit integer takes any number
+		v, pr := r.p.quantizeConst(c.Const)
+		ints := tensor.New(r.p.o.activationType(), c.Const.Shape...)
+		_ = tensor.SetInts(ints, v) // in range
 		scale, zero := r.paramValues(c.Name, pr)
 		n.In[i] = r.dequantize(c.Name+"_dequantized", 0, r.constant(r.takeName(c, 1), ints), scale, zero)
 	}
+}
+
+// quantizeConst gives a constant operand its full range.
+func (p *placement) quantizeConst(t *tensor.Tensor) ([]int64, params) {
+	v := tensor.Floats(t)
+	s := span{}
+	for _, x := range v {
+		s = span{min(s.lo, float64(x)), max(s.hi, float64(x))}
+	}
+	q := p.quantizer(span{math.Inf(-1), math.Inf(1)})
+	pr := q.fit(s)
+	return q.ofAll(v, pr), pr
 }
 
 // ofAll quantizes numbers: clamp(roundeven(x/scale) + zero).

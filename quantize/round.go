@@ -113,7 +113,7 @@ func (l *layer) descend(h []float64, r int, q []int8, e []float64) float64 {
 				step = -1
 			}
 			// δ_i falls by step·s: the error changes by -2·step·s·e_i + s²·h_ii.
-			if s*h[i*k+i] >= 2*math.Abs(e[i]) || int(q[i])+int(step) > l.maxInt || int(q[i])+int(step) < -l.maxInt {
+			if s*h[i*k+i] >= 2*math.Abs(e[i]) || int(q[i])+int(step) > l.maxInt || int(q[i])+int(step) < l.minInt {
 				continue
 			}
 			q[i] += step

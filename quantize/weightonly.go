@@ -96,7 +96,11 @@ func stepOf(n *graph.Node, o Options) float32 {
 
 // weightOnly keeps weights as integers behind a DequantizeLinear; everything is computed in float.
 func weightOnly(f *graph.Graph, o Options) (*converted, error) {
-	all := storedOf(f, o)
+	return keepIntegers(f, storedOf(f, o), o)
+}
+
+// keepIntegers does so for some of the weights of f; those that have scales keep them.
+func keepIntegers(f *graph.Graph, all []*stored, o Options) (*converted, error) {
 	if len(all) == 0 {
 		return nil, errNothing
 	}
@@ -135,9 +139,13 @@ func (s *stored) finite() error {
 	return nil
 }
 
-// narrow makes the weight 4 bits wide, in blocks, if options say so; why tells that it stays 8 bits wide.
+// narrow makes the weight 4 bits wide, in blocks unless options want one scale a channel, if options say so; why tells that it stays 8 bits wide.
 func (s *stored) narrow(o Options) (why string) {
 	if o.Weights != "int4" {
+		return ""
+	}
+	if o.BlockSize == PerChannel {
+		s.dtype = tensor.Int4
 		return ""
 	}
 	if depth := s.weight.Const.Shape[s.along]; depth < o.BlockSize && !s.whole {
@@ -158,18 +166,26 @@ func (s *stored) limits() (lo, hi float64) {
 	return -127, 127
 }
 
-// quantize chooses scales, unless a step is given, and rounds half to even.
-func (s *stored) quantize() {
-	w := tensor.Floats(s.weight.Const)
+// choose sets the scales: the explicit step, or what fits the weights.
+func (s *stored) choose() {
 	at := s.layout()
 	s.scale = make([]float32, tensor.Size(s.shape))
-	if s.step != 0 {
-		for i := range s.scale {
-			s.scale[i] = s.step
-		}
-	} else {
-		s.fit(w, at)
+	if s.step == 0 {
+		s.fit(tensor.Floats(s.weight.Const), at)
+		return
 	}
+	for i := range s.scale {
+		s.scale[i] = s.step
+	}
+}
+
+// quantize rounds half to even, by scales that it chooses if there are none.
+func (s *stored) quantize() {
+	w := tensor.Floats(s.weight.Const)
+	if s.scale == nil {
+		s.choose()
+	}
+	at := s.layout()
 	s.ints = make([]int64, len(w))
 	for i, x := range w {
 		s.ints[i] = int64(s.round(x, s.scale[at(i)]))
