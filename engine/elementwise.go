@@ -252,24 +252,3 @@ func lowerDropout(l *lowering, n *graph.Node) bool {
 	one.In = n.In[:1]
 	return lowerView(l, &one)
 }
-
-// cast is Cast, fast from int32 to float32: what follows integer products.
-type cast struct{ ops.Cast }
-
-func (c cast) source() graph.Op { return c.Cast }
-
-func wrapCast(op graph.Op) graph.Op { return cast{op.(ops.Cast)} }
-
-func (c cast) exec(x *exec, in, out []*tensor.Tensor) error {
-	if in[0].DType != tensor.Int32 || c.To != int(tensor.Float32) {
-		return x.kernel(c.Cast, in, out)
-	}
-	y := x.Make(out[0], tensor.Float32, in[0].Shape...)
-	src, dst := tensor.View[int32](in[0]), tensor.View[float32](y)
-	blocks(x, len(src), func(a, b int) {
-		for i, v := range src[a:b] {
-			dst[a+i] = float32(v)
-		}
-	})
-	return nil
-}

@@ -9,7 +9,8 @@
 //   - A dot product is one chain acc = fma(a[k], b[k], acc) over k from +0. Blocks of k store and reload acc, which is
 //     exact. Then come bias, residual and clamp, each rounded once.
 //   - A product with sparse weights is that chain over the weights that are stored: for finite numbers the same value.
-//   - Other reductions put element i into lane i mod 16 and fold the lanes 8, 4, 2, 1 apart.
+//   - Other reductions put element i into lane i mod 16 and fold the lanes 8, 4, 2, 1 apart; so does [Set.Dot].
+//   - Gradients of pools add to an element window by window in row-major order.
 //   - exp, log, tanh, erf, sigmoid and gelu are polynomials of our own (gen/fit computes them), evaluated as FMA chains;
 //     the scalar functions such as [Exp32] are their definitions.
 //   - Clamping compares: x < lo gives lo, then x > hi gives hi. A NaN passes, and so does -0 at a bound of +0.
