@@ -23,8 +23,10 @@ func (w weightSums) source() graph.Op { return w.ConvWeightGrad }
 
 const (
 	weightParts    = 8       // most parts of the batch
-	weightPartials = 8 << 20 // about the most floats of all parts
+	weightPartials = 1 << 20 // about the most floats of all parts
 	weightBand     = 192 << 10
+	weightPixels   = 256     // of small images that are summed at once, so that sums pass the cache less often
+	weightImages   = 2 << 20 // most bytes of their padded copies
 )
 
 // parts is how many partial sums there are.
@@ -89,7 +91,7 @@ type weightJob struct {
 	x, dy []float32
 }
 
-// weightPart is the sums of some samples; of cuts tasks this one has the rows of the kernel that are cut modulo cuts.
+// weightPart is the sums of some samples; of cuts tasks this one has the pieces of the weights that are cut modulo cuts.
 type weightPart struct {
 	scratch   *scratch
 	sum       []float32
@@ -100,91 +102,120 @@ type weightPart struct {
 // cuts divides the work on each part if there are fewer of them than threads.
 func (j *weightJob) cuts(threads int) int {
 	if parts := j.parts(); !j.depth && parts < threads {
-		return min(j.g.kh, (threads+parts-1)/parts)
+		return min(j.g.kh*j.panels(), (threads+parts-1)/parts)
 	}
 	return 1
 }
 
-// part sums over its samples, band by band.
+// panels is how many pieces the output channels of a group fall into.
+func (j *weightJob) panels() int { return (j.mg + panelCols - 1) / panelCols }
+
+// windows is what some images, or some lines of one, add to the sums.
+type windows struct {
+	rows       []float32 // input rows, as in a band
+	dy         []float32
+	image      int // elements of rows between images
+	n          int // images
+	lines      int // of each
+	k          int // pixels of a line
+	more       bool
+	step, line int // elements of rows between neighbouring pixels and lines
+}
+
+// part sums over its samples.
 func (j *weightJob) part(x *exec, p weightPart) {
 	g, m := j.g, j.group*j.mg
-	if g.pointwise() && !j.depth {
-		rows := g.h * g.w
-		j.add(x, p, tapRow{0, j.x[p.n[0]*rows*g.c:], g.c, 0}, lines{(p.n[1] - p.n[0]) * rows, 1, j.dy[p.n[0]*rows*m:], false})
-		return
-	}
+	w := windows{n: 1, k: g.ow, step: j.sx * g.c, line: j.sy * j.wp * g.c}
 	per := max(1, (g.oh*4*(j.sy*j.wp*g.c+g.ow*m)+weightBand-1)/weightBand)
 	per = min(per, g.oh)
-	for n := p.n[0]; n < p.n[1]; n++ {
+	images := j.images()
+	for n := p.n[0]; n < p.n[1]; {
+		if images > 1 {
+			w.n, w.lines, w.dy = min(images, p.n[1]-n), g.oh, j.dy[n*g.oh*g.ow*m:]
+			w.rows, w.image = j.padImages(p.scratch, j.x, n, w.n)
+			j.add(x, p, &w)
+			n += w.n
+			continue
+		}
 		for i := range per {
 			b := j.band(p.scratch, j.x, n, [2]int{g.oh * i / per, g.oh * (i + 1) / per})
-			dy := lines{g.ow, b.q1 - b.q0, j.dy[(n*g.oh+b.q0)*g.ow*m:], n > p.n[0] || i > 0}
-			if j.depth {
-				j.depthwise(x, p, b, dy)
-				continue
-			}
-			for ky := p.cut; ky < g.kh; ky += p.cuts {
-				j.kernelRow(x, p, b, dy, ky)
-			}
+			w.rows, w.lines, w.dy = b.rows, b.q1-b.q0, j.dy[(n*g.oh+b.q0)*g.ow*m:]
+			j.add(x, p, &w)
 		}
+		n++
 	}
 }
 
-// lines is count lines of k pixels of dy; more says that sums are there already.
-type lines struct {
-	k, count int
-	dy       []float32
-	more     bool
+// images is how many to sum at once.
+func (j *weightJob) images() int {
+	n := (weightPixels + j.g.oh*j.g.ow - 1) / (j.g.oh * j.g.ow)
+	if j.depth {
+		return 1
+	}
+	if !j.inPlace {
+		n = min(n, weightImages/(4*j.bandSize(j.g.oh)))
+	}
+	return max(1, n)
 }
 
-// tapRow is x under some taps: first is the tap's index, from its input for the first pixel on, step to the next.
-type tapRow struct {
-	first      int
-	x          []float32
-	step, line int
-}
-
-// kernelRow adds what a band contributes to a row of the kernel: at once where its taps are neighbours in memory.
-func (j *weightJob) kernelRow(x *exec, p weightPart, b band, dy lines, ky int) {
-	g := j.g
-	row := tapRow{ky * g.kw, nil, j.sx * g.c, j.sy * j.wp * g.c}
-	base := (j.y[0].offs[ky] - j.loY) * j.wp
-	if j.group == 1 && g.dw == 1 {
-		row.x = b.rows[(base+j.sweep.x[0].offs[0]-j.loX)*g.c:]
-		j.addWide(x, p, row, dy)
+// add adds windows to all pieces of the weights that the part has.
+func (j *weightJob) add(x *exec, p weightPart, w *windows) {
+	if j.depth {
+		j.depthwise(x, p, w)
+		w.more = true
 		return
 	}
-	for _, ox := range j.sweep.x[0].offs {
-		row.x = b.rows[(base+ox-j.loX)*g.c:]
-		j.add(x, p, row, dy)
-		row.first++
+	panels := 1
+	if p.cuts > 1 {
+		panels = j.panels()
+	}
+	for i := p.cut; i < j.g.kh*panels; i += p.cuts {
+		q := i % panels
+		j.kernelRow(x, p, w, piece{i / panels, j.mg * q / panels, j.mg * (q + 1) / panels})
+	}
+	w.more = true
+}
+
+// piece is a row of the kernel and some output channels of each group.
+type piece struct{ ky, m0, m1 int }
+
+// kernelRow adds to a row of the kernel: at once where its taps are neighbours in memory.
+func (j *weightJob) kernelRow(x *exec, p weightPart, w *windows, q piece) {
+	g, ox := j.g, j.sweep.x[0].offs
+	base := (j.y[0].offs[q.ky] - j.loY) * j.wp
+	if j.group == 1 && g.dw == 1 {
+		j.taps(x, p, w, tapRow{q, q.ky * g.kw, g.kw * j.cg, (base + ox[0] - j.loX) * g.c})
+		return
+	}
+	for i, o := range ox {
+		j.taps(x, p, w, tapRow{q, q.ky*g.kw + i, j.cg, (base + o - j.loX) * g.c})
 	}
 }
 
-// addWide adds to all taps of a row of the kernel.
-func (j *weightJob) addWide(x *exec, p weightPart, r tapRow, dy lines) {
-	x.p.set.GemmTN(&kernels.GemmTNF32{
-		M: j.g.kw * j.cg, N: j.mg, K: dy.k, Lines: dy.count, A: r.x, LDA: r.step, ALine: r.line,
-		B: dy.dy, LDB: j.mg, BLine: dy.k * j.mg, C: p.sum[r.first*j.cg*j.mg:], LDC: j.mg, Add: dy.more,
-	})
+// tapRow is some taps: the first one's index, how many elements of the input they see and where these begin.
+type tapRow struct {
+	piece
+	first, size, at int
 }
 
-// add adds to one tap, group by group.
-func (j *weightJob) add(x *exec, p weightPart, r tapRow, dy lines) {
-	m, taps := j.group*j.mg, j.g.kh*j.g.kw
+// taps adds to some taps, group by group.
+func (j *weightJob) taps(x *exec, p weightPart, w *windows, t tapRow) {
+	m, all := j.group*j.mg, j.g.kh*j.g.kw
 	for i := range j.group {
 		x.p.set.GemmTN(&kernels.GemmTNF32{
-			M: j.cg, N: j.mg, K: dy.k, Lines: dy.count, A: r.x[i*j.cg:], LDA: r.step, ALine: r.line,
-			B: dy.dy[i*j.mg:], LDB: m, BLine: dy.k * m, C: p.sum[(i*taps+r.first)*j.cg*j.mg:], LDC: j.mg, Add: dy.more,
+			M: t.size, N: t.m1 - t.m0, K: w.k, Lines: w.lines, Images: w.n,
+			A: w.rows[t.at+i*j.cg:], LDA: w.step, ALine: w.line, AImage: w.image,
+			B: w.dy[i*j.mg+t.m0:], LDB: m, BLine: w.k * m, BImage: w.lines * w.k * m,
+			C: p.sum[(i*all+t.first)*j.cg*j.mg+t.m0:], LDC: j.mg, Add: w.more,
 		})
 	}
 }
 
-func (j *weightJob) depthwise(x *exec, p weightPart, b band, dy lines) {
+func (j *weightJob) depthwise(x *exec, p weightPart, w *windows) {
 	c := j.group
 	x.p.set.DepthwiseGrad(&kernels.DepthwiseGradF32{
-		Lines: dy.count, N: dy.k, C: c, X: b.rows, XLine: j.sy * j.wp * c, Step: j.sx * c, Taps: j.phases[0].taps,
-		DY: dy.dy, YLine: dy.k * c, LDY: c, DW: p.sum, Add: dy.more,
+		Lines: w.lines, N: w.k, C: c, X: w.rows, XLine: w.line, Step: w.step, Taps: j.phases[0].taps,
+		DY: w.dy, YLine: w.k * c, LDY: c, DW: p.sum, Add: w.more,
 	})
 }
 

@@ -149,17 +149,38 @@ func (s *sweep) cut(threads int) int {
 func (s *sweep) band(sc *scratch, src []float32, n int, q [2]int) band {
 	g := s.g
 	b := band{n: n, q0: q[0], q1: q[1]}
-	image := src[n*g.h*g.w*g.c:]
 	if s.inPlace {
-		b.rows = image[q[0]*s.sy*g.w*g.c:]
+		b.rows = src[(n*g.h+q[0]*s.sy)*g.w*g.c:]
 		return b
 	}
-	pixel := 4 * g.c
-	g.pl = -s.loX
-	rows := sc.bytes(((q[1]-1-q[0])*s.sy + s.span) * s.wp * pixel)
-	padRows(rows, asBytes(image[:g.h*g.w*g.c]), g, padSpec{pixel: pixel, wp: s.wp, y: q[0]*s.sy + s.loY})
-	b.rows = f32(rows)
+	b.rows = sc.floats(s.bandSize(q[1] - q[0]))
+	s.pad(b.rows, src, n, q[0])
 	return b
+}
+
+// bandSize is how many elements the padded rows of some lines have.
+func (s *sweep) bandSize(lines int) int { return ((lines-1)*s.sy + s.span) * s.wp * s.g.c }
+
+// pad fills dst with the padded rows of image n, from line q on.
+func (s *sweep) pad(dst, src []float32, n, q int) {
+	g := s.g
+	g.pl = -s.loX
+	image := src[n*g.h*g.w*g.c:][:g.h*g.w*g.c]
+	padRows(asBytes(dst), asBytes(image), g, padSpec{pixel: 4 * g.c, wp: s.wp, y: q*s.sy + s.loY})
+}
+
+// padImages gives the padded rows of several images, and how far they lie apart.
+func (s *sweep) padImages(sc *scratch, src []float32, first, n int) (rows []float32, apart int) {
+	if s.inPlace {
+		apart = s.g.h * s.g.w * s.g.c
+		return src[first*apart:], apart
+	}
+	apart = s.bandSize(s.lines)
+	rows = sc.floats(n * apart)
+	for i := range n {
+		s.pad(rows[i*apart:][:apart], src, first+i, 0)
+	}
+	return rows, apart
 }
 
 // runs lists the taps of a phase: where neighbouring ones are neighbours in memory, a whole row of the kernel is one

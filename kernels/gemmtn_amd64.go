@@ -55,15 +55,28 @@ var (
 )
 
 var (
-	tnPool        = sync.Pool{New: func() any { return new(tnTile) }}
+	tnPool        = sync.Pool{New: func() any { return new(tnRun) }}
 	depthGradPool = sync.Pool{New: func() any { return new(depthGradTile) }}
+)
+
+// tnRun is one call's state, pooled as its tile escapes through the kernel table.
+type tnRun struct {
+	tile tnTile
+	buf  []float32 // copied columns of B
+}
+
+// Rows of B that are far apart share few sets of the caches. Where the kernels read them often they are copied.
+const (
+	tnFar   = 128 // elements
+	tnOften = 56  // columns of A
 )
 
 // gemmTNAsm gives each kernel a block of C that fits the registers and lets all rows pass it. lanes is how many
 // columns a vector has.
 func gemmTNAsm(kernels *tnKernels, lanes int) func(s *Set, g *GemmTNF32) {
 	return func(_ *Set, g *GemmTNF32) {
-		t := tnPool.Get().(*tnTile)
+		r := tnPool.Get().(*tnRun)
+		t := &r.tile
 		*t = tnTile{
 			lda: 4 * uintptr(g.LDA), aLine: 4 * uintptr(g.ALine), ldb: 4 * uintptr(g.LDB), bLine: 4 * uintptr(g.BLine),
 			k: g.K, lines: g.Lines, ldc: 4 * uintptr(g.LDC), start: 1, aImage: 4 * uintptr(g.AImage), bImage: 4 * uintptr(g.BImage),
@@ -76,19 +89,44 @@ func gemmTNAsm(kernels *tnKernels, lanes int) func(s *Set, g *GemmTNF32) {
 			if g.N-j < cols {
 				cols, wide = min(lanes, g.N-j), 0
 			}
-			t.mask, t.lanes = 1<<cols-1, &laneMask[32-cols]
+			t.mask, t.lanes, t.b = 1<<cols-1, &laneMask[32-cols], &g.B[j]
+			if g.LDB >= tnFar && g.M >= tnOften {
+				r.copyColumns(g, j, cols)
+			}
 			list := kernels[wide]
 			tiles := (g.M + len(list) - 2) / (len(list) - 1)
 			for q := range tiles {
 				lo, hi := g.M*q/tiles, g.M*(q+1)/tiles
-				t.a, t.b, t.c, t.images = &g.A[lo], &g.B[j], &g.C[lo*g.LDC+j], max(1, g.Images)
+				t.a, t.c, t.images = &g.A[lo], &g.C[lo*g.LDC+j], max(1, g.Images)
 				list[hi-lo](t)
 			}
 			j += cols
 		}
 		*t = tnTile{}
-		tnPool.Put(t)
+		tnPool.Put(r)
 	}
+}
+
+// copyColumns points the tile at a copy of some columns of B whose rows follow one another.
+func (r *tnRun) copyColumns(g *GemmTNF32, j, cols int) {
+	images := max(1, g.Images)
+	if n := images * g.Lines * g.K * cols; cap(r.buf) < n {
+		r.buf = make([]float32, n)
+	}
+	dst := r.buf[:cap(r.buf)]
+	at := 0
+	for image := range images {
+		for line := range g.Lines {
+			for k := range g.K {
+				copy(dst[at:at+cols], g.B[image*g.BImage+line*g.BLine+k*g.LDB+j:])
+				at += cols
+			}
+		}
+	}
+	t := &r.tile
+	t.b, t.ldb = &dst[0], 4*uintptr(cols)
+	t.bLine = t.ldb * uintptr(g.K)
+	t.bImage = t.bLine * uintptr(g.Lines)
 }
 
 func depthGradAsm(kernels depthGradKernels, lanes int) func(d *DepthwiseGradF32) {

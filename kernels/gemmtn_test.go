@@ -28,6 +28,8 @@ func tnCases(r *rand.Rand) []GemmTNF32 {
 		add(5, n, 3, 2)
 	}
 	add(96, 64, 24, 8)
+	add(60, 150, 5, 3)
+	add(61, 135, 4, 2)
 	return list
 }
 
