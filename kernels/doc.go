@@ -7,7 +7,8 @@
 // for any way of splitting the work over threads, because each result is defined as one order of rounded operations:
 //
 //   - A dot product is one chain acc = fma(a[k], b[k], acc) over k from +0. Blocks of k store and reload acc, which is
-//     exact. Then come bias, residual and clamp, each rounded once.
+//     exact. Then come bias, residual and clamp, each rounded once. A gradient by weights is such a chain over the pixels
+//     of some samples, image by image and line by line.
 //   - A product with sparse weights is that chain over the weights that are stored: for finite numbers the same value.
 //   - Other reductions put element i into lane i mod 16 and fold the lanes 8, 4, 2, 1 apart; so does [Set.Dot].
 //   - Gradients of pools add to an element window by window in row-major order.
