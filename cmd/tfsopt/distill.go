@@ -252,6 +252,7 @@ func (d *distilling) begins(ctx context.Context, g *graph.Graph) (*graph.Graph, 
 func (d *distilling) fitOne(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	o := d.kd
 	d.Held = d.pair[1]
+	d.keepZeros(g)
 	o.Options = d.Options
 	r, err := distill.Fit(ctx, distill.Pair{Teacher: d.teach, Student: g}, d.pair[0], o)
 	d.clearProgress()

@@ -27,6 +27,7 @@ type pruneOptions struct {
 	keepFirst, keepLast bool
 	include, exclude    []string
 	multiple            int
+	dims                dims
 	flops, bytes        int64
 	latency             time.Duration
 	cut                 *prune.ChannelReport
@@ -83,11 +84,12 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	f.BoolVar(&o.keepLast, "keep-last", false, "leave the last layer as it is")
 	f.StringArrayVar(&o.include, "include", nil, "layer that is pruned, the others are not; may be repeated")
 	f.StringArrayVar(&o.exclude, "exclude", nil, "layer that is not pruned; may be repeated")
-	f.IntVar(&o.multiple, "channel-multiple", 1, "round the channels that stay up to a multiple of this")
+	f.IntVar(&o.multiple, "channel-multiple", 0, "round the channels that stay up to a multiple of this (0: 4, which other runtimes are fast with)")
 	f.Int64Var(&o.flops, "target-flops", 0, "prune until one sample takes at most so many FLOPs")
 	f.Int64Var(&o.bytes, "target-bytes", 0, "prune until the weights take at most so many bytes")
 	f.DurationVar(&o.latency, "target-latency", 0, "prune until one sample takes at most so long here, with --threads")
 	f.StringVar(&o.rewind, "rewind", "", "lottery ticket: train from this model's weights where the masks of MODEL keep them")
+	o.dims = addDims(cmd)
 	return func() {
 		set()
 		o.criterion, o.scope, o.ramp = criterion.value, scope.value, ramp.value
@@ -117,8 +119,8 @@ func (o *pruneOptions) checkPrune() error {
 		return usagef("gradients, --reconstruct, --rewind and --epochs need samples: give --data")
 	case o.rewind != "" && o.Epochs == 0:
 		return usagef("--rewind starts training again: give --epochs")
-	case o.channel() && (o.reconstruct || o.latency != 0 || o.raw || o.rewind != ""):
-		return usagef("--reconstruct, --target-latency, --raw and --rewind do not go with --pattern channel")
+	case o.channel() && (o.reconstruct || o.raw || o.rewind != ""):
+		return usagef("--reconstruct, --raw and --rewind do not go with --pattern channel")
 	case o.reconstruct && o.Epochs > 0:
 		return usagef("give --reconstruct or --epochs: training finds better weights than solving")
 	}
@@ -212,7 +214,7 @@ func (p *pruning) weightOptions() prune.Options {
 	case p.bytes > 0:
 		o.Target = &prune.Target{Name: "bytes", Limit: float64(p.bytes), Cost: prune.Bytes}
 	case p.latency > 0:
-		o.Target = &prune.Target{Name: "ms", Limit: float64(p.latency) / 1e6, Cost: p.measure, Tolerance: 0.01}
+		o.Target = p.latencyTarget()
 	}
 	return o
 }

@@ -191,7 +191,12 @@ func (p *pruning) describe(before, after *graph.Graph) error {
 
 // cutChannels cuts channels, then trains the smaller model.
 func (p *pruning) cutChannels(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+	var target *prune.Target
+	if p.latency > 0 {
+		target = p.latencyTarget()
+	}
 	cut, report, err := prune.Channels(ctx, g, prune.ChannelOptions{
+		Target: target, Dims: p.dims,
 		Sparsity: p.sparsity, TargetFLOPs: p.flops, TargetBytes: p.bytes, Criterion: p.criterion, Scope: p.scope,
 		MinShare: p.minDensity, Multiple: p.multiple, Include: p.include, Exclude: p.exclude, Scores: p.scores, Seed: p.Seed,
 		AsIs: true,
@@ -218,10 +223,14 @@ func (p *pruning) cutChannels(ctx context.Context, g *graph.Graph) (*graph.Graph
 	return res.Graph, nil
 }
 
+func (p *pruning) latencyTarget() *prune.Target {
+	return &prune.Target{Name: "ms", Limit: float64(p.latency) / 1e6, Cost: p.measure, Tolerance: 0.01}
+}
+
 // measure is the median time of one sample in milliseconds.
 func (p *pruning) measure(ctx context.Context, g *graph.Graph) (float64, error) {
 	b, err := evaluate.Bench(ctx, evaluate.BenchOptions{
-		Model: evaluate.Model{Graph: g}, Batch: 1, Duration: 500 * time.Millisecond, Threads: p.threads,
+		Model: evaluate.Model{Graph: g}, Batch: 1, Duration: 500 * time.Millisecond, Threads: p.threads, Dims: p.dims,
 	})
 	if err != nil {
 		return 0, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/prune"
 	"github.com/tfsopt/tfsopt/train"
 )
 
@@ -113,10 +114,23 @@ func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
 // fit trains g and removes nothing: the checkpoint goes once the result is saved, see done.
 func (t *trainFlags) fit(ctx context.Context, a *app, g *graph.Graph, sets [2]*data.Set) (*train.Result, error) {
 	t.Held = sets[1]
+	t.keepZeros(g)
 	r, err := train.Fit(ctx, g, sets[0], t.Options)
 	a.clearProgress()
 	a.hintResume(ctx, t.Checkpoint, err)
 	return r, err
+}
+
+// keepZeros holds the weights of g that are exactly zero, as pruned ones are, unless masks are set already.
+func (t *trainFlags) keepZeros(g *graph.Graph) {
+	if t.Prepare != nil {
+		return
+	}
+	masks := prune.MasksOf(g)
+	t.Prepare = func(m *train.Model) error {
+		setMasks(m.Params, masks)
+		return nil
+	}
 }
 
 // hintResume tells, after a run that was stopped, how to go on.
