@@ -41,6 +41,8 @@ func init() {
 		"Swish":                         agnostic(wrapActivation),
 		"Softplus":                      agnostic(wrapActivation),
 		"Mish":                          agnostic(wrapActivation),
+		"GroupNormalization":            lowerGroupNorm,
+		"InstanceNormalization":         lowerGroupNorm,
 		"LogSoftmax":                    lowerRows,
 		"BatchNormalization":            lowerBatchNorm,
 		"Slice":                         lowerMove,
