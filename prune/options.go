@@ -76,6 +76,13 @@ const (
 // ErrNoData says that reconstruction needs samples.
 var ErrNoData = errors.New("reconstruction needs data")
 
+// Check fails on words and numbers that make no sense, whatever the graph, its scores and the data are.
+func (o Options) Check() error {
+	o.Scores, o.Reconstruct = Scores{}, false
+	_, _, err := o.defaults()
+	return err
+}
+
 // defaults fills in what is not said and checks the rest.
 func (o Options) defaults() (Options, pattern, error) {
 	if o.Criterion == "gradient" {

@@ -195,6 +195,9 @@ func (d *distilling) run(ctx context.Context, g *graph.Graph) (*graph.Graph, err
 		return nil, err
 	}
 	defer m.Close()
+	if err := hasWeights(d.teacher, m.Graph); err != nil {
+		return nil, err
+	}
 	d.teach = m.Graph
 	if _, err := optimize.Default().Run(ctx, d.teach, nil); err != nil {
 		return nil, at(d.teacher, err)

@@ -27,6 +27,14 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// usage makes a usageError of err, nil of nil.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
 // gateError ends a command whose result is printed already with the code of its verdict.
 type gateError int
 

@@ -109,8 +109,12 @@ func (o *pruneOptions) checkPrune() error {
 	switch {
 	case o.out == "":
 		return errNoOutput
-	case o.sparsity < 0 || o.sparsity >= 1:
+	case !(o.sparsity >= 0 && o.sparsity < 1):
 		return usagef("--sparsity %g: want 0 to below 1", o.sparsity)
+	case !(o.minDensity >= 0 && o.minDensity <= 1):
+		return usagef("--min-density %g: want 0 to 1", o.minDensity)
+	case o.flops < 0 || o.bytes < 0 || o.latency < 0:
+		return usagef("--target-flops, --target-bytes and --target-latency: want positive numbers")
 	case targets == 0 && !o.nm() && o.rewind == "":
 		return usagef("how much? give --sparsity, --target-flops, --target-bytes or --target-latency")
 	case targets > 1:
@@ -123,8 +127,12 @@ func (o *pruneOptions) checkPrune() error {
 		return usagef("--reconstruct, --raw and --rewind do not go with --pattern channel")
 	case o.reconstruct && o.Epochs > 0:
 		return usagef("give --reconstruct or --epochs: training finds better weights than solving")
+	case o.nm() && targets == 1 && o.sparsity == 0:
+		return usagef("--pattern %s: its sparsity is fixed, no target can change it", o.pattern)
+	case o.channel():
+		return nil
 	}
-	return nil
+	return usage(prune.Options{Sparsity: o.sparsity, Pattern: o.pattern, Scope: o.scope, Criterion: o.criterion}.Check())
 }
 
 func (o *pruneOptions) channel() bool { return o.pattern == "channel" }
@@ -138,6 +146,9 @@ func (o *pruneOptions) nm() bool {
 
 func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		if err := hasWeights(path, m.Graph); err != nil {
+			return nil, err
+		}
 		g, err := a.pruned(ctx, m.Graph, o)
 		if err != nil {
 			return nil, at(path, err)

@@ -160,6 +160,9 @@ func (p *pruning) rewound(ctx context.Context, g *graph.Graph, masks prune.Masks
 		return nil, err
 	}
 	defer m.Close()
+	if err := hasWeights(p.rewind, m.Graph); err != nil {
+		return nil, err
+	}
 	if _, err := optimize.ForTraining().Run(ctx, m.Graph, nil); err != nil {
 		return nil, at(p.rewind, err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -94,6 +95,14 @@ func (r *change) drawsWeights(g *graph.Graph) {
 	if len(train.Unset(g)) > 0 {
 		r.Warnings = []string{}
 	}
+}
+
+// hasWeights refuses a model whose text form leaves weights to train.
+func hasWeights(path string, g *graph.Graph) error {
+	if names := train.Unset(g); len(names) > 0 {
+		return fmt.Errorf("%s: %d of its parameters, such as %s, have no values: train it first", path, len(names), names[0])
+	}
+	return nil
 }
 
 // start gives the graph that training begins from.

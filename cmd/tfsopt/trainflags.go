@@ -76,8 +76,8 @@ func (t *trainFlags) begin(a *app, out string) error {
 	if t.Epochs < 0 || t.Batch < 1 || !(t.Rate > 0) {
 		return usagef("--epochs %d, --batch %d, --lr %g: want positive numbers", t.Epochs, t.Batch, t.Rate)
 	}
-	if err := t.Options.Check(); err != nil {
-		return usageError{err}
+	if err := usage(t.Options.Check()); err != nil {
+		return err
 	}
 	t.Threads, t.Progress = a.threads, a.trainProgress()
 	return nil
