@@ -12,15 +12,21 @@ import (
 //go:embed report.html.tmpl
 var pageText string
 
+//go:embed style.css
+var styleText string
+
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	"count": count, "db": decibels, "short": short, "percent": percent, "fixed": fixed, "plus": plus,
+	"count": count, "db": decibels, "short": short, "percent": percent, "fixed": fixed, "plus": plus, "style": style,
 }).Parse(pageText))
+
+// style is the look of every page.
+func style() template.CSS { return template.CSS(styleText) } // #nosec G203: our own
 
 // pageData is what the template reads.
 type pageData struct {
 	*Result
 	Title, Basis     string
-	Tiles            []tile
+	Tiles            []Tile
 	Drop, SQNR       template.HTML
 	Ranges, Errors   template.HTML
 	Worst            []LayerError
@@ -34,9 +40,6 @@ type pageData struct {
 	Lost, Gained     int
 	OutputsWorthList bool
 }
-
-// tile is one of the large numbers at the top.
-type tile struct{ Value, Name, Note string }
 
 type changeRow struct {
 	Label, Reference, Model string
@@ -95,11 +98,11 @@ func (d *pageData) plots(r *Result) (err error) {
 }
 
 // tiles are the figures that most readers want, in the order in which they want them.
-func (r *Result) tiles() []tile {
-	var out []tile
+func (r *Result) tiles() []Tile {
+	var out []Tile
 	add := func(ok bool, value, name, note string) {
 		if ok {
-			out = append(out, tile{value, name, note})
+			out = append(out, Tile{value, name, note})
 		}
 	}
 	if r.Model.Top1 != nil {
