@@ -20,6 +20,8 @@ type quantizeOptions struct {
 	dryRun bool
 	steps  []string
 	values []string
+	qat    bool
+	learn  trainFlags
 }
 
 // calibrationSamples is how many samples calibrate unless --samples says otherwise: more change ranges little.
@@ -33,10 +35,14 @@ func quantizeCmd(a *app) *cobra.Command {
 		Long: `Quantize a model. Mode static calibrates the ranges of activations on samples of --data; dynamic finds them while the
 model runs and weight-only leaves them float, so these two need no data.
 
+With --qat the model is then trained on --data, which must have labels, with the effect of rounding simulated: that
+recovers what rounding loses, with 4-bit weights above all. --samples then says how many samples calibrate; all train.
+
 --step sets the step of the weights, of all layers or as LAYER=STEP of one. With --values it needs no model and shows
 what the step does to single numbers.`,
 		Example: `  tfsopt quantize model.onnx -o small.onnx --data images --preprocess imagenet:resize=256,crop=224
   tfsopt quantize model.onnx -o small.onnx --mode weight-only --weights int4
+  tfsopt quantize model.onnx -o small.onnx --weights int4 --data photos --qat --epochs 8 --lr 0.001 --flip --crop 4
   tfsopt quantize --step 0.1 --values 3.14159`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("values") {
@@ -45,14 +51,18 @@ what the step does to single numbers.`,
 			return oneModel(cmd, args)
 		},
 	}
-	set := quantizeFlags(cmd, &o)
+	set, setTraining := quantizeFlags(cmd, &o), o.addTraining(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set()
+		setTraining()
 		if err := parseSteps(&o); err != nil {
 			return err
 		}
 		if cmd.Flags().Changed("values") {
 			return a.stepValues(o.Step, append(o.values, args...))
+		}
+		if err := o.checkTraining(a, cmd); err != nil {
+			return err
 		}
 		return a.quantize(cmd.Context(), args[0], o)
 	}
@@ -77,7 +87,7 @@ func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 	}
 	f := cmd.Flags()
 	f.Float64Var(&o.Percentile, "percentile", 99.99, "share of values inside the range, for --calibration percentile")
-	f.IntVar(&o.BlockSize, "block-size", 32, "weights that share a scale, for --weights int4")
+	f.IntVar(&o.BlockSize, "block-size", 32, "weights that share a scale, for --weights int4 in the mode weight-only (-1: one an output channel)")
 	f.BoolVar(&o.PerTensor, "per-tensor", false, "one scale a weight tensor instead of one an output channel")
 	f.BoolVar(&o.NoBiasCorrection, "no-bias-correction", false, "leave biases as they are")
 	f.BoolVar(&o.QuantizeLogits, "quantize-logits", false, "quantize the last layer's output and softmax too")
@@ -138,15 +148,20 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 		if set != nil {
 			defer set.Close()
 		}
-		q, err := quantize.Quantize(ctx, m.Graph, set, o.Options)
+		q, err := a.quantized(ctx, m.Graph, set, &o)
 		if err != nil {
 			return nil, at(path, err)
 		}
 		r.Warnings = append(r.Warnings, q.Warnings...)
 		r.addLayers(q.Layers)
+		r.Curve = q.Curve
 		return q.Graph, nil
 	})
 	if err != nil {
+		return err
+	}
+	o.learn.done()
+	if err := a.curveTable(r.Curve); err != nil {
 		return err
 	}
 	if err := a.report(r); err != nil || a.json || a.quiet {

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/quantize"
+)
+
+// addTraining adds --qat and the flags of training, with a learning rate that suits a model which is trained already.
+func (o *quantizeOptions) addTraining(cmd *cobra.Command) func() {
+	set := o.learn.addTraining(cmd, 0)
+	rate := cmd.Flags().Lookup("lr")
+	rate.DefValue, o.learn.Rate = "0.001", 0.001
+	cmd.Flags().BoolVar(&o.qat, "qat", false, "train the quantized model for --epochs on --data")
+	return set
+}
+
+// checkTraining refuses flags of --qat that do not fit, and --epochs without it, and prepares training.
+func (o *quantizeOptions) checkTraining(a *app, cmd *cobra.Command) error {
+	if !o.qat {
+		if o.learn.Epochs != 0 {
+			return usagef("--epochs is for training with --qat")
+		}
+		return nil
+	}
+	switch {
+	case o.data.path == "":
+		return usagef("--qat needs labelled data to train on: give --data")
+	case o.learn.Epochs < 1:
+		return usagef("--qat needs --epochs of at least 1")
+	case o.Mode == "dynamic":
+		return usagef("--qat needs the mode static or weight-only: dynamic chooses ranges while it runs")
+	case o.dryRun:
+		return usagef("--dry-run does not foresee --qat")
+	case !cmd.Flags().Changed("block-size"):
+		o.BlockSize = quantize.PerChannel
+	case o.BlockSize > 0 && o.Weights == "int4" && o.Mode == "weight-only":
+		return usagef("--qat takes one scale an output channel: leave --block-size out")
+	}
+	if o.out == "" {
+		return errNoOutput
+	}
+	return o.learn.begin(a, o.out)
+}
+
+// quantized is the quantized graph, trained if the options say so, with the learning curve.
+func (a *app) quantized(ctx context.Context, g *graph.Graph, set *data.Set, o *quantizeOptions) (*quantize.Trained, error) {
+	if !o.qat {
+		q, err := quantize.Quantize(ctx, g, set, o.Options)
+		return &quantize.Trained{Result: q}, err
+	}
+	o.learn.data = o.data
+	o.learn.data.samples = 0
+	all, held, err := o.learn.sets(g)
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
+	if held != nil {
+		defer held.Close()
+	}
+	t := quantize.Training{Options: o.learn.Options, Set: all}
+	t.Held = held
+	q, err := quantize.Train(ctx, g, set, o.Options, t)
+	a.clearProgress()
+	a.hintResume(ctx, o.learn.Checkpoint, err)
+	return q, err
+}
