@@ -178,9 +178,7 @@ func slice(j kernels.GemmF32, t tile, nr int) kernels.GemmF32 {
 	if j.Res != nil {
 		j.Res = j.Res[t.m0*j.LDR+t.n0:]
 	}
-	if j.Gate != nil {
-		j.Gate = j.Gate[t.m0*j.LDR+t.n0:]
-	}
+	j.Gate = j.Gate.From(t.m0*j.LDR + t.n0)
 	j.M, j.N = t.m1-t.m0, t.n1-t.n0
 	return j
 }

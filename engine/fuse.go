@@ -4,17 +4,19 @@ import (
 	"math"
 
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // head is an operator that computes a matrix product or a normalization by batch, with what follows it and can be done on the way out. Its inputs
-// are the operator's, then, if res is set, the value that is added, then, if gated is set, the Relu's result whose
-// gradient this is.
+// are the operator's, then, if res is set, the value that is added, then, if gated is set, the result of the Relu or
+// Clip whose gradient this is.
 type head struct {
 	graph.Op
 	res     bool
 	clamped bool
 	gated   bool
+	gate    [2]float32 // as in kernels.Gate
 	lo, hi  float32
 }
 
@@ -72,7 +74,7 @@ func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]i
 		return true
 	case "Add":
 		return absorbAdd(n, uses, position)
-	case "tfsopt.ReluGrad":
+	case "tfsopt.ReluGrad", "tfsopt.ClipGrad":
 		return absorbGate(n, uses)
 	}
 	return false
@@ -86,14 +88,20 @@ func takesEpilogue(n *graph.Node) bool {
 	return n.In[1].IsConst() || isProduct(n) || isSweep(n)
 }
 
-// absorbGate lets a convolution do the gradient of the Relu in front of the layer whose gradient it is.
+// absorbGate lets a convolution do the gradient of the Relu or Clip in front of the layer whose gradient it is.
 func absorbGate(n *graph.Node, uses map[*graph.Value]int) bool {
 	p := headOf(n.In[0], uses)
+	bounds := [2]float32{0, float32(math.NaN())}
+	if _, ok := n.Op.(ops.ClipGrad); ok {
+		if bounds, ok = clipBounds(n.In[2:]); !ok {
+			return false
+		}
+	}
 	if p == nil || !p.Op.(head).open() || !sameType(n.In[1], p.Out[0]) || !isSweep(&graph.Node{Op: p.Op.(head).Op, In: p.In}) {
 		return false
 	}
 	h := p.Op.(head)
-	h.gated = true
+	h.gated, h.gate = true, bounds
 	p.In = append(p.In, n.In[1])
 	take(p, n, h)
 	return true
@@ -185,14 +193,21 @@ func clampOf(n *graph.Node) (lo, hi float32, ok bool) {
 	if n.OpName() == "Relu" {
 		return 0, hi, isFloat(n.In[0])
 	}
-	for i, bound := range []*float32{&lo, &hi} {
-		if len(n.In) <= i+1 || n.In[i+1] == nil {
+	b, ok := clipBounds(n.In[1:])
+	return b[0], b[1], ok && isFloat(n.In[0]) && b[0] <= b[1]
+}
+
+// clipBounds gives the constant bounds of a Clip or of its gradient; what is omitted bounds nothing.
+func clipBounds(in []*graph.Value) (b [2]float32, ok bool) {
+	b = [2]float32{float32(math.Inf(-1)), float32(math.Inf(1))}
+	for i, v := range in[:min(2, len(in))] {
+		if v == nil {
 			continue
 		}
-		if v := n.In[i+1]; !v.IsConst() || v.Const.Len() != 1 || !isFloat(v) {
-			return lo, hi, false
+		if !v.IsConst() || v.Const.Len() != 1 || !isFloat(v) {
+			return b, false
 		}
-		*bound = tensor.Floats(n.In[i+1].Const)[0]
+		b[i] = tensor.Floats(v.Const)[0]
 	}
-	return lo, hi, isFloat(n.In[0]) && lo <= hi
+	return b, true
 }

@@ -324,6 +324,15 @@ func lowerTranspose(l *lowering, n *graph.Node) bool {
 	return true
 }
 
+// ungate is the gate of a head as an operator.
+func (l *lowering) ungate(name string, h head, v, gate *graph.Value) *graph.Value {
+	lo, hi := h.gate[0], h.gate[1]
+	if hi != hi { // a NaN
+		return l.b.Add(name, ops.ReluGrad{}, v, gate)
+	}
+	return l.b.Add(name, ops.ClipGrad{}, v, gate, l.b.Const("lo", tensor.Scalar(lo)), l.b.Const("hi", tensor.Scalar(hi)))
+}
+
 // unfuse gives a head that has no fast form back to its operators.
 func (l *lowering) unfuse(n *graph.Node, h head) {
 	in := make([]*graph.Value, len(n.In))
@@ -355,7 +364,7 @@ func (l *lowering) unfuse(n *graph.Node, h head) {
 		v = l.b.Add(n.Name, ops.Clip{}, v, l.b.Const("lo", lo), l.b.Const("hi", hi))
 	}
 	if gate != nil {
-		v = l.b.Add(n.Name, ops.ReluGrad{}, v, gate)
+		v = l.ungate(n.Name, h, v, gate)
 	}
 	l.plain[n.Out[0]] = v
 }

@@ -19,6 +19,7 @@ type sweepConv struct {
 	window func(x, w []int) (ops.Window, error)
 	biased bool
 	gated  bool
+	gate   [2]float32 // its bounds
 }
 
 func (s sweepConv) source() graph.Op { return s.Op }
@@ -49,7 +50,7 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 	if !ok || len(shape) != n.In[0].Rank() || !isFloat(n.In[1]) {
 		return false
 	}
-	op := sweepConv{Op: h.Op, epilogue: epilogue{lo: h.lo, hi: h.hi, res: h.res}, biased: n.In[2] != nil, gated: h.gated}
+	op := sweepConv{Op: h.Op, epilogue: epilogue{lo: h.lo, hi: h.hi, res: h.res}, biased: n.In[2] != nil, gated: h.gated, gate: h.gate}
 	var err error
 	var strides, dilations []int
 	switch c := h.Op.(type) {
@@ -122,7 +123,7 @@ func (s sweepConv) exec(x *exec, in, out []*tensor.Tensor) error {
 		job.add, rest = tensor.View[float32](rest[0]), rest[1:]
 	}
 	if s.gated {
-		job.gate = tensor.View[float32](rest[0])
+		job.gate = kernels.Gate{Of: tensor.View[float32](rest[0]), Lo: s.gate[0], Hi: s.gate[1]}
 	}
 	job.run(x, g)
 	return nil
@@ -134,7 +135,8 @@ type sweepJob struct {
 	filters
 	sweep
 	src, packed, dst []float32
-	add, gate        []float32
+	add              []float32
+	gate             kernels.Gate
 }
 
 const (
@@ -175,9 +177,7 @@ func (j *sweepJob) pointwise(x *exec, g geom) {
 		if j.add != nil {
 			p.Res = j.add[i*j.mg:]
 		}
-		if j.gate != nil {
-			p.Gate = j.gate[i*j.mg:]
-		}
+		p.Gate = j.gate.From(i * j.mg)
 		gemm(x, p)
 	}
 }
@@ -229,8 +229,8 @@ func (j *sweepJob) finish(x *exec, b band) {
 		x.p.set.Add(y, y, j.add[from:to])
 		x.p.set.Clamp(y, y, j.lo, j.hi)
 	}
-	if j.gate != nil {
-		x.p.set.ReluGrad(y, y, j.gate[from:to])
+	if j.gate.Of != nil {
+		j.close(y, y, from)
 	}
 }
 
@@ -251,9 +251,7 @@ func (j *sweepJob) phase(x *exec, b band, p *phase) {
 		if j.add != nil {
 			c.Res = j.add[at+i*j.mg:]
 		}
-		if j.gate != nil {
-			c.Gate = j.gate[at+i*j.mg:]
-		}
+		c.Gate = j.gate.From(at + i*j.mg)
 		x.p.set.Conv(&c)
 	}
 }
@@ -269,9 +267,7 @@ func (j *sweepJob) share(x *exec, b band, c kernels.ConvF32, at int) {
 	if j.add != nil {
 		c.Res = j.add[at+n0:]
 	}
-	if j.gate != nil {
-		c.Gate = j.gate[at+n0:]
-	}
+	c.Gate = j.gate.From(at + n0)
 	x.p.set.Conv(&c)
 }
 
@@ -287,9 +283,7 @@ func (j *sweepJob) joinedPhase(x *exec, b band, p *phase) {
 	if j.add != nil {
 		c.Res = j.add[at:]
 	}
-	if j.gate != nil {
-		c.Gate = j.gate[at:]
-	}
+	c.Gate = j.gate.From(at)
 	pixels, step := c.M, c.XPixel
 	c.M, c.XPixel, c.YPixel = pixels/j.join, step*j.join, j.mg*j.join
 	x.p.set.Conv(&c)
@@ -298,9 +292,7 @@ func (j *sweepJob) joinedPhase(x *exec, b band, p *phase) {
 		if c.Res != nil {
 			c.Res = c.Res[rest*j.mg:]
 		}
-		if c.Gate != nil {
-			c.Gate = c.Gate[rest*j.mg:]
-		}
+		c.Gate = c.Gate.From(rest * j.mg)
 		x.p.set.Conv(&c)
 	}
 }
@@ -322,6 +314,16 @@ func (j *sweepJob) depthwise(x *exec, b band, p *phase) {
 	}
 }
 
+// close lets src pass into dst where the gate, from element at on, is open.
+func (j *sweepJob) close(dst, src []float32, at int) {
+	of := j.gate.Of[at:][:len(dst)]
+	if j.gate.Hi != j.gate.Hi {
+		j.set.ReluGrad(dst, src, of)
+		return
+	}
+	j.set.ClipGrad(dst, src, of, j.gate.Lo, j.gate.Hi)
+}
+
 // empty writes the outputs that no input reaches: bias and residual alone.
 func (j *sweepJob) empty(b band, phase *phase) {
 	var c kernels.ConvF32
@@ -341,8 +343,8 @@ func (j *sweepJob) empty(b band, phase *phase) {
 				from = j.add[p:][:m]
 			}
 			switch {
-			case free && j.gate != nil && !j.depth:
-				j.set.ReluGrad(y, from, j.gate[p:][:m])
+			case free && j.gate.Of != nil && !j.depth:
+				j.close(y, from, p)
 			case free:
 				copy(y, from)
 			default:
@@ -365,7 +367,7 @@ func (j *sweepJob) emptyPixel(y, from, base []float32, p int) {
 		j.set.Add(y, from, base)
 	}
 	j.set.Clamp(y, y, j.lo, j.hi)
-	if j.gate != nil {
-		j.set.ReluGrad(y, y, j.gate[p:][:len(y)])
+	if j.gate.Of != nil {
+		j.close(y, y, p)
 	}
 }

@@ -73,7 +73,12 @@ func (c convStep) graph(t *testing.T) *graph.Graph {
 		d[0] = b.Add("dsum", ops.Add{}, d[0], input("dres", c.x))
 	}
 	if c.relu {
-		d[0] = b.Add("gate", ops.ReluGrad{}, d[0], n.In[0])
+		if c.w[0]%2 == 0 {
+			d[0] = b.Add("gate", ops.ReluGrad{}, d[0], n.In[0])
+		} else {
+			bound := func(v float32) *graph.Value { return b.Const("bound", tensor.Scalar(v)) }
+			d[0] = b.Add("gate", ops.ClipGrad{}, d[0], n.In[0], bound(-0.2), bound(0.3))
+		}
 		y = b.Add("relu", ops.Relu{}, y)
 	}
 	if b.Err != nil {

@@ -49,7 +49,7 @@ func boundsGemm(t *testing.T, s *Set, r *rand.Rand, d [3]int) {
 	g := GemmF32{M: m, N: n, K: k, LDA: k, LDC: n + 1, LDR: n, Lo: 0, Hi: 6}
 	g.A, g.Bias = guardedCopy(t, randF32(r, m*k)), guardedCopy(t, randF32(r, n))
 	g.Res, g.C = guardedCopy(t, randF32(r, m*n)), guarded[float32](t, (m-1)*g.LDC+n)
-	g.B, g.Gate = guarded[float32](t, s.PackedF32(k, n)), guardedCopy(t, g.Res)
+	g.B, g.Gate.Of = guarded[float32](t, s.PackedF32(k, n)), guardedCopy(t, g.Res)
 	s.Gemm(&g)
 }
 

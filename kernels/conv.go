@@ -16,7 +16,7 @@ type ConvF32 struct {
 	YLine, YPixel int       // elements of Y between neighbouring lines and pixels, of which the latter is at least N
 	Bias          []float32 // nil or N
 	Res           []float32 // nil, or what is added, laid out as Y; may be Y
-	Gate          []float32 // nil, or the gate of each element, laid out as Y
+	Gate          Gate      // laid out as Y
 	Lo, Hi        float32
 }
 
@@ -34,9 +34,9 @@ func (c *ConvF32) check(s *Set) {
 	k := len(c.Taps) * c.Run
 	y := (c.Lines-1)*c.YLine + (c.M-1)*c.YPixel + c.N
 	bad := len(c.Taps) == 0 || c.Run <= 0 || c.XLine < 0 || c.XPixel < 0 || c.YLine < 0 || c.YPixel < c.N && c.M > 1
-	if bad || len(c.W) < s.PackedF32(k, c.N) || len(c.Y) < y || c.Bias != nil && len(c.Bias) < c.N || c.Res != nil && len(c.Res) < y || c.Gate != nil && len(c.Gate) < y {
+	if bad || len(c.W) < s.PackedF32(k, c.N) || len(c.Y) < y || c.Bias != nil && len(c.Bias) < c.N || c.Res != nil && len(c.Res) < y || c.Gate.Of != nil && len(c.Gate.Of) < y {
 		panic(fmt.Sprintf("kernels: Conv: W %d, Y %d, Bias %d, Res %d, Gate %d do not fit %d×%d×%d outputs (%d, %d apart) of %d taps of %d",
-			len(c.W), len(c.Y), len(c.Bias), len(c.Res), len(c.Gate), c.Lines, c.M, c.N, c.YLine, c.YPixel, len(c.Taps), c.Run))
+			len(c.W), len(c.Y), len(c.Bias), len(c.Res), len(c.Gate.Of), c.Lines, c.M, c.N, c.YLine, c.YPixel, len(c.Taps), c.Run))
 	}
 	last := (c.Lines-1)*c.XLine + (c.M-1)*c.XPixel + c.Run
 	for _, tap := range c.Taps {
@@ -61,11 +61,7 @@ func convGeneric(_ *Set, c *ConvF32) {
 					if c.Res != nil {
 						sum += c.Res[at+j+v]
 					}
-					sum = clampF32(sum, c.Lo, c.Hi)
-					if c.Gate != nil && !(c.Gate[at+j+v] > 0) {
-						sum = 0
-					}
-					c.Y[at+j+v] = sum
+					c.Y[at+j+v] = c.Gate.pass(clampF32(sum, c.Lo, c.Hi), at+j+v)
 				}
 			}
 		}

@@ -25,6 +25,7 @@ func convAsm(s *Set, c *ConvF32) {
 	r.tile = f32Tile{
 		lda: 4 * uintptr(c.XPixel), ldb: 4 * uintptr(r.k*s.NR), k: uintptr(c.Run),
 		ldc: 4 * uintptr(c.YPixel), ldr: 4 * uintptr(c.YPixel), lo: c.Lo, hi: c.Hi,
+		gateLo: c.Gate.Lo, gateHi: c.Gate.Hi,
 	}
 	per := max(1, gemmKC/c.Run)
 	if overlap(c.Y, c.Res) {
@@ -77,8 +78,8 @@ func (r *convRun) column(j, p int) {
 			if c.Res != nil {
 				t.res = &c.Res[y+lo*c.YPixel]
 			}
-			if c.Gate != nil {
-				t.gate = &c.Gate[y+lo*c.YPixel]
+			if c.Gate.Of != nil {
+				t.gate = &c.Gate.Of[y+lo*c.YPixel]
 			}
 			kernels[hi-lo](t)
 		}

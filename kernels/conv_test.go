@@ -62,7 +62,7 @@ func (c convCase) make(r *rand.Rand, s *Set) *ConvF32 {
 		d.Res = randF32(r, len(d.Y))
 	}
 	if (c.m+c.n)%3 == 0 {
-		d.Gate = randF32(r, len(d.Y))
+		d.Gate = gateOf(r, len(d.Y), c.n)
 	}
 	return d
 }
@@ -133,7 +133,7 @@ func TestConvPanicsOutside(t *testing.T) {
 func boundsConv(t *testing.T, s *Set, r *rand.Rand, c convCase) {
 	d := c.make(r, s)
 	d.X, d.W, d.Y = guardedCopy(t, d.X), guardedCopy(t, d.W), guardedCopy(t, d.Y)
-	d.Bias, d.Res, d.Gate = guardedCopy(t, d.Bias), guardedCopy(t, d.Res), guardedCopy(t, d.Gate)
+	d.Bias, d.Res, d.Gate.Of = guardedCopy(t, d.Bias), guardedCopy(t, d.Res), guardedCopy(t, d.Gate.Of)
 	s.Conv(d)
 }
 

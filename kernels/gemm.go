@@ -7,7 +7,7 @@ import (
 
 // GemmF32 is C = clamp(A·B + Bias + Res, Lo, Hi). Every element is one FMA chain over k from +0, then the bias is
 // added, then the residual, then values below Lo become Lo and above Hi become Hi; a NaN stays a NaN. Last, what lies
-// where Gate is not above zero becomes zero, as the gradient of a Relu whose result Gate is.
+// where the gate is closed becomes zero.
 type GemmF32 struct {
 	M, N, K int
 	A       []float32 // M×K, row stride LDA ≥ K
@@ -17,9 +17,31 @@ type GemmF32 struct {
 	LDC     int
 	Bias    []float32 // nil or N
 	Res     []float32 // nil or M×N, row stride LDR
-	Gate    []float32 // nil or M×N, row stride LDR; must not overlap C
+	Gate    Gate      // nil or M×N, row stride LDR; must not overlap C
 	LDR     int       // of Res and Gate
 	Lo, Hi  float32   // -Inf, +Inf: no clamp
+}
+
+// Gate lets a gradient pass where an activation's result Of lies inside its bounds: for a Relu that is zero and a NaN,
+// which bounds nothing. It is open where Of > Lo and not Of ≥ Hi. Of nil: always open.
+type Gate struct {
+	Of     []float32
+	Lo, Hi float32
+}
+
+// From is the gate without its first n elements.
+func (g Gate) From(n int) Gate {
+	if g.Of != nil {
+		g.Of = g.Of[n:]
+	}
+	return g
+}
+
+func (g Gate) pass(x float32, i int) float32 {
+	if g.Of != nil && (!(g.Of[i] > g.Lo) || g.Of[i] >= g.Hi) {
+		return 0
+	}
+	return x
 }
 
 // PackedF32 returns the length of the packed form of a k×n matrix: panels of NR columns, the last zero padded.
@@ -95,8 +117,8 @@ func (g *GemmF32) check(s *Set) {
 	if g.Res != nil {
 		need("Res", len(g.Res), g.M, g.N, g.LDR)
 	}
-	if g.Gate != nil {
-		need("Gate", len(g.Gate), g.M, g.N, g.LDR)
+	if g.Gate.Of != nil {
+		need("Gate", len(g.Gate.Of), g.M, g.N, g.LDR)
 	}
 }
 
@@ -122,10 +144,7 @@ func gemmGeneric(s *Set, g *GemmF32) {
 					x += g.Res[i*g.LDR+j+v]
 				}
 				x = clampF32(x, g.Lo, g.Hi)
-				if g.Gate != nil && !(g.Gate[i*g.LDR+j+v] > 0) {
-					x = 0
-				}
-				g.C[i*g.LDC+j+v] = x
+				g.C[i*g.LDC+j+v] = g.Gate.pass(x, i*g.LDR+j+v)
 			}
 		}
 	}

@@ -9,22 +9,23 @@ import (
 
 // f32Tile is the argument of a tile kernel; kernels/gen/float/gemm.go knows its offsets. Strides are in bytes.
 type f32Tile struct {
-	a          *float32
-	lda        uintptr
-	b          *float32
-	ldb        uintptr // between adjacent panels
-	k          uintptr // of each tap
-	c          *float32
-	ldc        uintptr
-	bias, res  *float32
-	ldr        uintptr
-	lo, hi     float32
-	mask       uint64   // columns of the last panel that exist, AVX-512
-	load, last uint64   // start from C; add bias and residual and clamp
-	lanes      *int32   // the same mask for AVX2, one int32 for each column
-	taps       *int     // offsets from a where k consecutive elements of each row start, at least one
-	tapsEnd    uintptr  // address after the last tap; taps keeps it alive
-	gate       *float32 // row stride ldr
+	a              *float32
+	lda            uintptr
+	b              *float32
+	ldb            uintptr // between adjacent panels
+	k              uintptr // of each tap
+	c              *float32
+	ldc            uintptr
+	bias, res      *float32
+	ldr            uintptr
+	lo, hi         float32
+	mask           uint64   // columns of the last panel that exist, AVX-512
+	load, last     uint64   // start from C; add bias and residual and clamp
+	lanes          *int32   // the same mask for AVX2, one int32 for each column
+	taps           *int     // offsets from a where k consecutive elements of each row start, at least one
+	tapsEnd        uintptr  // address after the last tap; taps keeps it alive
+	gate           *float32 // row stride ldr
+	gateLo, gateHi float32
 }
 
 // setTaps lets the tile read its rows at these offsets.
@@ -69,7 +70,7 @@ func gemmAsm(s *Set, g *GemmF32) {
 	r.s, r.g = s, g
 	r.tile = f32Tile{
 		lda: 4 * uintptr(g.LDA), ldb: 4 * uintptr(g.K*s.NR), ldc: 4 * uintptr(g.LDC), ldr: 4 * uintptr(g.LDR),
-		lo: g.Lo, hi: g.Hi,
+		lo: g.Lo, hi: g.Hi, gateLo: g.Gate.Lo, gateHi: g.Gate.Hi,
 	}
 	r.tile.setTaps(oneTap)
 	passes := max(1, (g.K+gemmKC-1)/gemmKC)
@@ -171,8 +172,8 @@ func (r *gemmRun) column(j, p, rows, tiles int) {
 			t.res = &g.Res[i*g.LDR+n0]
 		}
 		t.gate = nil
-		if g.Gate != nil {
-			t.gate = &g.Gate[i*g.LDR+n0]
+		if g.Gate.Of != nil {
+			t.gate = &g.Gate.Of[i*g.LDR+n0]
 		}
 		r.s.tiles[p][hi-lo](t)
 	}
@@ -186,4 +187,4 @@ var laneMask = func() (m [64]int32) {
 	return m
 }()
 
-var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-144] // offsets are fixed in kernels/gen/float/gemm.go
+var _ = [1]int{}[unsafe.Sizeof(f32Tile{})-152] // offsets are fixed in kernels/gen/float/gemm.go

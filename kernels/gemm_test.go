@@ -44,6 +44,20 @@ type gemmCase struct {
 	bias, res, clamp    bool
 }
 
+// gateOf is a gate of n elements, with or without an upper bound.
+func gateOf(r *rand.Rand, n, kind int) Gate {
+	g := Gate{Of: randF32(r, n), Hi: float32(math.NaN())}
+	if kind%2 == 0 {
+		g.Lo, g.Hi = -0.5, 1
+	}
+	for i, v := range []float32{float32(math.NaN()), inf32, negInf32, g.Lo, g.Hi} {
+		if n > 9 {
+			g.Of[r.IntN(n-i)] = v
+		}
+	}
+	return g
+}
+
 // gated tells whether a case has a gate.
 func (c gemmCase) gated() bool { return (c.m+c.n)%3 == 0 }
 
@@ -73,8 +87,7 @@ func (c gemmCase) run(s *Set, r *rand.Rand) []float32 {
 	}
 	if c.gated() {
 		g.LDR = c.n + 1
-		g.Gate = randF32(r, (c.m-1)*g.LDR+c.n)
-		g.Gate[0] = float32(math.NaN())
+		g.Gate = gateOf(r, (c.m-1)*g.LDR+c.n, c.m)
 	}
 	if c.clamp {
 		g.Lo, g.Hi = -0.5, 0.75

@@ -14,7 +14,7 @@ const (
 	tC, tLDC, tBias, tRes, tLDR = 40, 48, 56, 64, 72
 	tLo, tMask, tLoad, tLast    = 80, 88, 96, 104
 	tLanes, tTaps, tTapsEnd     = 112, 120, 128
-	tGate                       = 136
+	tGate, tGateLo, tGateHi     = 136, 144, 148
 )
 
 var zmm = []reg.VecPhysical{

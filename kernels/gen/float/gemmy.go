@@ -104,11 +104,14 @@ func (y *yTile) finish() {
 	}
 	clampAll("clamp", Mem{Base: y.t, Disp: tLo}, ymm[12], all)
 	y.skipUnless(tGate, "store")
-	VXORPS(ymm[14], ymm[14], ymm[14])
+	VBROADCASTSS(Mem{Base: y.t, Disp: tGateLo}, ymm[14])
+	VBROADCASTSS(Mem{Base: y.t, Disp: tGateHi}, ymm[15])
 	y.each("gate", tGate, tLDR, func(acc reg.VecPhysical, m Mem, masked bool) {
-		loadY(m, ymm[12], masked)
-		VCMPPS(Imm(greater), ymm[14], ymm[12], ymm[12])
-		VANDPS(ymm[12], acc, acc)
+		for i, code := range []uint64{greater, notAtLeast} {
+			loadY(m, ymm[12], masked)
+			VCMPPS(Imm(code), ymm[14+i], ymm[12], ymm[12])
+			VANDPS(ymm[12], acc, acc)
+		}
 	})
 	Label("store")
 	y.each("store", tC, tLDC, func(acc reg.VecPhysical, m Mem, masked bool) {

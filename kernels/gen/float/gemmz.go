@@ -128,8 +128,8 @@ func (z *zTile) columnOuter(u int) {
 	}
 }
 
-// greater is VCMPPS's code for >, false if one is a NaN.
-const greater = 0x1e
+// VCMPPS's codes for >, false if one is a NaN, and for not ≥, true then.
+const greater, notAtLeast = 0x1e, 0x19
 
 // finish adds bias and residual, clamps, closes gates and stores. Operands are ordered so that a NaN in the sum stays.
 func (z *zTile) finish() {
@@ -155,10 +155,12 @@ func (z *zTile) finish() {
 	}
 	clampAll("clamp", Mem{Base: z.t, Disp: tLo}, zmm[28], all)
 	z.skipUnless(tGate, "store")
-	VPXORD(zmm[29], zmm[29], zmm[29])
+	VBROADCASTSS(Mem{Base: z.t, Disp: tGateLo}, zmm[29])
+	VBROADCASTSS(Mem{Base: z.t, Disp: tGateHi}, zmm[30])
 	z.each(tGate, tLDR, func(acc reg.VecPhysical, m Mem, v int) {
 		z.loadMasked(m, v, zmm[28])
 		VCMPPS(Imm(greater), zmm[29], zmm[28], reg.K3)
+		VCMPPS(Imm(notAtLeast), zmm[30], zmm[28], reg.K3, reg.K3)
 		VMOVAPS_Z(acc, reg.K3, acc)
 	})
 	Label("store")
