@@ -51,7 +51,7 @@ func Fit(ctx context.Context, p Pair, set *data.Set, o Options) (*Result, error)
 	}
 	batch := min(o.Batch, set.Len())
 	t, err := newTeacher(ctx, p.Teacher, teacherOptions{
-		batch: batch, threads: o.Threads, output: o.Output, cache: o.Cache, values: o.teacherValues(),
+		batch: batch, threads: o.Threads, output: o.Output, cache: o.Cache, values: o.teacherValues(), dims: o.Dims,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("teacher: %w", err)

@@ -26,10 +26,11 @@ type teacherOptions struct {
 	batch, threads, output int
 	cache                  string
 	values                 []string
+	dims                   map[string]int
 }
 
 func newTeacher(ctx context.Context, g *graph.Graph, o teacherOptions) (*teacher, error) {
-	b, err := train.Batched(g, o.batch)
+	b, err := train.Batched(g, o.batch, o.dims)
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ func newFit(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*fit
 	if f.model, err = NewModel(g); err != nil {
 		return nil, err
 	}
+	f.model.dims = o.Dims
 	if err := f.model.condition(ctx, set, &f.o); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,7 @@ type Model struct {
 	Params []*Param
 	Stats  []*Param
 	base   *graph.Graph
+	dims   map[string]int // sizes of the inputs' named dimensions in training
 }
 
 // role is what an operator's input is to training.
@@ -177,7 +178,7 @@ func (m *Model) Param(name string) *Param {
 // of Params and Stats. batch binds the first dimension of every input of the model; 0 leaves it as it is.
 func (m *Model) open(batch int) (*opened, error) {
 	g, values := m.base.CloneMap()
-	o := &opened{Graph: g, own: len(g.Inputs), value: map[*Param]*graph.Value{}}
+	o := &opened{Graph: g, own: len(g.Inputs), value: map[*Param]*graph.Value{}, dims: m.dims}
 	for _, p := range slices.Concat(m.Params, m.Stats) {
 		if p.base == nil {
 			continue
@@ -200,9 +201,9 @@ func (m *Model) open(batch int) (*opened, error) {
 }
 
 // Batched gives a copy of g for batches of the given size, also where the file says 1. It fails if an input has no batch
-// dimension or sizes that are not fixed.
-func Batched(g *graph.Graph, batch int) (*graph.Graph, error) {
-	o := &opened{Graph: g.Clone(), own: len(g.Inputs)}
+// dimension or sizes that are neither fixed nor in dims.
+func Batched(g *graph.Graph, batch int, dims map[string]int) (*graph.Graph, error) {
+	o := &opened{Graph: g.Clone(), own: len(g.Inputs), dims: dims}
 	if err := o.bind(batch); err != nil {
 		return nil, err
 	}
@@ -214,6 +215,7 @@ type opened struct {
 	*graph.Graph
 	own   int // inputs of the model itself
 	value map[*Param]*graph.Value
+	dims  map[string]int
 }
 
 // inUnits makes v the quotient of a new input by unit, and returns that input.
@@ -235,8 +237,11 @@ func (o *opened) bind(batch int) error {
 		}
 		v.Shape = slices.Clone(v.Shape)
 		v.Shape[0] = graph.Fixed(batch)
+		for i := range v.Shape {
+			v.Shape[i] = v.Shape[i].Bind(o.dims)
+		}
 		if _, ok := v.Fixed(); !ok {
-			return fmt.Errorf("input %q is %s: bind its sizes first", v.Name, v.Type)
+			return fmt.Errorf("input %q is %s: training needs sizes for all but the first dimension (--dim)", v.Name, v.Type)
 		}
 	}
 	for _, n := range o.Nodes {

@@ -26,8 +26,9 @@ type Options struct {
 	Smoothing float64 // of labels, 0 to 1
 	Mixup     float64 // parameter of the Beta distribution that pairs are blended by; 0: none
 	Augment   Augment
-	Frozen    bool // BatchNormalization keeps its statistics and uses them
-	Output    int  // which output of the model is trained
+	Frozen    bool           // BatchNormalization keeps its statistics and uses them
+	Output    int            // which output of the model is trained
+	Dims      map[string]int // sizes of the inputs' named dimensions; the first dimension is the batch in any case
 
 	Objective Objective
 	// Key names what Objective, After and Prepare do: a checkpoint of a run with another one is not taken up.

@@ -63,6 +63,7 @@ func Right(ctx context.Context, g *graph.Graph, set *data.Set, o Options) ([]boo
 	if err != nil {
 		return nil, err
 	}
+	m.dims = o.Dims
 	s, err := newScorer(ctx, m, scorerOptions{set: set, output: o.Output, threads: o.Threads})
 	if err != nil {
 		return nil, err

@@ -27,7 +27,6 @@ type pruneOptions struct {
 	keepFirst, keepLast bool
 	include, exclude    []string
 	multiple            int
-	dims                dims
 	flops, bytes        int64
 	latency             time.Duration
 	cut                 *prune.ChannelReport
@@ -89,7 +88,6 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	f.Int64Var(&o.bytes, "target-bytes", 0, "prune until the weights take at most so many bytes")
 	f.DurationVar(&o.latency, "target-latency", 0, "prune until one sample takes at most so long here, with --threads")
 	f.StringVar(&o.rewind, "rewind", "", "lottery ticket: train from this model's weights where the masks of MODEL keep them")
-	o.dims = addDims(cmd)
 	return func() {
 		set()
 		o.criterion, o.scope, o.ramp = criterion.value, scope.value, ramp.value

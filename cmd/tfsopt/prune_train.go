@@ -199,7 +199,7 @@ func (p *pruning) cutChannels(ctx context.Context, g *graph.Graph) (*graph.Graph
 		target = p.latencyTarget()
 	}
 	cut, report, err := prune.Channels(ctx, g, prune.ChannelOptions{
-		Target: target, Dims: p.dims,
+		Target: target, Dims: p.Dims,
 		Sparsity: p.sparsity, TargetFLOPs: p.flops, TargetBytes: p.bytes, Criterion: p.criterion, Scope: p.scope,
 		MinShare: p.minDensity, Multiple: p.multiple, Include: p.include, Exclude: p.exclude, Scores: p.scores, Seed: p.Seed,
 		AsIs: true,
@@ -233,7 +233,7 @@ func (p *pruning) latencyTarget() *prune.Target {
 // measure is the median time of one sample in milliseconds.
 func (p *pruning) measure(ctx context.Context, g *graph.Graph) (float64, error) {
 	b, err := evaluate.Bench(ctx, evaluate.BenchOptions{
-		Model: evaluate.Model{Graph: g}, Batch: 1, Duration: 500 * time.Millisecond, Threads: p.threads, Dims: p.dims,
+		Model: evaluate.Model{Graph: g}, Batch: 1, Duration: 500 * time.Millisecond, Threads: p.threads, Dims: p.Dims,
 	})
 	if err != nil {
 		return 0, err

@@ -35,6 +35,7 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	optimizer := addChoice(cmd, "optimizer", "how weights follow gradients", "sgd", "adamw")
 	schedule := addChoice(cmd, "schedule", "how the learning rate falls", "cosine", "step", "constant")
 	f := cmd.Flags()
+	t.Dims = addDims(cmd)
 	f.StringVar(&t.held, "held", "", "labelled data that is scored after each epoch and not trained on")
 	f.IntVar(&t.Epochs, "epochs", epochs, "how often to go through the data")
 	f.Float64Var(&t.Rate, "lr", 0.01, "highest learning rate")
