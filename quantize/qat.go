@@ -15,7 +15,8 @@ import (
 // Training says what quantization-aware training learns from and how. Objective, Key, After and Prepare may be set too.
 type Training struct {
 	train.Options
-	Set *data.Set // labelled, unless the objective needs no labels
+	Set         *data.Set // labelled, unless the objective needs no labels
+	Calibration *data.Set // what finds the ranges to begin with, as in Quantize
 }
 
 // Trained is a quantized graph that was trained as such.
@@ -24,11 +25,11 @@ type Trained struct {
 	Curve []train.Epoch
 }
 
-// Train quantizes as Quantize does and recovers what that loses: from the ranges that calibration on set found it trains
+// Train quantizes as Quantize does and recovers what that loses: from the ranges that calibration found it trains
 // the float weights, the biases and the scales with the effect of rounding simulated in each step (ops.FakeQuantize), then
 // rounds. The exact zeros of a weight with many of them stay zero. The modes are static and weight-only, the latter with
 // one scale an output channel. g stays as it is.
-func Train(ctx context.Context, g *graph.Graph, set *data.Set, o Options, t Training) (*Trained, error) {
+func Train(ctx context.Context, g *graph.Graph, o Options, t Training) (*Trained, error) {
 	o, err := o.forTraining()
 	if err != nil {
 		return nil, err
@@ -46,11 +47,11 @@ func Train(ctx context.Context, g *graph.Graph, set *data.Set, o Options, t Trai
 	if err := o.known(f); err != nil {
 		return nil, err
 	}
-	s := &session{ctx: ctx, set: set, o: o}
+	s := &session{ctx: ctx, set: t.Calibration, o: o}
 	if o.Mode == modeWeightOnly {
 		return s.trainWeights(f, t)
 	}
-	if set == nil || set.Len() == 0 {
+	if t.Calibration == nil || t.Calibration.Len() == 0 {
 		return nil, ErrNoData
 	}
 	return s.trainStatic(f, t)

@@ -177,8 +177,8 @@ func TestTrainRecovers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := quantize.Train(t.Context(), g, set, c.o, quantize.Training{
-				Set: set, Options: train.Options{Epochs: 4, Rate: 0.01, Batch: 32, Clip: 1, Held: held},
+			r, err := quantize.Train(t.Context(), g, c.o, quantize.Training{
+				Set: set, Calibration: set, Options: train.Options{Epochs: 4, Rate: 0.01, Batch: 32, Clip: 1, Held: held},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -267,7 +267,7 @@ func TestTrainKeepsZeros(t *testing.T) {
 		}
 	}
 	for _, o := range []quantize.Options{{}, {Weights: "int4"}} {
-		r, err := quantize.Train(t.Context(), g, set, o, quantize.Training{Set: set, Options: train.Options{Epochs: 1, Batch: 32, Clip: 1}})
+		r, err := quantize.Train(t.Context(), g, o, quantize.Training{Set: set, Calibration: set, Options: train.Options{Epochs: 1, Batch: 32, Clip: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,8 +299,8 @@ func TestTrainIsDeterministic(t *testing.T) {
 		var first []byte
 		for _, threads := range []int{1, 3} {
 			o.Threads = threads
-			r, err := quantize.Train(t.Context(), g, set, o, quantize.Training{
-				Set: set, Options: train.Options{Epochs: 1, Batch: 32, Clip: 1, Threads: threads, Augment: train.Augment{Shift: 1}},
+			r, err := quantize.Train(t.Context(), g, o, quantize.Training{
+				Set: set, Calibration: set, Options: train.Options{Epochs: 1, Batch: 32, Clip: 1, Threads: threads, Augment: train.Augment{Shift: 1}},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -325,22 +325,21 @@ func TestTrainRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer bare.Close()
-	some := quantize.Training{Set: set, Options: train.Options{Epochs: 1}}
+	some := quantize.Training{Set: set, Calibration: set, Options: train.Options{Epochs: 1}}
 	for want, c := range map[string]struct {
-		set *data.Set
-		o   quantize.Options
-		t   quantize.Training
+		o quantize.Options
+		t quantize.Training
 	}{
-		"needs data":            {set, quantize.Options{}, quantize.Training{}},
-		"needs labels":          {set, quantize.Options{}, quantize.Training{Set: bare}},
-		"needs the mode static": {set, quantize.Options{Mode: "dynamic"}, some},
-		"block size 32":         {set, quantize.Options{Weights: "int4", BlockSize: 32}, some},
-		"calibration data":      {nil, quantize.Options{}, some},
-		"no such node":          {set, quantize.Options{Exclude: []string{"nothing"}}, some},
-		"learning rate":         {set, quantize.Options{}, quantize.Training{Set: set, Options: train.Options{Rate: -1}}},
-		"nothing to quantize":   {set, quantize.Options{Mode: "weight-only", Exclude: []string{"Conv", "Gemm"}}, some},
+		"needs data":            {quantize.Options{}, quantize.Training{}},
+		"needs labels":          {quantize.Options{}, quantize.Training{Set: bare}},
+		"needs the mode static": {quantize.Options{Mode: "dynamic"}, some},
+		"block size 32":         {quantize.Options{Weights: "int4", BlockSize: 32}, some},
+		"calibration data":      {quantize.Options{}, quantize.Training{Set: set}},
+		"no such node":          {quantize.Options{Exclude: []string{"nothing"}}, some},
+		"learning rate":         {quantize.Options{}, quantize.Training{Set: set, Calibration: set, Options: train.Options{Rate: -1}}},
+		"nothing to quantize":   {quantize.Options{Mode: "weight-only", Exclude: []string{"Conv", "Gemm"}}, some},
 	} {
-		if _, err := quantize.Train(t.Context(), g, c.set, c.o, c.t); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := quantize.Train(t.Context(), g, c.o, c.t); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

@@ -63,9 +63,9 @@ func (a *app) quantized(ctx context.Context, g *graph.Graph, set *data.Set, o *q
 	if held != nil {
 		defer held.Close()
 	}
-	t := quantize.Training{Options: o.learn.Options, Set: all}
+	t := quantize.Training{Options: o.learn.Options, Set: all, Calibration: set}
 	t.Held = held
-	q, err := quantize.Train(ctx, g, set, o.Options, t)
+	q, err := quantize.Train(ctx, g, o.Options, t)
 	a.clearProgress()
 	a.hintResume(ctx, o.learn.Checkpoint, err)
 	return q, err
