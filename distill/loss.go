@@ -1,6 +1,7 @@
 package distill
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -13,8 +14,12 @@ import (
 func (o *Options) loss(te *teacher) func(t *train.Task) *graph.Value {
 	alpha, hints, attention := o.Alpha, o.Hints, o.Attention
 	return func(t *train.Task) *graph.Value {
-		if t.Logits == nil || !sameShape(t.Logits, t.Side[0]) {
-			fail(t, fmt.Errorf("the teacher's output is %s, the student's does not fit it", t.Side[0].Type))
+		switch {
+		case t.Logits == nil:
+			fail(t, errors.New("the student's output scores no classes"))
+			return t.Scalar("none", 0)
+		case !sameShape(t.Logits, t.Side[0]):
+			fail(t, fmt.Errorf("the teacher's output is %s, the student's is %s", t.Side[0].Type, t.Logits.Type))
 			return t.Scalar("none", 0)
 		}
 		soft := train.KL

@@ -134,9 +134,14 @@ func (s *store) flush() error {
 	return s.w.Flush()
 }
 
+// close keeps the file if it holds answers.
 func (s *store) close() {
-	if s.file != nil {
-		_ = s.flush() // what is lost is computed again
-		s.file.Close()
+	if s.file == nil {
+		return
+	}
+	_ = s.flush() // what is lost is computed again
+	s.file.Close()
+	if len(s.at) == 0 {
+		_ = os.Remove(s.file.Name())
 	}
 }

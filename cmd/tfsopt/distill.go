@@ -26,6 +26,7 @@ type distillOptions struct {
 	hints, attention      []string
 	cache                 string
 	control               bool
+	checkpoints           []string // of the runs that --control compares
 	seeds                 int
 }
 
@@ -79,9 +80,6 @@ func distillFlags(cmd *cobra.Command, o *distillOptions) func() {
 	return func() {
 		set()
 		o.kd.Decoupled = loss.value == "dkd"
-		if o.kd.Alpha == 0 {
-			o.kd.Alpha = -1 // the option's zero value is its default
-		}
 	}
 }
 
@@ -99,7 +97,7 @@ func (o *distillOptions) checkDistill() error {
 		return usagef("who teaches? give --teacher")
 	case students != 1:
 		return usagef("who learns? give one of --student, --width and --depth")
-	case o.width < 0 || o.width > 1 || o.depth < 0 || o.depth > 1:
+	case !(o.width >= 0 && o.width <= 1 && o.depth >= 0 && o.depth <= 1):
 		return usagef("--width %g, --depth %g: want a share from 0 to 1", o.width, o.depth)
 	case o.data.path == "":
 		return usagef("distilling needs data, labelled or not: give --data")
@@ -111,8 +109,13 @@ func (o *distillOptions) checkDistill() error {
 		return usagef("--seeds %d: want at least 1, and more only with --control", o.seeds)
 	case !(o.kd.Temperature > 0):
 		return usagef("--temperature %g: want a positive number", o.kd.Temperature)
-	case o.kd.Alpha > 1 || o.kd.Alpha < -1:
+	case !(o.kd.Alpha >= 0 && o.kd.Alpha <= 1):
 		return usagef("--alpha %g: want 0 to 1", o.kd.Alpha)
+	case !(o.kd.Beta >= 0):
+		return usagef("--beta %g: want 0 or more", o.kd.Beta)
+	}
+	if o.kd.Alpha == 0 {
+		o.kd.Alpha = -1 // the option's zero value is its default
 	}
 	var err error
 	if o.kd.Hints, err = parseHints("--hint", o.hints); err != nil {
@@ -167,7 +170,10 @@ func (a *app) distill(ctx context.Context, o *distillOptions) error {
 	if err != nil {
 		return err
 	}
-	o.done()
+	for _, path := range append(o.checkpoints, o.Checkpoint) {
+		o.Checkpoint = path
+		o.done()
+	}
 	if err := a.curveTable(r.Curve); err != nil {
 		return err
 	}
@@ -217,7 +223,12 @@ func (d *distilling) run(ctx context.Context, g *graph.Graph) (*graph.Graph, err
 	if d.control {
 		return d.withControl(ctx, g)
 	}
-	return d.fitOne(ctx, g)
+	r, err := d.fitOne(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	d.curve = r.Curve
+	return r.Graph, nil
 }
 
 // begins makes the student.
@@ -252,7 +263,7 @@ func (d *distilling) begins(ctx context.Context, g *graph.Graph) (*graph.Graph, 
 }
 
 // fitOne trains the student once with the teacher.
-func (d *distilling) fitOne(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+func (d *distilling) fitOne(ctx context.Context, g *graph.Graph) (*train.Result, error) {
 	o := d.kd
 	d.Held = d.pair[1]
 	d.keepZeros(g)
@@ -263,7 +274,6 @@ func (d *distilling) fitOne(ctx context.Context, g *graph.Graph) (*graph.Graph, 
 		d.hintResume(ctx, d.Checkpoint, err)
 		return nil, fmt.Errorf("distilling %s: %w", d.teacher, err)
 	}
-	d.curve = r.Curve
 	d.log.Info("teacher", "computed", r.Computed, "kept", r.Kept)
-	return r.Graph, nil
+	return r.Result, nil
 }

@@ -20,6 +20,8 @@ type worth struct {
 	Lo         float64   `json:"lo"`
 	Hi         float64   `json:"hi"`
 	Confidence float64   `json:"confidence"`
+
+	Curve []train.Epoch `json:"control_curve"` // of the first seed
 }
 
 // String says it in a sentence.
@@ -35,47 +37,39 @@ func (w *worth) String() string {
 		distill.Mean(w.Distilled), distill.Mean(w.Control), w.Seeds, w.Images, w.Gain, w.Lo, w.Hi, verdict)
 }
 
+// arm is one of the runs that are compared.
+type arm struct {
+	name string
+	seed int // from 0
+	fit  func(context.Context, *graph.Graph) (*train.Result, error)
+}
+
 // withControl trains with and without the teacher for each seed, and keeps the first seed's student.
 func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	w := &worth{Seeds: d.seeds, Images: d.pair[1].Len(), Confidence: 0.95}
 	var first *graph.Graph
 	var gains []distill.Paired
-	checkpoint, seed := d.Checkpoint, d.Seed
+	shared := d.Options
 	for i := range d.seeds {
 		start := g
-		d.Seed = seed + uint64(i)
+		d.Seed = shared.Seed + uint64(i)
 		if d.init != "" && i > 0 {
 			var err error
 			if start, err = train.Init(g, d.Seed, true); err != nil {
 				return nil, err
 			}
 		}
-		arm := func(name string, fit func(context.Context, *graph.Graph) (*graph.Graph, error)) (*graph.Graph, []bool, error) {
-			if checkpoint != "" {
-				d.Checkpoint = fmt.Sprintf("%s.%s%d", checkpoint, name, i)
-			}
-			s, err := fit(ctx, start)
-			if err != nil {
-				return nil, nil, err
-			}
-			right, err := train.Right(ctx, s, d.pair[1], d.Options)
-			return s, right, err
-		}
-		student, with, err := arm("distilled", d.fitOne)
+		student, with, err := d.run1(ctx, start, &shared, arm{"distilled", i, d.fitOne})
 		if err != nil {
 			return nil, err
 		}
-		curve := d.curve
-		_, without, err := arm("control", d.alone)
+		alone, without, err := d.run1(ctx, start, &shared, arm{"control", i, d.alone})
 		if err != nil {
 			return nil, err
 		}
 		if first == nil {
-			first = student
-		} else {
-			curve = d.curve
+			first, d.curve, w.Curve = student.Graph, student.Curve, alone.Curve
 		}
-		d.curve = curve
 		gains = append(gains, distill.Paired{With: with, Without: without})
 		w.Distilled, w.Control = append(w.Distilled, share(with)), append(w.Control, share(without))
 	}
@@ -84,13 +78,32 @@ func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*graph.Gr
 	return first, nil
 }
 
+// run1 trains an arm, with a checkpoint and a log of its own beside those that all share, and scores its student. The kept
+// student's log is the one that was asked for.
+func (d *distilling) run1(ctx context.Context, g *graph.Graph, shared *train.Options, a arm) (*train.Result, []bool, error) {
+	suffix := fmt.Sprintf(".%s%d", a.name, a.seed)
+	if d.Checkpoint = shared.Checkpoint; d.Checkpoint != "" {
+		d.Checkpoint += suffix
+		d.checkpoints = append(d.checkpoints, d.Checkpoint)
+	}
+	if d.Log = shared.Log; d.Log != "" && suffix != ".distilled0" {
+		d.Log += suffix
+	}
+	r, err := a.fit(ctx, g)
+	if err != nil {
+		return nil, nil, err
+	}
+	right, err := train.Right(ctx, r.Graph, d.pair[1], d.Options)
+	return r, right, err
+}
+
 // alone trains the student with the labels only.
-func (d *distilling) alone(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+func (d *distilling) alone(ctx context.Context, g *graph.Graph) (*train.Result, error) {
 	r, err := d.fit(ctx, d.app, g, d.pair)
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	return r.Graph, nil
+	return r, nil
 }
 
 // share is the share of true values in percent.
