@@ -189,9 +189,8 @@ func isBias(v, out *graph.Value) bool {
 
 // clampOf gives the bounds of a Relu or of a Clip with constant bounds.
 func clampOf(n *graph.Node) (lo, hi float32, ok bool) {
-	lo, hi = float32(math.Inf(-1)), float32(math.Inf(1))
 	if n.OpName() == "Relu" {
-		return 0, hi, isFloat(n.In[0])
+		return 0, float32(math.Inf(1)), isFloat(n.In[0])
 	}
 	b, ok := clipBounds(n.In[1:])
 	return b[0], b[1], ok && isFloat(n.In[0]) && b[0] <= b[1]
