@@ -75,3 +75,28 @@ func benchWeights(b *testing.B, s *Set, d [5]int) {
 		}
 	})
 }
+
+// BenchmarkDepthwiseGrad runs the gradient by the weights of 3×3 layers with h×h outputs and c channels.
+func BenchmarkDepthwiseGrad(b *testing.B) {
+	needPeak(b)
+	for _, s := range Available()[1:] {
+		for _, d := range [][3]int{{48, 8, 1}, {24, 32, 1}, {12, 64, 1}, {12, 64, 2}, {6, 128, 1}, {3, 256, 1}} {
+			if s.Name == "vnni" {
+				continue
+			}
+			h, c, stride := d[0], d[1], d[2]
+			r := rand.New(rand.NewPCG(1, 1))
+			w := (h-1)*stride + 3
+			g := DepthwiseGradF32{
+				Lines: h, N: h, C: c, X: randF32(r, w*w*c), XLine: stride * w * c, Step: stride * c,
+				DY: randF32(r, h*h*c), YLine: h * c, LDY: c, DW: make([]float32, 9*c), Add: true,
+			}
+			for t := range 9 {
+				g.Taps = append(g.Taps, (t/3*w+t%3)*c)
+			}
+			b.Run(fmt.Sprintf("%s/%dx%ds%d", s.Name, h, c, stride), func(b *testing.B) {
+				shares(b, float64(9*h*h*c), func() { s.DepthwiseGrad(&g) })
+			})
+		}
+	}
+}
