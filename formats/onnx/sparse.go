@@ -137,8 +137,8 @@ const (
 // does not or where a reader may not expect it: as an output or input, in a body, in a file with external data, below IR
 // version 5.
 func (w *writer) sparse(g *graph.Graph, v *graph.Value, s *nameScope) *message {
-	if !v.IsConst() || w.ir < sparseSince || w.place != nil || s.outer != nil || v.Meta[metaListed] == listedInput ||
-		slices.Contains(g.Outputs, v) {
+	if !v.IsConst() || w.ir < sparseSince || w.place != nil || s.outer != nil || slices.Contains(g.Outputs, v) ||
+		v.Meta[metaListed] == listedInput && w.listConstants(g) {
 		return nil
 	}
 	t := v.Const

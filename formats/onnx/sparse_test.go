@@ -124,6 +124,31 @@ func TestSparseWhereItPays(t *testing.T) {
 }
 
 // TestSparseIntegers: with 8-bit elements an index takes eight times what it saves.
+// TestSparseInRaisedFile: below IR version 4 initializers are inputs too, which ends when the version rises.
+func TestSparseInRaisedFile(t *testing.T) {
+	c := tensor.New(tensor.Float32, 16, 256)
+	tensor.View[float32](c)[7] = 1
+	m := newModel(7).input("x", graph.Of(tensor.Float32, graph.Dims(2, 16)...)).
+		input("w", graph.Of(tensor.Float32, graph.Dims(16, 256)...)).constant("w", c).
+		node("MatMul", []string{"x", "w"}, []string{"h"}).node("Softmax", []string{"h"}, []string{"y"}).output("y")
+	m.ir = 3
+	g, _, err := Read(m.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _, err := Write(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := decodeModel(span{out, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.irVersion < sparseSince || len(p.graph.sparse) != 1 || len(p.graph.inputs) != 1 {
+		t.Errorf("IR %d: %d sparse initializers, %d inputs", p.irVersion, len(p.graph.sparse), len(p.graph.inputs))
+	}
+}
+
 func TestSparseIntegers(t *testing.T) {
 	for nonzero, want := range map[int]int{800: 0, 300: 1} {
 		c := tensor.New(tensor.Int8, 8192)
