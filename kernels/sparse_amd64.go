@@ -23,11 +23,11 @@ type sparseArgs struct {
 // sparseOut is the argument of the kernels that write the transpose of sums, which count its offsets up.
 type sparseOut struct {
 	z      *float32
-	zAt    uintptr // bytes, like the strides
+	_      uintptr // the assembly's offset in z, in bytes like the strides
 	c      *float32
-	cAt    uintptr
+	_      uintptr // in c
 	res    *float32
-	resAt  uintptr
+	_      uintptr // in res
 	ldc    uintptr
 	ldr    uintptr
 	blocks uintptr // of 8 outputs

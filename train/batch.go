@@ -35,7 +35,6 @@ type batches struct {
 	o       *Options
 	classes int
 	cache   *cache
-	shape   []imageShape // of each input; zero if it is no image
 }
 
 // newBatches checks that labels fit.
