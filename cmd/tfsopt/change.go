@@ -36,6 +36,7 @@ type change struct {
 	Dump        string       `json:"dump,omitempty"`
 
 	Curve []train.Epoch `json:"curve,omitempty"` // of verbs that train
+	Held  *heldScore    `json:"held,omitempty"`
 	Worth *worth        `json:"teacher_worth,omitempty"`
 }
 

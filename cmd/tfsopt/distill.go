@@ -158,14 +158,13 @@ func (a *app) distill(ctx context.Context, o *distillOptions) error {
 	if in == "" {
 		in = o.teacher
 	}
-	var worth *worth
+	if err := canWrite(ctx, o.reports); err != nil {
+		return err
+	}
 	r, err := a.rewrite(ctx, in, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
 		r.drawsWeights(m.Graph)
-		d := distilling{app: a, distillOptions: o}
-		g, err := d.run(ctx, m.Graph)
-		r.Warnings, r.Curve, r.Worth = append(r.Warnings, d.warnings...), d.curve, d.worth
-		worth = d.worth
-		return g, err
+		d := distilling{app: a, distillOptions: o, result: r}
+		return d.run(ctx, m.Graph)
 	})
 	if err != nil {
 		return err
@@ -174,24 +173,19 @@ func (a *app) distill(ctx context.Context, o *distillOptions) error {
 		o.Checkpoint = path
 		o.done()
 	}
-	if err := a.curveTable(r.Curve); err != nil {
+	if err := a.conclusion(ctx, r, &o.trainFlags, "Distilling"); err != nil || a.json || a.quiet || r.Worth == nil {
 		return err
 	}
-	if err := a.report(r); err != nil || a.json || a.quiet || worth == nil {
-		return err
-	}
-	return a.printf("%s\n", worth)
+	return a.printf("%s\n", r.Worth)
 }
 
 // distilling is one run of the verb.
 type distilling struct {
 	*app
 	*distillOptions
-	teach    *graph.Graph
-	pair     [2]*data.Set // to train on, to score
-	warnings []string
-	curve    []train.Epoch
-	worth    *worth
+	result *change
+	teach  *graph.Graph
+	pair   [2]*data.Set // to train on, to score
 }
 
 // run trains the student that begins as g, or as a part of it.
@@ -215,20 +209,24 @@ func (d *distilling) run(ctx context.Context, g *graph.Graph) (*graph.Graph, err
 	if err != nil {
 		return nil, err
 	}
-	defer set.Close()
-	if held != nil {
-		defer held.Close()
-	}
+	defer closeSets(set, held)
 	d.pair = [2]*data.Set{set, held}
-	if d.control {
-		return d.withControl(ctx, g)
-	}
-	r, err := d.fitOne(ctx, g)
+	r, err := d.students(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	d.curve = r.Curve
-	return r.Graph, nil
+	d.result.Curve = r.Curve
+	d.result.Warnings = append(d.result.Warnings, set.Warnings()...)
+	return r.Graph, d.result.judgeHeld(ctx, d.app, &d.trainFlags,
+		judgement{made: r.Graph, reference: d.teach, path: d.teacher, held: held})
+}
+
+// students trains the one that is kept, and with --control those that it is compared with.
+func (d *distilling) students(ctx context.Context, g *graph.Graph) (*train.Result, error) {
+	if d.control {
+		return d.withControl(ctx, g)
+	}
+	return d.fitOne(ctx, g)
 }
 
 // begins makes the student.
@@ -242,7 +240,7 @@ func (d *distilling) begins(ctx context.Context, g *graph.Graph) (*graph.Graph, 
 		var report *prune.ChannelReport
 		g, report, err = prune.Channels(ctx, g, prune.ChannelOptions{Width: d.width, AsIs: true})
 		if report != nil {
-			d.warnings = append(d.warnings, report.Warnings...)
+			d.result.Warnings = append(d.result.Warnings, report.Warnings...)
 		}
 	case d.depth != 0:
 		g, err = distill.Shallow(g, d.depth)

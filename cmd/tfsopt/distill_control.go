@@ -45,9 +45,9 @@ type arm struct {
 }
 
 // withControl trains with and without the teacher for each seed, and keeps the first seed's student.
-func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*train.Result, error) {
 	w := &worth{Seeds: d.seeds, Images: d.pair[1].Len(), Confidence: 0.95}
-	var first *graph.Graph
+	var first *train.Result
 	var gains []distill.Paired
 	shared := d.Options
 	for i := range d.seeds {
@@ -68,13 +68,13 @@ func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*graph.Gr
 			return nil, err
 		}
 		if first == nil {
-			first, d.curve, w.Curve = student.Graph, student.Curve, alone.Curve
+			first, w.Curve = student, alone.Curve
 		}
 		gains = append(gains, distill.Paired{With: with, Without: without})
 		w.Distilled, w.Control = append(w.Distilled, share(with)), append(w.Control, share(without))
 	}
 	w.Gain, w.Lo, w.Hi = distill.Gain(gains)
-	d.worth = w
+	d.result.Worth = w
 	return first, nil
 }
 

@@ -78,10 +78,27 @@ func (o *evaluateOptions) check() error {
 	case o.Batch < 0:
 		return usagef("--batch %d: want a positive number, or 0", o.Batch)
 	}
-	for _, path := range o.reports {
-		if kind := reportKind(path); !slices.Contains(reportKinds, kind) {
-			return usagef("--report %s: want a name that ends in .%s", path, strings.Join(reportKinds, ", ."))
+	return checkReports(o.reports, reportKinds)
+}
+
+// checkReports refuses names that say no kind of report.
+func checkReports(paths, kinds []string) error {
+	for _, path := range paths {
+		if !slices.Contains(kinds, reportKind(path)) {
+			return usagef("--report %s: want a name that ends in .%s", path, strings.Join(kinds, ", ."))
 		}
+	}
+	return nil
+}
+
+// canWrite finds out before the work whether reports can be written.
+func canWrite(ctx context.Context, paths []string) error {
+	for _, path := range paths {
+		p, err := formats.Create(ctx, path)
+		if err != nil {
+			return err
+		}
+		p.Discard()
 	}
 	return nil
 }
@@ -113,12 +130,8 @@ func (a *app) evaluate(ctx context.Context, path string, o evaluateOptions) erro
 		return err
 	}
 	defer closeData()
-	for _, report := range o.reports {
-		p, err := formats.Create(ctx, report)
-		if err != nil {
-			return err
-		}
-		p.Discard()
+	if err := canWrite(ctx, o.reports); err != nil {
+		return err
 	}
 	o.DataPath, o.LabelOffset, o.Threads, o.Progress = o.data.path, o.data.labelOffset, a.threads, a.progressOf("evaluate")
 	if o.noLatency {

@@ -143,16 +143,26 @@ func (o *pruneOptions) nm() bool {
 }
 
 func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
+	if err := canWrite(ctx, o.reports); err != nil {
+		return err
+	}
 	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
 		if err := hasWeights(path, m.Graph); err != nil {
 			return nil, err
 		}
-		g, err := a.pruned(ctx, m.Graph, o)
+		p := pruning{app: a, pruneOptions: o}
+		set, held, err := o.sets(m.Graph)
+		if err != nil {
+			return nil, err
+		}
+		defer closeSets(set, held)
+		p.pair = [2]*data.Set{set, held}
+		g, err := p.pruned(ctx, m.Graph)
 		if err != nil {
 			return nil, at(path, err)
 		}
 		r.Warnings, r.Curve, r.Layers = append(r.Warnings, o.warnings...), o.curve, o.layers
-		return g, nil
+		return g, r.judgeHeld(ctx, a, &o.trainFlags, judgement{made: g, reference: m.Graph, path: path, held: held})
 	})
 	if err != nil {
 		return err
@@ -160,31 +170,16 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 	if o.Epochs > 0 {
 		o.done()
 	}
-	if err := a.curveTable(o.curve); err != nil {
-		return err
-	}
-	if err := a.report(r); err != nil || a.json || a.quiet {
+	if err := a.conclusion(ctx, r, &o.trainFlags, "Pruning"); err != nil || a.json || a.quiet {
 		return err
 	}
 	return a.printPruned(o)
 }
 
 // pruned does the work on a loaded graph. Where training or gradients take part, normalizations stay as they are.
-func (a *app) pruned(ctx context.Context, g *graph.Graph, o *pruneOptions) (*graph.Graph, error) {
-	p := pruning{app: a, pruneOptions: o}
-	if o.hasData {
-		set, held, err := o.sets(g)
-		if err != nil {
-			return nil, err
-		}
-		defer set.Close()
-		if held != nil {
-			defer held.Close()
-		}
-		p.pair = [2]*data.Set{set, held}
-	}
+func (p *pruning) pruned(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	passes := optimize.Default()
-	if o.Epochs > 0 {
+	if p.Epochs > 0 {
 		passes = optimize.ForTraining()
 	}
 	if _, err := passes.Run(ctx, g, nil); err != nil {
@@ -194,9 +189,9 @@ func (a *app) pruned(ctx context.Context, g *graph.Graph, o *pruneOptions) (*gra
 		return nil, err
 	}
 	switch {
-	case o.channel():
+	case p.channel():
 		return p.cutChannels(ctx, g)
-	case o.Epochs > 0:
+	case p.Epochs > 0:
 		return p.whileTraining(ctx, g)
 	}
 	return p.oneShot(ctx, g)

@@ -241,40 +241,9 @@ func (p *pruning) measure(ctx context.Context, g *graph.Graph) (float64, error) 
 	return b.MedianMS, nil
 }
 
-// printPruned prints what each layer lost.
+// printPruned prints what each layer lost, and all of them together.
 func (a *app) printPruned(o *pruneOptions) error {
-	if len(o.layers) == 0 {
-		return nil
-	}
-	if err := a.printf("\n"); err != nil {
-		return err
-	}
-	if o.cut != nil {
-		return a.printChannels(o)
-	}
-	var rows [][]string
-	for _, l := range o.layers {
-		rows = append(rows, []string{
-			l.Name, l.Op, fmt.Sprint(l.Elements), floatText(l.Sparsity, "%.2f"), floatText(l.NormLost, "%.2f"), floatText(l.SQNR, "%.1f"), l.Kept,
-		})
-	}
-	return a.table([]column{
-		text("layer"), text("operator"), number("weights"), number("zero %"), number("norm lost %"), number("SQNR dB"), text("kept because"),
-	}, rows)
-}
-
-func (a *app) printChannels(o *pruneOptions) error {
-	var rows [][]string
-	for _, l := range o.layers {
-		rows = append(rows, []string{
-			l.Name, l.Op, fmt.Sprintf("%d of %d", l.Channels[1], l.Channels[0]), floatText(l.Sparsity, "%.1f"),
-			bytesText(l.Bytes[0]), bytesText(l.Bytes[1]), l.Kept,
-		})
-	}
-	err := a.table([]column{
-		text("layer"), text("operator"), number("channels kept"), number("work lost %"), number("bytes"), number("now"), text("kept because"),
-	}, rows)
-	if err != nil {
+	if err := a.printLayers(o.layers); err != nil || o.cut == nil {
 		return err
 	}
 	m := o.cut.MACs

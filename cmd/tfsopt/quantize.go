@@ -191,26 +191,6 @@ func (r *change) addLayers(layers []quantize.Layer) {
 	}
 }
 
-func (a *app) printLayers(layers []layer) error {
-	var rows [][]string
-	for _, l := range layers {
-		rows = append(rows, []string{
-			l.Name, l.Op, l.Precision, floatText(l.SQNR, "%.1f"), floatText(l.MaxError, "%.3g"),
-			floatText(l.MeanError, "%.3g"), floatText(l.HalfStep, "%.3g"), floatText(l.Clipped, "%.2f"),
-		})
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	if err := a.printf("\n"); err != nil {
-		return err
-	}
-	return a.table([]column{
-		text("layer"), text("operator"), text("precision"), number("SQNR dB"), number("max error"),
-		number("mean error"), number("half step"), number("clipped %"),
-	}, rows)
-}
-
 // stepValue is one number under an explicit step.
 type stepValue struct {
 	X     float32 `json:"x"`

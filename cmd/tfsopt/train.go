@@ -57,37 +57,44 @@ the same command with --resume goes on from the checkpoint and ends in the same 
 }
 
 func (a *app) train(ctx context.Context, path string, o *trainOptions) error {
-	var curve []train.Epoch
+	if err := canWrite(ctx, o.reports); err != nil {
+		return err
+	}
 	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
-		r.drawsWeights(m.Graph)
-		g, err := o.start(ctx, m.Graph)
-		if err != nil {
-			return nil, at(path, err)
-		}
-		set, held, err := o.sets(g)
-		if err != nil {
-			return nil, err
-		}
-		defer set.Close()
-		if held != nil {
-			defer held.Close()
-		}
-		res, err := o.fit(ctx, a, g, [2]*data.Set{set, held})
-		if err != nil {
-			return nil, at(path, err)
-		}
-		r.Warnings = append(r.Warnings, set.Warnings()...)
-		r.Curve, curve = res.Curve, res.Curve
-		return res.Graph, nil
+		return a.trained(ctx, m, r, o)
 	})
 	if err != nil {
 		return err
 	}
 	o.done()
-	if err := a.curveTable(curve); err != nil {
-		return err
+	return a.conclusion(ctx, r, &o.trainFlags, "Training")
+}
+
+// trained does the work on a loaded model. Only one that had weights is a reference for the result.
+func (a *app) trained(ctx context.Context, m *formats.File, r *change, o *trainOptions) (*graph.Graph, error) {
+	path := r.Input.Path
+	j := judgement{path: path, reference: m.Graph}
+	if o.init != "" || len(train.Unset(m.Graph)) > 0 {
+		j.reference = nil
 	}
-	return a.report(r)
+	r.drawsWeights(m.Graph)
+	g, err := o.start(ctx, m.Graph)
+	if err != nil {
+		return nil, at(path, err)
+	}
+	set, held, err := o.sets(g)
+	if err != nil {
+		return nil, err
+	}
+	defer closeSets(set, held)
+	res, err := o.fit(ctx, a, g, [2]*data.Set{set, held})
+	if err != nil {
+		return nil, at(path, err)
+	}
+	r.Warnings = append(r.Warnings, set.Warnings()...)
+	r.Curve = res.Curve
+	j.made, j.held = res.Graph, held
+	return res.Graph, r.judgeHeld(ctx, a, &o.trainFlags, j)
 }
 
 // drawsWeights takes back the warning, the only one that the text form gives, that weights have no values yet.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
@@ -19,8 +20,10 @@ import (
 // trainFlags are the flags of every verb that trains.
 type trainFlags struct {
 	train.Options
-	held string
-	data dataFlags
+	held    string
+	data    dataFlags
+	reports []string
+	flags   *pflag.FlagSet // what reports tell of
 }
 
 // add registers the flags. epochs is the default of --epochs; 0 stands for a verb that trains only if asked to. The function
@@ -35,8 +38,9 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	optimizer := addChoice(cmd, "optimizer", "how weights follow gradients", "sgd", "adamw")
 	schedule := addChoice(cmd, "schedule", "how the learning rate falls", "cosine", "step", "constant")
 	f := cmd.Flags()
+	t.flags = f
 	t.Dims = addDims(cmd)
-	f.StringVar(&t.held, "held", "", "labelled data that is scored after each epoch and not trained on")
+	f.StringVar(&t.held, "held", "", "labelled data that is not trained on: scored after each epoch, and at the end against the model that came in")
 	f.IntVar(&t.Epochs, "epochs", epochs, "how often to go through the data")
 	f.Float64Var(&t.Rate, "lr", 0.01, "highest learning rate")
 	f.IntVar(&t.Batch, "batch", 64, "samples in a step")
@@ -53,6 +57,7 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.BoolVar(&t.Frozen, "freeze-batchnorm", false, "normalizations keep their statistics")
 	f.Uint64Var(&t.Seed, "seed", 1, "of order, augmentation, dropout")
 	f.StringVar(&t.Log, "log", "", "file of JSON lines, one an epoch")
+	f.StringArrayVar(&t.reports, "report", nil, "file to write with curve, layers and options: .html, .md or .json; may be repeated")
 	f.BoolVar(&t.Resume, "resume", false, "go on from the checkpoint beside the output, if there is one")
 	f.StringVar(&t.Checkpoint, "checkpoint", "", "where to keep the checkpoint (default: OUT.ckpt; none: do not)")
 	f.DurationVar(&t.Every, "checkpoint-every", 30*time.Second, "longest time between two checkpoints")
@@ -80,11 +85,14 @@ func (t *trainFlags) begin(a *app, out string) error {
 	if err := usage(t.Options.Check()); err != nil {
 		return err
 	}
+	if err := checkReports(t.reports, trainReportKinds); err != nil {
+		return err
+	}
 	t.Threads, t.Progress = a.threads, a.trainProgress()
 	return nil
 }
 
-// sets opens the data to train on and the data to score, nil if there is none.
+// sets opens the data to train on and the data to score; each is nil if there is none.
 func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
 	inputs := dataInputs(g)
 	for i := range inputs {
@@ -92,24 +100,33 @@ func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
 			inputs[i].Shape[0] = -1 // a fixed batch is no obstacle
 		}
 	}
-	if set, err = t.data.open(inputs); err != nil {
-		return nil, nil, err
+	if t.data.path != "" {
+		if set, err = t.data.open(inputs); err != nil {
+			return nil, nil, err
+		}
 	}
 	if t.held == "" {
 		return set, nil, nil
 	}
 	d := t.data
 	d.path, d.samples = t.held, 0
-	if held, err = d.open(inputs); err != nil {
-		set.Close()
+	if held, err = d.open(inputs); err == nil && !held.Labelled() {
+		err = fmt.Errorf("--held %s: the data has no labels to score by", t.held)
+	}
+	if err != nil {
+		closeSets(set, held)
 		return nil, nil, err
 	}
-	if !held.Labelled() {
-		held.Close()
-		set.Close()
-		return nil, nil, fmt.Errorf("--held %s: the data has no labels to score by", t.held)
-	}
 	return set, held, nil
+}
+
+// closeSets closes those that there are.
+func closeSets(sets ...*data.Set) {
+	for _, s := range sets {
+		if s != nil {
+			s.Close()
+		}
+	}
 }
 
 // fit trains g and removes nothing: the checkpoint goes once the result is saved, see done.
@@ -182,6 +199,10 @@ func (a *app) curveTable(curve []train.Epoch) error {
 	if a.quiet || a.json || len(curve) == 0 {
 		return nil
 	}
+	return a.table(curveRows(curve))
+}
+
+func curveRows(curve []train.Epoch) ([]column, [][]string) {
 	var rows [][]string
 	for _, e := range curve {
 		rows = append(rows, []string{
@@ -189,9 +210,9 @@ func (a *app) curveTable(curve []train.Epoch) error {
 			fmt.Sprintf("%.3g", e.Rate), fmt.Sprintf("%.0f", e.Speed),
 		})
 	}
-	return a.table([]column{
+	return []column{
 		number("epoch"), number("loss"), number("train %"), number("held %"), number("rate"), number("samples/s"),
-	}, rows)
+	}, rows
 }
 
 func percentText(x float64) string {
