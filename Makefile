@@ -12,7 +12,7 @@ GOFUMPT     := $(GO) run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages that start goroutines or share memory between them.
-CONCURRENT := ./engine ./data ./evaluate ./quantize ./kernels ./cmd/...
+CONCURRENT := ./engine ./data ./evaluate ./quantize ./train ./prune ./distill ./kernels ./cmd/...
 
 MODEL := testdata/models/fashion_lenet5.onnx
 TRAIN := testdata/data/fashion-train-images.gz,testdata/data/fashion-train-labels.gz
