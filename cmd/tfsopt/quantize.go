@@ -22,6 +22,7 @@ type quantizeOptions struct {
 	values []string
 	qat    bool
 	learn  trainFlags
+	book   codebookFlags
 }
 
 // calibrationSamples is how many samples calibrate unless --samples says otherwise: more change ranges little.
@@ -33,7 +34,8 @@ func quantizeCmd(a *app) *cobra.Command {
 		Use:   "quantize MODEL -o OUT --data D",
 		Short: "Make a model compute with 8-bit integers",
 		Long: `Quantize a model. Mode static calibrates the ranges of activations on samples of --data; dynamic finds them while the
-model runs and weight-only leaves them float, so these two need no data.
+model runs and weight-only leaves them float, so these two need no data. Neither does codebook, with which the weights of
+each layer share a few values and the file holds small indices; packed (.onnx.zst, .onnx.xz) it is the smallest form.
 
 With --qat the model is then trained on --data, which must have labels, with the effect of rounding simulated: that
 recovers what rounding loses, with 4-bit weights above all. --samples then says how many samples calibrate; all train.
@@ -43,6 +45,7 @@ what the step does to single numbers.`,
 		Example: `  tfsopt quantize model.onnx -o small.onnx --data images --preprocess imagenet:resize=256,crop=224
   tfsopt quantize model.onnx -o small.onnx --mode weight-only --weights int4
   tfsopt quantize model.onnx -o small.onnx --weights int4 --data photos --qat --epochs 8 --lr 0.001 --flip --crop 4
+  tfsopt quantize pruned.onnx -o small.onnx.zst --mode codebook
   tfsopt quantize --step 0.1 --values 3.14159`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("values") {
@@ -61,6 +64,12 @@ what the step does to single numbers.`,
 		if cmd.Flags().Changed("values") {
 			return a.stepValues(o.Step, append(o.values, args...))
 		}
+		if err := o.checkCodebook(cmd); err != nil {
+			return err
+		}
+		if o.Mode == "codebook" {
+			return a.codebook(cmd.Context(), args[0], &o)
+		}
 		if err := o.checkTraining(a, cmd); err != nil {
 			return err
 		}
@@ -73,11 +82,12 @@ what the step does to single numbers.`,
 func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 	addOutput(cmd, &o.out)
 	o.data.add(cmd, calibrationSamples)
+	o.book.add(cmd)
 	words := []struct {
 		to   *string
 		flag *choice
 	}{
-		{&o.Mode, addChoice(cmd, "mode", "what becomes integer", "static", "dynamic", "weight-only")},
+		{&o.Mode, addChoice(cmd, "mode", "what becomes integer", "static", "dynamic", "weight-only", "codebook")},
 		{&o.Calibration, addChoice(cmd, "calibration", "how ranges are chosen", "mse", "minmax", "percentile", "entropy")},
 		{&o.Weights, addChoice(cmd, "weights", "type of weights", "int8", "int4")},
 		{&o.Activations, addChoice(cmd, "activations", "type of activations", "uint8", "int8")},
@@ -140,17 +150,13 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 	if o.dryRun {
 		return a.planQuantize(path, o)
 	}
+	if err := canWrite(ctx, o.learn.reports); err != nil {
+		return err
+	}
 	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
-		set, err := o.openData(m.Graph)
+		q, err := a.quantized(ctx, m.Graph, r, &o)
 		if err != nil {
 			return nil, err
-		}
-		if set != nil {
-			defer set.Close()
-		}
-		q, err := a.quantized(ctx, m.Graph, set, &o)
-		if err != nil {
-			return nil, at(path, err)
 		}
 		r.Warnings = append(r.Warnings, q.Warnings...)
 		r.addLayers(q.Layers)
@@ -161,10 +167,7 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 		return err
 	}
 	o.learn.done()
-	if err := a.curveTable(r.Curve); err != nil {
-		return err
-	}
-	if err := a.report(r); err != nil || a.json || a.quiet {
+	if err := a.conclusion(ctx, r, &o.learn, "Quantization"); err != nil || a.json || a.quiet {
 		return err
 	}
 	return a.printLayers(r.Layers)

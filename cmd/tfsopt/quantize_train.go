@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/quantize"
 )
@@ -25,7 +24,7 @@ func (o *quantizeOptions) checkTraining(a *app, cmd *cobra.Command) error {
 		if o.learn.Epochs != 0 {
 			return usagef("--epochs is for training with --qat")
 		}
-		return nil
+		return checkReports(o.learn.reports, trainReportKinds)
 	}
 	switch {
 	case o.data.path == "":
@@ -47,24 +46,39 @@ func (o *quantizeOptions) checkTraining(a *app, cmd *cobra.Command) error {
 	return o.learn.begin(a, o.out)
 }
 
-// quantized is the quantized graph, trained if the options say so, with the learning curve.
-func (a *app) quantized(ctx context.Context, g *graph.Graph, set *data.Set, o *quantizeOptions) (*quantize.Trained, error) {
-	if !o.qat {
-		q, err := quantize.Quantize(ctx, g, set, o.Options)
-		return &quantize.Trained{Result: q}, err
+// quantized is the quantized graph, trained if the options say so, with the learning curve; r says what held-out samples
+// make of it.
+func (a *app) quantized(ctx context.Context, g *graph.Graph, r *change, o *quantizeOptions) (*quantize.Trained, error) {
+	set, err := o.openData(g)
+	if err != nil {
+		return nil, err
 	}
+	defer closeSets(set)
 	o.learn.data = o.data
 	o.learn.data.samples = 0
+	if !o.qat {
+		o.learn.data.path = ""
+	}
 	all, held, err := o.learn.sets(g)
 	if err != nil {
 		return nil, err
 	}
-	defer all.Close()
-	if held != nil {
-		defer held.Close()
-	}
+	defer closeSets(all, held)
 	t := quantize.Training{Options: o.learn.Options, Set: all, Calibration: set}
 	t.Held = held
+	q, err := a.fitQuantized(ctx, g, o, t)
+	if err != nil {
+		return nil, at(r.Input.Path, err)
+	}
+	return q, r.judgeHeld(ctx, a, &o.learn, judgement{made: q.Graph, reference: g, path: r.Input.Path, held: held})
+}
+
+// fitQuantized quantizes g, with training if that is wanted.
+func (a *app) fitQuantized(ctx context.Context, g *graph.Graph, o *quantizeOptions, t quantize.Training) (*quantize.Trained, error) {
+	if !o.qat {
+		q, err := quantize.Quantize(ctx, g, t.Calibration, o.Options)
+		return &quantize.Trained{Result: q}, err
+	}
 	q, err := quantize.Train(ctx, g, o.Options, t)
 	a.clearProgress()
 	a.hintResume(ctx, o.learn.Checkpoint, err)

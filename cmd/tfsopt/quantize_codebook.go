@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/optimize"
+	"github.com/tfsopt/tfsopt/quantize"
+)
+
+// codebookFlags are those of the mode codebook alone.
+type codebookFlags struct {
+	bits int
+	sqnr float64
+}
+
+func (c *codebookFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVar(&c.bits, "bits", 4, "of an index into the values that a layer's weights share, for --mode codebook")
+	f.Float64Var(&c.sqnr, "sqnr", 0, "dB that are enough for a layer's weights, which may then share fewer values, for --mode codebook (0: all that --bits allows)")
+}
+
+// checkCodebook refuses flags of the mode codebook without it, and those that it has no use for.
+func (o *quantizeOptions) checkCodebook(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	if o.Mode != "codebook" {
+		if changed("bits") || changed("sqnr") {
+			return usagef("--bits and --sqnr are for --mode codebook")
+		}
+		return nil
+	}
+	for _, name := range []string{"qat", "dry-run", "step", "data", "weights", "activations", "style", "target", "io", "block-size", "per-tensor"} {
+		if changed(name) {
+			return usagef("--%s does not go with --mode codebook, which shares values of weights and needs no data", name)
+		}
+	}
+	switch {
+	case o.book.bits < 2 || o.book.bits > 8:
+		return usagef("--bits %d: want 2 to 8", o.book.bits)
+	case !(o.book.sqnr >= 0):
+		return usagef("--sqnr %g: want 0 or more", o.book.sqnr)
+	case o.out == "":
+		return errNoOutput
+	}
+	return nil
+}
+
+// codebook lets weights share a few values.
+func (a *app) codebook(ctx context.Context, path string, o *quantizeOptions) error {
+	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		if err := hasWeights(path, m.Graph); err != nil {
+			return nil, err
+		}
+		if _, err := optimize.Default().Run(ctx, m.Graph, nil); err != nil {
+			return nil, at(path, err)
+		}
+		q, err := quantize.Codebook(m.Graph, quantize.CodebookOptions{Bits: o.book.bits, SQNR: o.book.sqnr, Exclude: o.Exclude})
+		if err != nil {
+			return nil, at(path, err)
+		}
+		r.Warnings = append(r.Warnings, q.Warnings...)
+		r.addLayers(q.Layers)
+		return q.Graph, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.report(r); err != nil || a.json || a.quiet {
+		return err
+	}
+	return a.printLayers(r.Layers)
+}
