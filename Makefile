@@ -1,5 +1,5 @@
 # make help lists the targets. Go is all that build, run, test, race (with a C compiler), lint, fuzz and bench need;
-# interop, bench-peers and golden make a Python environment in .venv.
+# interop, bench-peers and golden make a Python environment in .venv; bench-peers also one with PyTorch in .venv-torch.
 
 GO       ?= go
 PYTHON   ?= python3
@@ -41,9 +41,9 @@ race: ## run the concurrent packages' tests under the race detector, with the Go
 
 lint: ## gofumpt, go vet, staticcheck
 	@files=$$($(GOFUMPT) -l .) || exit 1; [ -z "$$files" ] || { echo "not formatted by gofumpt:"; echo "$$files"; exit 1; }
-	$(GO) vet ./... ./testdata/interop/answers
+	$(GO) vet ./... ./testdata/interop/...
 	$(GO) vet -C kernels/gen ./...
-	$(STATICCHECK) ./... ./testdata/interop/answers
+	$(STATICCHECK) ./... ./testdata/interop/...
 
 format: ## rewrite the sources as gofumpt wants them
 	$(GOFUMPT) -w .
@@ -64,8 +64,10 @@ generate: ## make kernels/*.s and docs/operators.md again
 	$(GO) test . -run '^TestOperatorsPage$$' -update
 
 .venv/done: testdata/interop/requirements.txt
-	$(PYTHON) -m venv .venv || { echo "cannot make .venv: python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
+.venv-torch/done: testdata/interop/requirements-torch.txt
+.venv/done .venv-torch/done:
+	$(PYTHON) -m venv $(@D) || { echo "cannot make $(@D): python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
 		{ echo "cannot install $<: is the network there?"; exit 1; }
 	@touch $@
 
@@ -75,8 +77,9 @@ interop: build .venv/done ## check the files we write, and the scores, against O
 golden: build .venv/done ## show that quantize gives the same bytes for every model, thread count and kernel set (long)
 	.venv/bin/python testdata/interop/check.py --only bytes --all
 
-bench-peers: build .venv/done ## time this engine and ONNX Runtime in turns
+bench-peers: build .venv/done .venv-torch/done ## time inference against ONNX Runtime, training steps against PyTorch, in turns
 	.venv/bin/python testdata/interop/bench_peers.py
+	.venv-torch/bin/python testdata/interop/bench_train.py
 
 clean: ## remove what the other targets made
-	rm -rf bin $(OUT) .venv
+	rm -rf bin $(OUT) .venv .venv-torch

@@ -3,7 +3,7 @@
 
     check.py [--only NAME]... [--model NAME]... [--all]
 
-NAME of a check: float, int8, runtime, roundtrip, sparse, bytes. --all lets `bytes` take every model.
+NAME of a check: float, int8, runtime, roundtrip, sparse, learned, bytes. --all lets `bytes` take every model.
 """
 
 import argparse
@@ -19,13 +19,15 @@ import time
 
 import numpy as np
 
+import learned
 import runtime
 import smaller
 from models import MODELS
-from tfsopt import ROOT, SHARED, answers, tfsopt
+from tfsopt import ROOT, SHARED, tfsopt
 
 FLOAT_POINTS = 0.4  # float top-1 may be this far from ONNX Runtime's on Pillow's decoding
-SAME_TOP1 = 99.5  # percent of samples on which ONNX Runtime and this engine give the same class
+SAME_TOP1 = 99.5  # percent of samples on which ONNX Runtime and this engine give the same class for an integer model
+FLOAT_ERROR = 1e-4  # of the largest answer: a float model's answers may be this far apart
 SETS = {"avx2": "avx2", "avx512": "avx512f", "vnni": "avx512_vnni"}  # kernel set -> the CPU flag that it needs
 
 
@@ -114,7 +116,7 @@ class Checks:
                 path, _ = self.int8_file(m)
                 s, counts = runtime.fused(path)
                 left = {op: n for op, n in counts.items() if op in runtime.FLOAT}
-                same, total = self.same_top1(m, path, s)
+                same, total, _ = runtime.compare(s, path, m.judge, m.preprocess)
                 wrong = []
                 if left:
                     wrong.append("not fused")
@@ -122,22 +124,6 @@ class Checks:
                     wrong.append("another class")
                 r.row(m.name, f"{100 * same / total:.2f}", total, left or "none", wrong=", ".join(wrong))
         return r
-
-    def same_top1(self, m, path, s):
-        """Gives ONNX Runtime the tensors that our engine got; counts equal classes and samples."""
-        name, same, total = s.get_inputs()[0].name, 0, 0
-        free = not isinstance(s.get_inputs()[0].shape[0], int)
-        with tempfile.TemporaryDirectory(dir=self.tmp) as out:
-            answers(path, m.judge, m.preprocess, out)
-            for k in itertools.count():
-                given = pathlib.Path(out, f"in_{k}.npy")
-                if not given.exists():
-                    return same, total
-                x, ours = np.load(given), np.load(pathlib.Path(out, f"out_{k}.npy"))
-                parts = [x] if free else [x[i : i + 1] for i in range(len(x))]
-                theirs = np.concatenate([s.run(None, {name: p})[0].reshape(len(p), -1) for p in parts])
-                same += int((ours.reshape(len(ours), -1).argmax(1) == theirs.argmax(1)).sum())
-                total += len(x)
 
     def roundtrip(self):
         r = Report("loaded and saved again, in ONNX Runtime", ["model", "outputs"])
@@ -183,6 +169,25 @@ class Checks:
                 r.row(kept, " ".join(names) or "none", f"{size:.3f}", wrong=", ".join(wrong))
         return r
 
+    def learned(self):
+        """What was trained, pruned and distilled gives the same answers in ONNX Runtime."""
+        r = Report("files of train, prune, distill and their like, in ONNX Runtime", ["run", "size", "same top-1", "samples", "error"])
+        for case in itertools.chain(learned.on_fashion(self.tmp), learned.on_shared()):
+            with r.trying(case.name):
+                f = case.make(self.tmp)
+                same, total, error = runtime.compare(runtime.session(f.plain), f.path, case.data, case.preprocess)
+                wrong = [case.look(f)]
+                if 100 * same < (SAME_TOP1 if case.integer else 100) * total:
+                    wrong.append("another class")
+                if error > FLOAT_ERROR and not case.integer:
+                    wrong.append("another answer")
+                size = f.result["output"]["bytes"] / f.result["input"]["bytes"]
+                r.row(
+                    case.name, f"{size:.3f}", f"{100 * same / total:.2f}", total, f"{error:.1e}",
+                    wrong=", ".join(filter(None, wrong)),
+                )
+        return r
+
     def bytes(self):
         """The same command gives the same file with every kernel set that this machine has and with 1 and 2 threads."""
         flags = pathlib.Path("/proc/cpuinfo")
@@ -210,7 +215,7 @@ class Checks:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["float", "int8", "runtime", "roundtrip", "sparse", "bytes"]
+    names = ["float", "int8", "runtime", "roundtrip", "sparse", "learned", "bytes"]
     p.add_argument("--only", action="append", choices=names, help="a check; may be repeated")
     p.add_argument("--model", action="append", choices=[m.name for m in MODELS], help="a model; may be repeated")
     p.add_argument("--all", action="store_true", help="bytes: all models")
