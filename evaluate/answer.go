@@ -145,6 +145,7 @@ type tally struct {
 	shifted              int // right if every label were one more
 	lossScores, lossProb float64
 	distributions        bool // so far every row was one
+	binary               binary
 }
 
 // add scores one row and returns the answer and whether it is right.
@@ -160,6 +161,9 @@ func (t *tally) add(row []float64, label int) (int, bool) {
 	t.shifted += equal(a, label+1)
 	t.right += equal(a, label)
 	t.addLoss(row, label)
+	if t.head.classes(row) == 2 && label < 2 {
+		t.binary.add(positiveScore(row), a, label)
+	}
 	if t.head == scores && rank(row, label) < 5 {
 		t.top5++
 	}
@@ -205,6 +209,9 @@ func (t *tally) fill(s *Scores, classes int) {
 	if t.head == scores && classes > 5 {
 		top5 := 100 * float64(t.top5) / n
 		s.Top5 = &top5
+	}
+	if t.binary.scored != nil {
+		s.Recall, s.Precision, s.AUC = t.binary.recall(), t.binary.precision(), t.binary.auc()
 	}
 	if t.head == decision || t.integer {
 		return

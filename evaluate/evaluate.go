@@ -51,7 +51,7 @@ const (
 )
 
 // Evaluate runs the model, and the reference if there is one, over the whole set. Memory does not grow with the number
-// of samples (apart from a counter for each distinct change of answer). Errors name the sample and the output.
+// of samples (apart from a counter for each distinct change of answer, and a score a sample of two classes). Errors name the sample and the output.
 func Evaluate(ctx context.Context, o Options) (*Result, error) {
 	if o.Confidence == 0 {
 		o.Confidence = defaultConfidence

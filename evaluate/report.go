@@ -77,6 +77,11 @@ func (r *Result) Rows() []Row {
 		{"top-5 accuracy", optional(r.Model.Top5, accuracy), optional(ref.Top5, accuracy), difference(r.Model.Top5, ref.Top5, 2, " points")},
 		{"cross entropy", optional(r.Model.Loss, func(x float64) string { return fixed(x, 4) }), optional(ref.Loss, func(x float64) string { return fixed(x, 4) }), difference(r.Model.Loss, ref.Loss, 4, "")},
 	}
+	rows = append(rows,
+		Row{"recall of class 1", optional(r.Model.Recall, accuracy), optional(ref.Recall, accuracy), difference(r.Model.Recall, ref.Recall, 2, " points")},
+		Row{"precision of class 1", optional(r.Model.Precision, accuracy), optional(ref.Precision, accuracy), difference(r.Model.Precision, ref.Precision, 2, " points")},
+		Row{"area under the ROC curve", optional(r.Model.AUC, area), optional(ref.AUC, area), difference(r.Model.AUC, ref.AUC, 4, "")},
+	)
 	if r.DropCI != nil {
 		rows = append(rows, Row{"drop, " + percent(100*r.Confidence) + " interval", "", "", fmt.Sprintf("%s to %s points", fixed(r.DropCI[0], 2), fixed(r.DropCI[1], 2))})
 		rows = append(rows, Row{"right where the other is wrong", count(*r.OnlyModelRight), count(*r.OnlyReferenceRight), ""})
@@ -145,6 +150,9 @@ func percent(x float64) string { return trimmed(x) + " %" }
 
 // accuracy is a percentage for a column.
 func accuracy(x float64) string { return fixed(x, 2) + " %" }
+
+// area is a share for a column.
+func area(x float64) string { return fixed(x, 4) }
 
 // roundUp keeps two digits.
 func roundUp(n int) int {

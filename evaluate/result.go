@@ -59,13 +59,19 @@ type Result struct {
 	Warnings    []string       `json:"warnings,omitempty"`
 }
 
-// Scores are one model's figures. Top1 and Top5 are percent; Loss is the mean cross entropy in nats.
+// Scores are one model's figures. Top1 and Top5 are percent; Loss is the mean cross entropy in nats. Of models of two
+// classes, 1 being the positive one, Recall and Precision are percent and AUC the area under the ROC curve, 0 to 1; of
+// others they are nil.
 type Scores struct {
 	Path  string   `json:"path"`
 	Bytes int64    `json:"bytes"`
 	Top1  *float64 `json:"top1"`
 	Top5  *float64 `json:"top5"` // nil with five classes or fewer
 	Loss  *float64 `json:"loss"`
+
+	Recall    *float64 `json:"recall,omitempty"`
+	Precision *float64 `json:"precision,omitempty"`
+	AUC       *float64 `json:"auc,omitempty"`
 }
 
 // OutputError compares one output of both models over all samples.

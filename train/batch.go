@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -35,6 +36,7 @@ type batches struct {
 	o       *Options
 	classes int
 	cache   *cache
+	weights []float64 // of the classes; nil: all 1
 }
 
 // newBatches checks that labels fit.
@@ -54,7 +56,41 @@ func newBatches(set *data.Set, o *Options, classes int) (*batches, error) {
 			return nil, fmt.Errorf("%s has label %d, but the model tells %d classes apart", set.Name(i), l, max(classes, 2))
 		}
 	}
-	return b, nil
+	return b, b.weigh()
+}
+
+// weigh finds the weights of the classes.
+func (b *batches) weigh() error {
+	switch {
+	case b.o.Balanced:
+		b.weights = balanced(b.set, b.classes)
+	default:
+		b.weights = b.o.ClassWeights
+	}
+	switch {
+	case b.weights == nil:
+		return nil
+	case b.classes < 2:
+		return errors.New("class weights need a score for each class, and the model has a single one")
+	case len(b.weights) != b.classes:
+		return fmt.Errorf("%d class weights for %d classes", len(b.weights), b.classes)
+	}
+	return nil
+}
+
+// balanced weighs each class by the inverse of its share.
+func balanced(set *data.Set, classes int) []float64 {
+	count := make([]int, classes)
+	for i := range set.Len() {
+		if l := set.Label(i); l < classes {
+			count[l]++
+		}
+	}
+	weights := make([]float64, classes)
+	for i, n := range count {
+		weights[i] = float64(set.Len()) / (float64(classes) * float64(max(n, 1)))
+	}
+	return weights
 }
 
 // steps is the number of batches in an epoch. What does not fill a batch at its end is left out; as each epoch has its own
@@ -107,7 +143,7 @@ func (b *batches) at(order []int, epoch, step int) (*Batch, error) {
 }
 
 // target writes the smoothed distribution of a label: 1-ε on the class plus ε/classes everywhere (Szegedy et al.,
-// arXiv 1512.00567, section 7).
+// arXiv 1512.00567, section 7), times the weight of the class.
 func (b *batches) target(row []float32, label int) {
 	if b.classes <= 1 {
 		row[0] = float32(label)
@@ -118,6 +154,9 @@ func (b *batches) target(row []float32, label int) {
 		row[i] = float32(b.o.Smoothing / float64(b.classes))
 	}
 	row[label] += float32(1 - b.o.Smoothing)
+	if b.weights != nil {
+		scale(row, float32(b.weights[label]))
+	}
 }
 
 // mix blends each sample with another one of the batch by a share drawn from Beta(a, a) (Zhang et al., arXiv

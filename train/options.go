@@ -24,11 +24,15 @@ type Options struct {
 	Clip      float64 // bound of the gradients' joint norm; 0: none
 
 	Smoothing float64 // of labels, 0 to 1
-	Mixup     float64 // parameter of the Beta distribution that pairs are blended by; 0: none
-	Augment   Augment
-	Frozen    bool           // BatchNormalization keeps its statistics and uses them
-	Output    int            // which output of the model is trained
-	Dims      map[string]int // sizes of the inputs' named dimensions; the first dimension is the batch in any case
+	// ClassWeights multiply the loss of a sample by the weight of its label's class, one a class; nil: all 1. Balanced
+	// chooses them so that every class counts the same: samples / (classes · samples of the class).
+	ClassWeights []float64
+	Balanced     bool
+	Mixup        float64 // parameter of the Beta distribution that pairs are blended by; 0: none
+	Augment      Augment
+	Frozen       bool           // BatchNormalization keeps its statistics and uses them
+	Output       int            // which output of the model is trained
+	Dims         map[string]int // sizes of the inputs' named dimensions; the first dimension is the batch in any case
 
 	Objective Objective
 	// Key names what Objective, After and Prepare do: a checkpoint of a run with another one is not taken up.
@@ -118,6 +122,14 @@ func (o *Options) check() error {
 		if !(r.v >= r.lo && r.v <= r.hi) {
 			return fmt.Errorf("%s %g: want %g to %g", r.name, r.v, r.lo, r.hi)
 		}
+	}
+	for i, w := range o.ClassWeights {
+		if !(w >= 0 && w <= 1e6) {
+			return fmt.Errorf("weight %g of class %d: want 0 to 1e6", w, i)
+		}
+	}
+	if o.Balanced && o.ClassWeights != nil {
+		return errors.New("class weights are balanced or given, not both")
 	}
 	return errors.Join(
 		known("optimizer", o.Optimizer, optimizers, "sgd or adamw"),

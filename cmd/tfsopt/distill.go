@@ -111,6 +111,8 @@ func (o *distillOptions) checkDistill() error {
 		return usagef("--temperature %g: want a positive number", o.kd.Temperature)
 	case !(o.kd.Alpha >= 0 && o.kd.Alpha <= 1):
 		return usagef("--alpha %g: want 0 to 1", o.kd.Alpha)
+	case o.kd.Decoupled && o.weights != "":
+		return usagef("--class-weights does not go with --loss dkd, which takes the label's class apart")
 	case !(o.kd.Beta >= 0):
 		return usagef("--beta %g: want 0 or more", o.kd.Beta)
 	}

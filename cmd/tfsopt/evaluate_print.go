@@ -50,6 +50,12 @@ func scoreRows(r *evaluate.Result) [][]string {
 			row("top-5 %", func(s evaluate.Scores) string { return known(s.Top5, "%.2f") }),
 			row("loss", func(s evaluate.Scores) string { return known(s.Loss, "%.4f") }))
 	}
+	if r.Model.AUC != nil {
+		rows = append(rows,
+			row("recall of class 1 %", func(s evaluate.Scores) string { return known(s.Recall, "%.2f") }),
+			row("precision of class 1 %", func(s evaluate.Scores) string { return known(s.Precision, "%.2f") }),
+			row("area under the ROC curve", func(s evaluate.Scores) string { return known(s.AUC, "%.4f") }))
+	}
 	if l := r.Latency; l != nil {
 		latency := []string{fmt.Sprintf("latency ms (batch %d, %d threads, %s)", l.Batch, l.Threads, l.CPU), fmt.Sprintf("%.3f", l.ModelMS)}
 		if r.Reference != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +25,7 @@ type trainFlags struct {
 	held    string
 	data    dataFlags
 	reports []string
+	weights string         // of the classes
 	flags   *pflag.FlagSet // what reports tell of
 }
 
@@ -50,6 +53,7 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.Float64Var(&t.Warmup, "warmup", 0, "epochs in which the learning rate rises")
 	f.Float64Var(&t.Clip, "clip-norm", 0, "bound of the gradients' joint norm (0: none)")
 	f.Float64Var(&t.Smoothing, "label-smoothing", 0, "share of the target that is spread over all classes")
+	f.StringVar(&t.weights, "class-weights", "", "of a sample's loss, by its class: W0,W1,… or balanced, by which each class counts the same")
 	f.Float64Var(&t.Mixup, "mixup", 0, "blend pairs of samples by shares from Beta(A, A) (0: none)")
 	f.BoolVar(&t.Augment.Flip, "flip", false, "mirror images every second time")
 	f.IntVar(&t.Augment.Crop, "crop", 0, "pad images by so many pixels and crop the old size anywhere")
@@ -82,6 +86,9 @@ func (t *trainFlags) begin(a *app, out string) error {
 	if t.Epochs < 0 || t.Batch < 1 || !(t.Rate > 0) {
 		return usagef("--epochs %d, --batch %d, --lr %g: want positive numbers", t.Epochs, t.Batch, t.Rate)
 	}
+	if err := t.parseWeights(); err != nil {
+		return err
+	}
 	if err := usage(t.Options.Check()); err != nil {
 		return err
 	}
@@ -89,6 +96,21 @@ func (t *trainFlags) begin(a *app, out string) error {
 		return err
 	}
 	t.Threads, t.Progress = a.threads, a.trainProgress()
+	return nil
+}
+
+// parseWeights reads --class-weights.
+func (t *trainFlags) parseWeights() error {
+	if t.Balanced = t.weights == "balanced"; t.Balanced || t.weights == "" {
+		return nil
+	}
+	for _, s := range strings.Split(t.weights, ",") {
+		w, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+		if err != nil {
+			return usagef("--class-weights %s: want balanced or one number a class, as in 1,5", t.weights)
+		}
+		t.ClassWeights = append(t.ClassWeights, w)
+	}
 	return nil
 }
 
