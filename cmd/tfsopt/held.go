@@ -19,6 +19,11 @@ type heldScore struct {
 	Drop          *float64    `json:"drop"`    // percentage points
 	DropCI        *[2]float64 `json:"drop_ci"` // Tango's interval for paired samples
 	Confidence    float64     `json:"confidence"`
+
+	// Of models of two classes; see evaluate.Scores.
+	Recall    *float64 `json:"recall,omitempty"`
+	Precision *float64 `json:"precision,omitempty"`
+	AUC       *float64 `json:"auc,omitempty"`
 }
 
 // String says it in a sentence.
@@ -58,6 +63,7 @@ func (r *change) judgeHeld(ctx context.Context, a *app, t *trainFlags, j judgeme
 	}
 	r.Warnings = append(r.Warnings, e.Warnings...)
 	h := &heldScore{Data: t.held, Samples: e.Samples, Top1: e.Model.Top1, Drop: e.Drop, DropCI: e.DropCI, Confidence: e.Confidence}
+	h.Recall, h.Precision, h.AUC = e.Model.Recall, e.Model.Precision, e.Model.AUC
 	if e.Reference != nil {
 		h.Reference, h.ReferenceTop1 = j.path, e.Reference.Top1
 	}

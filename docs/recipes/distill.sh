@@ -7,19 +7,19 @@ MODEL=$TFSOPT_SHARED/models/resnet8_cifar10/resnet8_cifar10_fp32.onnx
 DATA=$TFSOPT_SHARED/data/cifar10-train.tar.gz
 TRAIN=$(short "$DATA#!::10" "$DATA#1::100") HELD=$(short "$DATA#::10" "$DATA#::200")
 TEST=$(short "$TFSOPT_SHARED/data/cifar10-test" "$TFSOPT_SHARED/data/cifar10-test#::8")
-PREPARE=
+PREPARE=()
 RATES=${RATES:-$(short "0.001 0.003" "0.001")}
-AUGMENT="--flip --crop 4 --clip-norm 5"
+AUGMENT=(--flip --crop 4 --clip-norm 5)
 EPOCHS=$(short 8 1) SEEDS=$(short 3 2)
-STUDENT="--width 0.5 --init 1"
+STUDENT=(--width 0.5 --init 1)
 
-arm dense train "$MODEL" --data "$TRAIN" --epochs "$EPOCHS" $AUGMENT
+arm dense train "$MODEL" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}"
 STUDENT_RATES=${STUDENT_RATES:-$(short "0.01 0.03" "0.01")}
 RATES=$STUDENT_RATES
-arm half_kd distill --teacher "$OUT/dense.onnx" $STUDENT --data "$TRAIN" --epochs "$EPOCHS" $AUGMENT --teacher-cache "$OUT/answers"
-arm half_alone distill --teacher "$OUT/dense.onnx" $STUDENT --data "$TRAIN" --epochs "$EPOCHS" $AUGMENT --alpha 0 --teacher-cache none
+arm half_kd distill --teacher "$OUT/dense.onnx" "${STUDENT[@]}" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}" --teacher-cache "$OUT/answers"
+arm half_alone distill --teacher "$OUT/dense.onnx" "${STUDENT[@]}" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}" --alpha 0 --teacher-cache none
 # Both arms at the rate that suits the one without a teacher.
-"$TFSOPT" distill --teacher "$OUT/dense.onnx" $STUDENT -o "$OUT/half.onnx" --data "$TRAIN" --held "$TEST" --epochs "$EPOCHS" $AUGMENT \
+"$TFSOPT" distill --teacher "$OUT/dense.onnx" "${STUDENT[@]}" -o "$OUT/half.onnx" --data "$TRAIN" --held "$TEST" --epochs "$EPOCHS" "${AUGMENT[@]}" \
 	--lr "$(cat "$OUT/half_alone.rate")" --seed "$SEED" --threads "$THREADS" --control --seeds "$SEEDS" --teacher-cache "$OUT/answers" --json --quiet >"$OUT/half.json"
 
 echo

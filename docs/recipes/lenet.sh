@@ -8,17 +8,17 @@ TRAINING=$FASHION/train-images-idx3-ubyte.gz,$FASHION/train-labels-idx1-ubyte.gz
 TESTING=$FASHION/t10k-images-idx3-ubyte.gz,$FASHION/t10k-labels-idx1-ubyte.gz
 TRAIN=$(short "$TRAINING#!::12" "$TRAINING#1::60") HELD=$(short "$TRAINING#::12" "$TRAINING#::120")
 TEST=$(short "$TESTING" "$TESTING#::20")
-PREPARE="--preprocess unit"
-FIT="--data $TRAIN $PREPARE --epochs $(short 10 1)"
+PREPARE=(--preprocess unit)
+FIT=(--data "$TRAIN" "${PREPARE[@]}" --epochs "$(short 10 1)")
 NETS=${NETS:-lenet5 lenet300}
 
 for net in $NETS; do
 	RATES=${SCRATCH_RATES:-$(short "0.02 0.05" "0.02")}
-	arm "$net" train "testdata/nets/$net.tfg" $FIT --weight-decay 0.0005 --shift "$(short 1 0)"
+	arm "$net" train "testdata/nets/$net.tfg" "${FIT[@]}" --weight-decay 0.0005 --shift "$(short 1 0)"
 	RATES=${TUNE_RATES:-$(short "0.01 0.02" "0.01")}
-	arm "${net}_longer" train "$OUT/$net.onnx" $FIT
-	arm "${net}_12x" prune "$OUT/$net.onnx" --sparsity 0.9167 $FIT
-	"$TFSOPT" quantize "$OUT/${net}_12x.onnx" -o "$OUT/${net}_packed.onnx.xz" --mode codebook --quiet
+	arm "${net}_longer" train "$OUT/$net.onnx" "${FIT[@]}"
+	arm "${net}_12x" prune "$OUT/$net.onnx" --sparsity 0.9167 "${FIT[@]}"
+	"$TFSOPT" quantize "$OUT/${net}_12x.onnx" -o "$OUT/${net}_packed.onnx.zst" --mode codebook --sqnr 25 --quiet
 done
 
 echo
@@ -26,6 +26,6 @@ echo "Fashion-MNIST (accuracy, that of the dense model, drop in points with its 
 for net in $NETS; do
 	judge "$net" "$net" "$net from scratch"
 	judge "${net}_12x" "${net}_longer" "$net, 12 times fewer weights"
-	judge "${net}_packed.onnx.xz" "${net}_longer" "$net, 4-bit shared weights, .xz"
+	judge "${net}_packed.onnx.zst" "${net}_longer" "$net, 4-bit shared weights, .zst"
 	echo "dense float32 file: $(stat -c %s "$OUT/${net}_longer.onnx") bytes"
 done

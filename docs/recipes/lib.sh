@@ -1,9 +1,9 @@
 # What the recipes share. Each of them runs from the repository's root, writes to $OUT and ends with a table. SHORT=1 makes
 # them quick, to see that they work; the figures then mean nothing. Every arm is trained at two learning rates; the one with
-# the better score on training samples that are held out is judged on the test set.
+# the better score on training samples that are held out ($SCORE: held_accuracy or auc) is judged on the test set.
 set -euo pipefail
 
-: "${TFSOPT:=bin/tfsopt}" "${OUT:=out/recipes}" "${SHORT:=}" "${SEED:=1}" "${THREADS:=0}"
+: "${TFSOPT:=bin/tfsopt}" "${OUT:=out/recipes}" "${SHORT:=}" "${SEED:=1}" "${THREADS:=0}" "${SCORE:=held_accuracy}"
 : "${TFSOPT_SHARED:=../shared}"
 mkdir -p "$OUT"
 [ -x "$TFSOPT" ] || make --no-print-directory build
@@ -27,8 +27,8 @@ arm() {
 	for rate in $RATES; do
 		"$TFSOPT" "$@" -o "$OUT/$name.$rate.onnx" --held "$HELD" --lr "$rate" --seed "$SEED" --threads "$THREADS" --json --quiet \
 			>"$OUT/$name.$rate.json"
-		held=$(number "$OUT/$name.$rate.json" held_accuracy)
-		echo "  $name, rate $rate: $held % on held-out training samples" >&2
+		held=$(number "$OUT/$name.$rate.json" "$SCORE")
+		echo "  $name, rate $rate: $SCORE $held on held-out training samples" >&2
 		if awk "BEGIN { exit !($held > $score) }"; then score=$held best=$rate; fi
 	done
 	cp "$OUT/$name.$best.onnx" "$OUT/$name.onnx"
@@ -41,12 +41,14 @@ arm() {
 judge() {
 	local file=$OUT/$1.onnx
 	[ -f "$file" ] || file=$OUT/$1
-	"$TFSOPT" evaluate "$file" --reference "$OUT/$2.onnx" --data "$TEST" $PREPARE --no-latency --json --quiet >"$OUT/$1.judged.json" || true
-	local json model reference drop interval
+	"$TFSOPT" evaluate "$file" --reference "$OUT/$2.onnx" --data "$TEST" "${PREPARE[@]}" --no-latency --json --quiet >"$OUT/$1.judged.json"
+	local json model reference drop interval more
 	json=$(tr -d '\n' <"$OUT/$1.judged.json")
 	reference=$(grep -oE '"reference": ?\{[^}]*' <<<"$json" | grep -oE '"top1": ?[0-9.]+' | grep -oE '[0-9.]+$')
 	model=$(grep -oE '"model": ?\{[^}]*' <<<"$json" | grep -oE '"top1": ?[0-9.]+' | grep -oE '[0-9.]+$')
 	drop=$(grep -oE '"drop": ?-?[0-9.e-]+' <<<"$json" | sed -E 's/.*: ?//')
 	interval=$(grep -oE '"drop_ci": ?\[[^]]*' <<<"$json" | sed -E 's/.*\[//; s/,/ /')
-	printf '%-34s %6.2f %% (%5.2f %%)  drop %6.2f  [%6.2f, %6.2f]  %9d bytes\n' "${3:-$1}" "$model" "$reference" "$drop" $interval "$(stat -c %s "$file")"
+	more=$(grep -oE '"model": ?\{[^}]*' <<<"$json" | grep -oE '"(recall|precision|auc)": ?[0-9.]+' | tr -d '":' | xargs -r printf '  %s %.4g')
+	printf '%-34s %6.2f %% (%5.2f %%)  drop %6.2f  [%6.2f, %6.2f]  %9d bytes%s\n' "${3:-$1}" "$model" "$reference" "$drop" $interval \
+		"$(stat -c %s "$file")" "$more"
 }

@@ -7,27 +7,27 @@ MODEL=$TFSOPT_SHARED/models/resnet8_cifar10/resnet8_cifar10_fp32.onnx
 DATA=$TFSOPT_SHARED/data/cifar10-train.tar.gz
 TRAIN=$(short "$DATA#!::10" "$DATA#1::100") HELD=$(short "$DATA#::10" "$DATA#::200")
 TEST=$(short "$TFSOPT_SHARED/data/cifar10-test" "$TFSOPT_SHARED/data/cifar10-test#::8")
-PREPARE=
+PREPARE=()
 RATES=${RATES:-$(short "0.001 0.003" "0.001")}
-FIT="--data $TRAIN --epochs $(short 8 1) --flip --crop 4 --clip-norm 5"
+FIT=(--data "$TRAIN" --epochs "$(short 8 1)" --flip --crop 4 --clip-norm 5)
 ARMS=${ARMS:-sparse nm channel int4}
 
 want() { case " $ARMS " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 cp "$MODEL" "$OUT/resnet8.onnx"
-arm dense train "$MODEL" $FIT
-if want sparse; then arm sparse80 prune "$MODEL" --sparsity 0.8 $FIT; fi
-if want nm; then arm nm24 prune "$MODEL" --pattern 2:4 $FIT; fi
+arm dense train "$MODEL" "${FIT[@]}"
+if want sparse; then arm sparse80 prune "$MODEL" --sparsity 0.8 "${FIT[@]}"; fi
+if want nm; then arm nm24 prune "$MODEL" --pattern 2:4 "${FIT[@]}"; fi
 if want channel; then
 	for criterion in taylor magnitude random; do
-		arm "channel_$criterion" prune "$MODEL" --pattern channel --sparsity 0.5 --criterion "$criterion" $FIT
+		arm "channel_$criterion" prune "$MODEL" --pattern channel --sparsity 0.5 --criterion "$criterion" "${FIT[@]}"
 	done
 fi
-CAL="--data $TRAIN --samples $(short 512 32)"
-"$TFSOPT" quantize "$OUT/dense.onnx" -o "$OUT/int8.onnx" $CAL --quiet
+CAL=(--data "$TRAIN" --samples "$(short 512 32)")
+"$TFSOPT" quantize "$OUT/dense.onnx" -o "$OUT/int8.onnx" "${CAL[@]}" --quiet
 if want int4; then
-	"$TFSOPT" quantize "$OUT/dense.onnx" -o "$OUT/int4_post.onnx" $CAL --weights int4 --quiet
-	arm int4_qat quantize "$MODEL" --weights int4 --qat $FIT
+	"$TFSOPT" quantize "$OUT/dense.onnx" -o "$OUT/int4_post.onnx" "${CAL[@]}" --weights int4 --quiet
+	arm int4_qat quantize "$MODEL" --weights int4 --qat "${FIT[@]}"
 fi
 
 echo
