@@ -74,7 +74,7 @@ generate: ## make kernels/*.s and docs/operators.md again
 interop: build .venv/done ## check the files we write, and the scores, against ONNX Runtime
 	.venv/bin/python testdata/interop/check.py
 
-golden: build .venv/done ## show that quantize gives the same bytes for every model, thread count and kernel set (long)
+golden: build .venv/done ## show that quantize, train, prune and distill give the same bytes for every model, thread count and kernel set (long)
 	.venv/bin/python testdata/interop/check.py --only bytes --all
 
 bench-peers: build .venv/done .venv-torch/done ## time inference against ONNX Runtime, training steps against PyTorch, in turns

@@ -11,8 +11,9 @@ import onnx
 import zstandard
 from onnx import helper, numpy_helper
 
-from models import FASHION, IMAGENET, MODELS
-from tfsopt import ROOT, SHARED, tfsopt
+import runtime
+from models import IMAGENET, MODELS
+from tfsopt import ROOT, tfsopt
 
 LENET = next(m for m in MODELS if m.name == "fashion")
 RESNET = next(m for m in MODELS if m.name == "resnet8")
@@ -75,6 +76,7 @@ class Case:
     look: typing.Callable = lambda f: None  # says what is wrong with a file
     suffix: str = ".onnx"
     integer: bool = False  # whether answers may differ by a step
+    quick: bool = False  # whether it is repeated often, for the check of bytes
 
     def make(self, tmp):
         """Runs the command and looks whether its file is valid ONNX."""
@@ -161,6 +163,18 @@ def shared(f):
         return "no codebook"
 
 
+def stepped(f):
+    """Indices of nonzero weights lie beside the steps between them."""
+    if not any(n.op_type == "ScatterElements" for n in f.model.graph.node):
+        return "no weight by its nonzero elements"
+
+
+def fused(f):
+    """ONNX Runtime runs every convolution and product in integers."""
+    _, counts = runtime.fused(f.plain)
+    return ", ".join(sorted(runtime.FLOAT & set(counts))) and "not fused"
+
+
 def four_bits(f):
     if not any(t.data_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4) for t in f.model.graph.initializer):
         return "no weight of four bits"
@@ -183,22 +197,26 @@ def on_fashion(tmp):
     extra = ["--flip", "--crop", 2, "--mixup", 0.2, "--label-smoothing", 0.1, "--clip-norm", 5]
     qat = ["--qat", *fit, "--lr", 0.001]
     lenet = LENET.path
+    pruned = pathlib.Path(tmp, "pruned.onnx")
+    tfsopt("prune", lenet, "-o", pruned, "--sparsity", 0.9)
+    quick, zst, xz, integer = {"quick": True}, {"suffix": ".onnx.zst"}, {"suffix": ".onnx.xz"}, {"integer": True}
     for name, command, look, more in [
-        ("train", ["train", net, *fit, *extra], None, {}),
-        ("train adamw", ["train", block, *fit, "--optimizer", "adamw", "--lr", 0.003], moved, {}),
+        ("train", ["train", net, *fit, *extra], None, quick),
+        ("train adamw", ["train", block, *fit, "--optimizer", "adamw", "--lr", 0.003], moved, quick),
         ("prune unstructured", ["prune", lenet, *fit, "--sparsity", 0.9], zeros(0.9), {}),
         ("prune reconstruct", ["prune", lenet, *read, "--sparsity", 0.8, "--reconstruct"], zeros(0.8), {}),
         ("prune 2:4", ["prune", lenet, *fit, "--pattern", "2:4", "--sparsity", 0.5], two_of_four, {}),
-        ("prune channel", ["prune", lenet, *fit, "--pattern", "channel", "--sparsity", 0.5], lighter(0.5), {}),
-        ("prune zst", ["prune", lenet, "--sparsity", 0.9], zeros(0.9), {"suffix": ".onnx.zst"}),
-        ("prune xz", ["prune", lenet, "--sparsity", 0.9], zeros(0.9), {"suffix": ".onnx.xz"}),
-        ("distill width", ["distill", "--teacher", lenet, "--width", 0.5, *fit, "--teacher-cache", "none"], None, {}),
+        ("prune channel", ["prune", lenet, *fit, "--pattern", "channel", "--sparsity", 0.5], lighter(0.5), quick),
+        ("prune zst", ["prune", lenet, "--sparsity", 0.9], zeros(0.9), zst),
+        ("prune xz", ["prune", lenet, "--sparsity", 0.9], zeros(0.9), xz),
+        ("distill width", ["distill", "--teacher", lenet, "--width", 0.5, *fit, "--teacher-cache", "none"], None, quick),
         ("codebook", ["quantize", lenet, "--mode", "codebook"], shared, {}),
-        ("codebook xz", ["quantize", lenet, "--mode", "codebook"], shared, {"suffix": ".onnx.xz"}),
-        ("qat int8", ["quantize", lenet, *qat], None, {"integer": True}),
-        ("qat int4", ["quantize", lenet, *qat, "--weights", "int4"], four_bits, {"integer": True}),
+        ("codebook xz", ["quantize", lenet, "--mode", "codebook"], shared, xz),
+        ("codebook pruned zst", ["quantize", pruned, "--mode", "codebook"], stepped, zst),
+        ("qat int8", ["quantize", lenet, *qat], fused, {**integer, **quick}),
+        ("qat int4", ["quantize", lenet, *qat, "--weights", "int4"], four_bits, integer),
     ]:
-        more = more if look is None else {"look": look, **more}
+        more = more if look is None else {**more, "look": look}
         yield Case(f"lenet {name}", command, LENET.judge, LENET.preprocess, **more)
 
 
