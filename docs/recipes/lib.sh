@@ -48,7 +48,7 @@ judge() {
 	model=$(grep -oE '"model": ?\{[^}]*' <<<"$json" | grep -oE '"top1": ?[0-9.]+' | grep -oE '[0-9.]+$')
 	drop=$(grep -oE '"drop": ?-?[0-9.e-]+' <<<"$json" | sed -E 's/.*: ?//')
 	interval=$(grep -oE '"drop_ci": ?\[[^]]*' <<<"$json" | sed -E 's/.*\[//; s/,/ /')
-	more=$(grep -oE '"model": ?\{[^}]*' <<<"$json" | grep -oE '"(recall|precision|auc)": ?[0-9.]+' | tr -d '":' | xargs -r printf '  %s %.4g')
-	printf '%-34s %6.2f %% (%5.2f %%)  drop %6.2f  [%6.2f, %6.2f]  %9d bytes%s\n' "${3:-$1}" "$model" "$reference" "$drop" $interval \
+	more=$(grep -oE '"model": ?\{[^}]*' <<<"$json" | grep -oE '"(recall|precision|auc)": ?[0-9.]+' | tr -d '":' | xargs -r printf '  %s %.4g' || true)
+	printf '%-38s %6.2f %% (%5.2f %%)  drop %6.2f  [%6.2f, %6.2f]  %9d bytes%s\n' "${3:-$1}" "$model" "$reference" "$drop" $interval \
 		"$(stat -c %s "$file")" "$more"
 }
