@@ -76,7 +76,6 @@ type ramp struct {
 	plan      *prune.Plan
 	sparsity  float64
 	criterion string
-	acc       *prune.Accumulator
 }
 
 // step is train.Options.After. Gradient scores are those of the step itself, so that a resumed run, which lacks earlier ones,

@@ -25,11 +25,11 @@ const perceptron = `graph "net" {
 }
 `
 
-// TestKilled ends a training process without warning; what goes on from its checkpoint ends in the bytes of a run that
-// nothing disturbed.
-func TestKilled(t *testing.T) {
+// learnable writes a network in text form, the same trained a little, and samples of two classes.
+func learnable(t *testing.T) (in func(name string) string) {
+	t.Helper()
 	dir := t.TempDir()
-	in := func(name string) string { return filepath.Join(dir, name) }
+	in = func(name string) string { return filepath.Join(dir, name) }
 	r := rand.New(rand.NewPCG(1, 2))
 	x, y := make([]float32, 64*8), make([]int64, 64)
 	for i := range x {
@@ -48,21 +48,33 @@ func TestKilled(t *testing.T) {
 	if err := os.WriteFile(in("net.tfg"), []byte(perceptron), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{
-		"train", in("net.tfg"), "--data", in("x.npy") + "," + in("y.npy"), "--epochs", "60", "--batch", "8", "--lr", "0.05",
-		"--held", in("x.npy") + "," + in("y.npy"), "--optimizer", "adamw", "--mixup", "0.3", "--quiet",
+	succeeds(t, "train", in("net.tfg"), "-o", in("net.onnx"), "--data", in("x.npy")+","+in("y.npy"), "--epochs", "2", "--quiet")
+	return in
+}
+
+// succeeds runs a command in this process.
+func succeeds(t *testing.T, args ...string) {
+	t.Helper()
+	var out, log bytes.Buffer
+	if code := run(t.Context(), args, &out, &log); code != 0 {
+		t.Fatalf("%v: exit code %d: %s", args, code, log.String())
 	}
+}
+
+// killed starts a command and ends it without warning after three epochs.
+func killed(t *testing.T, log string, args ...string) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, append(args, "-o", in("out.onnx"), "--log", in("log"), "--checkpoint-every", "1ns")...)
+	cmd := exec.Command(exe, args...)
 	cmd.Args[0] = "tfsopt" // what TestMain takes for a call of the command
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if b, _ := os.ReadFile(in("log")); bytes.Count(b, []byte("\n")) >= 3 {
+		if b, _ := os.ReadFile(log); bytes.Count(b, []byte("\n")) >= 3 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -70,33 +82,51 @@ func TestKilled(t *testing.T) {
 			break
 		}
 	}
-	_ = cmd.Process.Kill() // if it has ended already, the next lines tell
+	_ = cmd.Process.Kill() // if it has ended already, the caller sees its output
 	_ = cmd.Wait()
-	if _, err := os.Stat(in("out.onnx")); err == nil {
-		t.Fatal("the process ended before it was killed")
-	}
-	if _, err := os.Stat(in("out.onnx.ckpt")); err != nil {
-		t.Fatal(err)
-	}
-	for _, more := range [][]string{
-		{"-o", in("out.onnx"), "--log", in("log"), "--resume"},
-		{"-o", in("whole.onnx"), "--log", in("whole"), "--checkpoint", "none"},
+}
+
+// TestKilled ends a process that trains; what goes on from its checkpoint ends in the bytes of a run that nothing disturbed.
+func TestKilled(t *testing.T) {
+	in := learnable(t)
+	for _, verb := range [][]string{
+		{"train", in("net.tfg"), "--optimizer", "adamw", "--mixup", "0.3"},
+		{"prune", in("net.onnx"), "--sparsity", "0.6"},
+		{"prune", in("net.onnx"), "--sparsity", "0.6", "--criterion", "taylor", "--ramp", "none"},
+		{"distill", "--teacher", in("net.onnx"), "--width", "0.5"},
+		{"quantize", in("net.onnx"), "--qat"},
 	} {
-		var out, log bytes.Buffer
-		if code := run(t.Context(), append(args, more...), &out, &log); code != 0 {
-			t.Fatalf("exit code %d: %s", code, log.String())
-		}
-	}
-	got, _ := os.ReadFile(in("out.onnx"))
-	want, _ := os.ReadFile(in("whole.onnx"))
-	if len(got) == 0 || !bytes.Equal(got, want) {
-		t.Errorf("%d bytes after kill and resume, %d bytes of an undisturbed run, and they differ", len(got), len(want))
-	}
-	lines, _ := os.ReadFile(in("log"))
-	if n := bytes.Count(lines, []byte("\n")); n != 60 {
-		t.Errorf("the log has %d lines for 60 epochs", n)
-	}
-	if _, err := os.Stat(in("out.onnx.ckpt")); err == nil {
-		t.Error("the checkpoint is still there")
+		t.Run(verb[0], func(t *testing.T) {
+			dir := t.TempDir()
+			at := func(name string) string { return filepath.Join(dir, name) }
+			set := in("x.npy") + "," + in("y.npy")
+			args := append(verb, "--data", set, "--held", set, "--epochs", "60", "--batch", "8", "--lr", "0.02", "--quiet")
+			for tries := 0; ; tries++ {
+				killed(t, at("log"), append(args, "-o", at("out.onnx"), "--log", at("log"), "--checkpoint-every", "1ns")...)
+				if os.Remove(at("out.onnx")) != nil {
+					break
+				}
+				if _ = os.Remove(at("log")); tries == 5 {
+					t.Fatal("the process always ended before it was killed")
+				}
+			}
+			if _, err := os.Stat(at("out.onnx.ckpt")); err != nil {
+				t.Fatal(err)
+			}
+			succeeds(t, append(args, "-o", at("out.onnx"), "--log", at("log"), "--resume")...)
+			succeeds(t, append(args, "-o", at("whole.onnx"), "--log", at("whole"), "--checkpoint", "none")...)
+			got, _ := os.ReadFile(at("out.onnx"))
+			want, _ := os.ReadFile(at("whole.onnx"))
+			if len(got) == 0 || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes after kill and resume, %d bytes of an undisturbed run, and they differ", len(got), len(want))
+			}
+			lines, _ := os.ReadFile(at("log"))
+			if n := bytes.Count(lines, []byte("\n")); n != 60 {
+				t.Errorf("the log has %d lines for 60 epochs", n)
+			}
+			if _, err := os.Stat(at("out.onnx.ckpt")); err == nil {
+				t.Error("the checkpoint is still there")
+			}
+		})
 	}
 }
