@@ -169,6 +169,7 @@ func (a *app) distill(ctx context.Context, o *distillOptions) error {
 		return d.run(ctx, m.Graph)
 	})
 	if err != nil {
+		a.hintResume(ctx, o.Checkpoint, err)
 		return err
 	}
 	for _, path := range append(o.checkpoints, o.Checkpoint) {

@@ -165,6 +165,7 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 		return g, r.judgeHeld(ctx, a, &o.trainFlags, judgement{made: g, reference: m.Graph, path: path, held: held})
 	})
 	if err != nil {
+		a.hintResume(ctx, o.Checkpoint, err)
 		return err
 	}
 	if o.Epochs > 0 {

@@ -64,6 +64,7 @@ func (a *app) train(ctx context.Context, path string, o *trainOptions) error {
 		return a.trained(ctx, m, r, o)
 	})
 	if err != nil {
+		a.hintResume(ctx, o.Checkpoint, err)
 		return err
 	}
 	o.done()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
@@ -173,10 +174,11 @@ func (t *trainFlags) keepZeros(g *graph.Graph) {
 	}
 }
 
-// hintResume tells, after a run that was stopped, how to go on.
+// hintResume tells, after a run that was stopped, that diverged or that could not write, what is left of it.
 func (a *app) hintResume(ctx context.Context, checkpoint string, err error) {
 	var diverged *train.DivergedError
-	if err == nil || checkpoint == "" || ctx.Err() == nil && !errors.As(err, &diverged) {
+	var file *fs.PathError // such as of a full disk
+	if err == nil || checkpoint == "" || ctx.Err() == nil && !errors.As(err, &diverged) && !errors.As(err, &file) {
 		return
 	}
 	if _, missing := os.Stat(checkpoint); missing != nil {
