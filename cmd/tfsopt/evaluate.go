@@ -36,7 +36,9 @@ func evaluateCmd(a *app) *cobra.Command {
 		Use:   "evaluate MODEL [--reference REF] --data D",
 		Short: "Measure a model's accuracy, and what it lost against a reference",
 		Long: `Measure accuracy and latency on a data set. With --reference both models answer the same samples; --max-drop then judges
-the drop in top-1 accuracy by a paired test: PASS (exit code 0), FAIL (3) or INCONCLUSIVE (4).`,
+the drop in top-1 accuracy by a paired test: PASS (exit code 0), FAIL (3) or INCONCLUSIVE (4).
+
+Of a model of two classes it also tells recall, precision and the area under the ROC curve, class 1 being the positive one.`,
 		Example: `  tfsopt evaluate small.onnx --reference model.onnx --data images --preprocess imagenet:resize=256,crop=224 \
       --max-drop 1 --report report.html`,
 		Args: oneModel,

@@ -67,9 +67,6 @@ what the step does to single numbers.`,
 		if err := o.checkCodebook(cmd); err != nil {
 			return err
 		}
-		if o.Mode == "codebook" {
-			return a.codebook(cmd.Context(), args[0], &o)
-		}
 		if err := o.checkTraining(a, cmd); err != nil {
 			return err
 		}
@@ -144,8 +141,10 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 			"--data random tries things out without meaning)")
 	}
 	o.Threads, o.Progress = a.threads, a.progress()
-	if err := o.Options.Check(); err != nil {
-		return usageError{err}
+	if o.Mode != "codebook" {
+		if err := usage(o.Options.Check()); err != nil {
+			return err
+		}
 	}
 	if o.dryRun {
 		return a.planQuantize(path, o)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
 	"github.com/tfsopt/tfsopt/quantize"
@@ -48,28 +47,11 @@ func (o *quantizeOptions) checkCodebook(cmd *cobra.Command) error {
 	return nil
 }
 
-// codebook lets weights share a few values.
-func (a *app) codebook(ctx context.Context, path string, o *quantizeOptions) error {
-	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
-		if err := hasWeights(path, m.Graph); err != nil {
-			return nil, err
-		}
-		if _, err := optimize.Default().Run(ctx, m.Graph, nil); err != nil {
-			return nil, at(path, err)
-		}
-		q, err := quantize.Codebook(m.Graph, quantize.CodebookOptions{Bits: o.book.bits, SQNR: o.book.sqnr, Exclude: o.Exclude})
-		if err != nil {
-			return nil, at(path, err)
-		}
-		r.Warnings = append(r.Warnings, q.Warnings...)
-		r.addLayers(q.Layers)
-		return q.Graph, nil
-	})
-	if err != nil {
-		return err
+// shared lets the weights of g share a few values.
+func (o *quantizeOptions) shared(ctx context.Context, g *graph.Graph) (*quantize.Result, error) {
+	g = g.Clone()
+	if _, err := optimize.Default().Run(ctx, g, nil); err != nil {
+		return nil, err
 	}
-	if err := a.report(r); err != nil || a.json || a.quiet {
-		return err
-	}
-	return a.printLayers(r.Layers)
+	return quantize.Codebook(g, quantize.CodebookOptions{Bits: o.book.bits, SQNR: o.book.sqnr, Exclude: o.Exclude})
 }

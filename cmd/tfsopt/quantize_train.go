@@ -49,6 +49,9 @@ func (o *quantizeOptions) checkTraining(a *app, cmd *cobra.Command) error {
 // quantized is the quantized graph, trained if the options say so, with the learning curve; r says what held-out samples
 // make of it.
 func (a *app) quantized(ctx context.Context, g *graph.Graph, r *change, o *quantizeOptions) (*quantize.Trained, error) {
+	if err := hasWeights(r.Input.Path, g); err != nil {
+		return nil, err
+	}
 	set, err := o.openData(g)
 	if err != nil {
 		return nil, err
@@ -75,7 +78,11 @@ func (a *app) quantized(ctx context.Context, g *graph.Graph, r *change, o *quant
 
 // fitQuantized quantizes g, with training if that is wanted.
 func (a *app) fitQuantized(ctx context.Context, g *graph.Graph, o *quantizeOptions, t quantize.Training) (*quantize.Trained, error) {
-	if !o.qat {
+	switch {
+	case o.Mode == "codebook":
+		q, err := o.shared(ctx, g)
+		return &quantize.Trained{Result: q}, err
+	case !o.qat:
 		q, err := quantize.Quantize(ctx, g, t.Calibration, o.Options)
 		return &quantize.Trained{Result: q}, err
 	}
