@@ -230,9 +230,12 @@ def on_shared():
         yield Case(f"{m.name} train", ["train", m.path, *fit], data, m.preprocess)
         yield Case(f"{m.name} prune channel", ["prune", m.path, *channels, 0.3, *fit], data, m.preprocess, lighter(0.71))
         yield Case(f"{m.name} prune unstructured", ["prune", m.path, "--sparsity", 0.8], data, m.preprocess, zeros(0.8))
+        yield Case(f"{m.name} prune 2:4", ["prune", m.path, "--pattern", "2:4"], data, m.preprocess, two_of_four)
+        qat = ["quantize", m.path, "--qat", *fit, "--lr", 0.0001]
+        yield Case(f"{m.name} qat int8", qat, data, m.preprocess, fused, integer=True)
 
     if RESNET.present():
-        images, data = f"{RESNET.calibrate}#::50", f"{RESNET.judge}#::4"
+        images, data = f"{RESNET.judge}#1::20", f"{RESNET.judge}#::4"
         yield from run(RESNET, images, data)
         student = ["distill", "--teacher", RESNET.path, "--teacher-cache", "none", "--data", images]
         for part, share in (("width", 0.5), ("depth", 0.4)):  # it has one block to leave out
