@@ -24,6 +24,7 @@ type pruneOptions struct {
 	scope, ramp, rewind string
 	minDensity          float64
 	raw, reconstruct    bool
+	solveSamples        int
 	keepFirst, keepLast bool
 	include, exclude    []string
 	multiple            int
@@ -45,8 +46,9 @@ func pruneCmd(a *app) *cobra.Command {
 channel), the least important ones first.
 
 For weights --sparsity is the share of zeros, for channels the share of multiply-adds that goes. --target-flops,
---target-bytes and --target-latency find it. With --data and --epochs the rest is trained on; a cubic ramp then prunes
-while training, unless --ramp none. With --data alone, --reconstruct solves for the weights that stay, without labels.
+--target-bytes and --target-latency find it. With --data, --reconstruct solves for the weights that stay, without labels;
+with --epochs they are trained on, for magnitude from what reconstruction gives unless --ramp says otherwise: cubic prunes
+while training, none at once.
 Criteria taylor and snip weigh gradients, so they need labelled data.`,
 		Example: `  tfsopt prune model.onnx -o sparse.onnx --sparsity 0.8 --data photos --epochs 8 --lr 0.005
   tfsopt prune model.onnx -o thin.onnx --pattern channel --sparsity 0.5 --criterion taylor --data photos --epochs 8
@@ -87,10 +89,15 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	f.Int64Var(&o.flops, "target-flops", 0, "prune until one sample takes at most so many FLOPs")
 	f.Int64Var(&o.bytes, "target-bytes", 0, "prune until the weights take at most so many bytes")
 	f.DurationVar(&o.latency, "target-latency", 0, "prune until one sample takes at most so long here, with --threads")
+	f.IntVar(&o.solveSamples, "reconstruct-samples", 512, "samples that --reconstruct solves on where training follows, spread over --data")
 	f.StringVar(&o.rewind, "rewind", "", "lottery ticket: train from this model's weights where the masks of MODEL keep them")
 	return func() {
 		set()
 		o.criterion, o.scope, o.ramp = criterion.value, scope.value, ramp.value
+		chosen := f.Changed("ramp") || f.Changed("reconstruct")
+		if !chosen && o.Epochs > 0 && !o.channel() && o.criterion == "magnitude" && o.rewind == "" {
+			o.reconstruct = true // the best start for training
+		}
 	}
 }
 
@@ -119,12 +126,14 @@ func (o *pruneOptions) checkPrune() error {
 		return usagef("give one of --sparsity, --target-flops, --target-bytes and --target-latency")
 	case !o.hasData && (gradient || o.reconstruct || o.Epochs > 0 || o.rewind != ""):
 		return usagef("gradients, --reconstruct, --rewind and --epochs need samples: give --data")
+	case o.solveSamples < 1:
+		return usagef("--reconstruct-samples %d: want at least 1", o.solveSamples)
 	case o.rewind != "" && o.Epochs == 0:
 		return usagef("--rewind starts training again: give --epochs")
 	case o.channel() && (o.reconstruct || o.raw || o.rewind != ""):
 		return usagef("--reconstruct, --raw and --rewind do not go with --pattern channel")
-	case o.reconstruct && o.Epochs > 0:
-		return usagef("give --reconstruct or --epochs: training finds better weights than solving")
+	case o.reconstruct && o.rewind != "":
+		return usagef("--rewind forgets what --reconstruct solves for: give one of them")
 	case o.nm() && targets == 1 && o.sparsity == 0:
 		return usagef("--pattern %s: its sparsity is fixed, no target can change it", o.pattern)
 	case o.channel():

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
@@ -52,7 +53,7 @@ func accumulate(acc *prune.Accumulator, params []*train.Param, grads []*tensor.T
 // whileTraining prunes weights and trains those that stay.
 func (p *pruning) whileTraining(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	o := p.weightOptions()
-	if o.Target != nil || p.ramp == "none" || p.nm() || p.rewind != "" {
+	if o.Target != nil || p.ramp == "none" || p.nm() || p.rewind != "" || p.reconstruct {
 		return p.thenTrain(ctx, g, o)
 	}
 	plan, err := prune.NewPlan(g, o)
@@ -123,6 +124,14 @@ func setMasks(params []*train.Param, masks prune.Masks) {
 func (p *pruning) thenTrain(ctx context.Context, g *graph.Graph, o prune.Options) (*graph.Graph, error) {
 	pruned, masks := g, prune.MasksOf(g)
 	if p.sparsity > 0 || o.Target != nil || p.nm() {
+		if o.Reconstruct {
+			set, err := p.solveSet(g)
+			if err != nil {
+				return nil, err
+			}
+			defer set.Close()
+			o.Data = set
+		}
 		res, err := prune.Weights(ctx, g, o)
 		p.clearProgress()
 		if err != nil {
@@ -150,6 +159,15 @@ func (p *pruning) thenTrain(ctx context.Context, g *graph.Graph, o prune.Options
 	}
 	p.curve = res.Curve
 	return res.Graph, p.describe(g, res.Graph)
+}
+
+// solveSet opens the samples that reconstruction solves on.
+func (p *pruning) solveSet(g *graph.Graph) (*data.Set, error) {
+	d := p.data
+	if d.samples == 0 || d.samples > p.solveSamples {
+		d.samples = p.solveSamples
+	}
+	return d.open(freeInputs(g))
 }
 
 // rewound gives the graph the weights of the model that --rewind names.

@@ -117,12 +117,7 @@ func (t *trainFlags) parseWeights() error {
 
 // sets opens the data to train on and the data to score; each is nil if there is none.
 func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
-	inputs := dataInputs(g)
-	for i := range inputs {
-		if len(inputs[i].Shape) > 0 {
-			inputs[i].Shape[0] = -1 // a fixed batch is no obstacle
-		}
-	}
+	inputs := freeInputs(g)
 	if t.data.path != "" {
 		if set, err = t.data.open(inputs); err != nil {
 			return nil, nil, err
@@ -141,6 +136,17 @@ func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
 		return nil, nil, err
 	}
 	return set, held, nil
+}
+
+// freeInputs is dataInputs with any batch: a fixed one is no obstacle to training.
+func freeInputs(g *graph.Graph) []data.Input {
+	inputs := dataInputs(g)
+	for i := range inputs {
+		if len(inputs[i].Shape) > 0 {
+			inputs[i].Shape[0] = -1
+		}
+	}
+	return inputs
 }
 
 // closeSets closes those that there are.
