@@ -226,9 +226,9 @@ def on_shared():
     def run(m, images, data):
         fit = ["--data", images, "--preprocess", m.preprocess, "--label-offset", m.offset, "--epochs", 1, "--batch", 10]
         fit += ["--lr", 0.001, "--checkpoint", "none"]
-        channels = ["--pattern", "channel", "--sparsity"]
+        channels = ["--pattern", "channel", "--criterion", "taylor", "--sparsity", 0.1]
         yield Case(f"{m.name} train", ["train", m.path, *fit], data, m.preprocess)
-        yield Case(f"{m.name} prune channel", ["prune", m.path, *channels, 0.3, *fit], data, m.preprocess, lighter(0.71))
+        yield Case(f"{m.name} prune channel", ["prune", m.path, *channels, *fit], data, m.preprocess, lighter(0.91))
         yield Case(f"{m.name} prune unstructured", ["prune", m.path, "--sparsity", 0.8], data, m.preprocess, zeros(0.8))
         yield Case(f"{m.name} prune 2:4", ["prune", m.path, "--pattern", "2:4"], data, m.preprocess, two_of_four)
         qat = ["quantize", m.path, "--qat", *fit, "--lr", 0.0001]
@@ -237,9 +237,9 @@ def on_shared():
     if RESNET.present():
         images, data = f"{RESNET.judge}#1::20", f"{RESNET.judge}#::4"
         yield from run(RESNET, images, data)
-        student = ["distill", "--teacher", RESNET.path, "--teacher-cache", "none", "--data", images]
+        student = ["distill", "--teacher", RESNET.path, "--teacher-cache", "none", "--data", images, "--batch", 10]
         for part, share in (("width", 0.5), ("depth", 0.4)):  # it has one block to leave out
-            command = [*student, f"--{part}", share, "--epochs", 1, "--lr", 0.001, "--checkpoint", "none"]
+            command = [*student, f"--{part}", share, "--epochs", 3, "--lr", 0.0003, "--clip-norm", 10, "--checkpoint", "none"]
             yield Case(f"resnet8 distill {part}", command, data, RESNET.preprocess, lighter(0.8))
     for m in (MOBILENET, SQUEEZENET):
         if m.present():
