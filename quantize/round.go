@@ -78,14 +78,16 @@ func (l *layer) adaptRows(h []float64, from, to int) {
 	all.Wait()
 }
 
-// passOn rounds one row from the first to the last weight; e is scratch.
+// passOn rounds one row from the first to the last weight; e is scratch. Weights that are zero, as pruned ones are, stay so.
 func (l *layer) passOn(u []float64, r int, q []int8, e []float64) {
 	k, s := l.k, float64(l.scaleOfRow(r))
 	for i, w := range l.w[r*k : (r+1)*k] {
 		e[i] = float64(w)
 	}
 	for i := range k {
-		q[i] = l.round(e[i] / s)
+		if q[i] = 0; l.w[r*k+i] != 0 {
+			q[i] = l.round(e[i] / s)
+		}
 		d := (e[i] - float64(q[i])*s) / u[i*k+i]
 		for j := i + 1; j < k; j++ {
 			e[j] -= d * u[i*k+j]
@@ -93,7 +95,7 @@ func (l *layer) passOn(u []float64, r int, q []int8, e []float64) {
 	}
 }
 
-// descend steps single weights up and down while that lowers the error, which it returns; e is scratch.
+// descend steps single weights that are not zero up and down while that lowers the error, which it returns; e is scratch.
 func (l *layer) descend(h []float64, r int, q []int8, e []float64) float64 {
 	k, s := l.k, float64(l.scaleOfRow(r))
 	w := l.w[r*k : (r+1)*k]
@@ -108,6 +110,9 @@ func (l *layer) descend(h []float64, r int, q []int8, e []float64) float64 {
 	for range 8 {
 		moved := false
 		for i := range k {
+			if w[i] == 0 {
+				continue
+			}
 			step := int8(1)
 			if e[i] < 0 {
 				step = -1

@@ -101,3 +101,19 @@ func TestFit(t *testing.T) {
 		t.Errorf("a clamp at 6 gives the range [.., %v] with zero point %d", top, p.zero)
 	}
 }
+
+// Inputs that always come together would have what clipping takes from one weight made up for at the next: a pruned one
+// stays zero, another takes it over.
+func TestRoundingKeepsZeros(t *testing.T) {
+	h := []float64{
+		1, 0.999, 0.999,
+		0.999, 1, 0.999,
+		0.999, 0.999, 1,
+	}
+	l := &layer{rows: 2, k: 3, w: []float32{130, 0, 1, 1, 0, 130}, scale: []float32{1}, minInt: -127, maxInt: 127}
+	l.nearest()
+	l.adaptRows(h, 0, 2)
+	if want := []int8{127, 0, 4, 4, 0, 127}; !slices.Equal(l.ints, want) {
+		t.Errorf("rounded to %v, want %v", l.ints, want)
+	}
+}
