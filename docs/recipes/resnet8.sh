@@ -8,8 +8,8 @@ DATA=$TFSOPT_SHARED/data/cifar10-train.tar.gz
 TRAIN=$(short "$DATA#!::10" "$DATA#1::100") HELD=$(short "$DATA#::10" "$DATA#::200")
 TEST=$(short "$TFSOPT_SHARED/data/cifar10-test" "$TFSOPT_SHARED/data/cifar10-test#::8")
 PREPARE=()
-RATES=${RATES:-$(short "0.001 0.003" "0.001")}
-FIT=(--data "$TRAIN" --epochs "$(short 8 1)" --flip --crop 4 --clip-norm 5)
+RATES=${RATES:-$(short "0.001 0.002" "0.001")}
+FIT=(--data "$TRAIN" --epochs "$(short 8 1)" --flip --crop 4 --optimizer adamw)
 ARMS=${ARMS:-sparse nm channel int4}
 
 want() { case " $ARMS " in *" $1 "*) ;; *) return 1 ;; esac; }
@@ -20,7 +20,7 @@ if want sparse; then arm sparse80 prune "$MODEL" --sparsity 0.8 "${FIT[@]}"; fi
 if want nm; then arm nm24 prune "$MODEL" --pattern 2:4 "${FIT[@]}"; fi
 if want channel; then
 	for criterion in taylor magnitude random; do
-		arm "channel_$criterion" prune "$MODEL" --pattern channel --sparsity 0.5 --criterion "$criterion" "${FIT[@]}"
+		arm "channel_$criterion" prune "$MODEL" --pattern channel --channel-multiple 1 --sparsity 0.5 --criterion "$criterion" "${FIT[@]}"
 	done
 fi
 CAL=(--data "$TRAIN" --samples "$(short 512 32)")
