@@ -259,7 +259,7 @@ func TestShallow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for keep, want := range map[float64]int{1: 3, 0.67: 2, 0.34: 1, 0.01: 0} {
+	for keep, want := range map[float64]int{1: 3, 0.9: 2, 0.67: 2, 0.34: 1, 0.01: 0} {
 		s, err := Shallow(g, keep)
 		if err != nil {
 			t.Fatal(err)

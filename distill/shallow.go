@@ -13,8 +13,8 @@ type block struct {
 	shortcut int // which input
 }
 
-// Shallow gives a copy of g with a share of its residual blocks, rounded, at least one: blocks whose shortcut is the identity are
-// left out, evenly spread. It fails if there is no such block.
+// Shallow gives a copy of g with a share of its residual blocks, those whose shortcut is the identity: the others are
+// left out, evenly spread, at least one if keep is below 1. It fails if there is no such block.
 func Shallow(g *graph.Graph, keep float64) (*graph.Graph, error) {
 	g = g.Clone()
 	if err := g.Infer(); err != nil {
@@ -24,7 +24,10 @@ func Shallow(g *graph.Graph, keep float64) (*graph.Graph, error) {
 	if len(blocks) == 0 {
 		return nil, fmt.Errorf("no residual block can be left out: no Add takes a value and what was computed from it alone, of one shape")
 	}
-	stay := max(int(math.Round(keep*float64(len(blocks)))), 0)
+	stay := int(math.Round(keep * float64(len(blocks))))
+	if keep < 1 {
+		stay = min(stay, len(blocks)-1)
+	}
 	for i, b := range blocks {
 		if (i+1)*stay/len(blocks) > i*stay/len(blocks) { // evenly spread
 			continue

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tfsopt/tfsopt/formats"
@@ -195,6 +196,9 @@ func (a *app) report(r *change) error {
 	size := fmt.Sprintf("%.2f times smaller", r.Compression)
 	if r.Compression < 1 {
 		size = fmt.Sprintf("%.2f times larger", 1/r.Compression)
+	}
+	if filepath.Ext(r.Input.Path) == ".tfg" { // text is no size to compare with
+		return a.printf("%s: %s, %.1f s, peak memory %s\n", r.Output.Path, bytesText(r.Output.Bytes), r.Seconds, bytesText(r.PeakRSS))
 	}
 	return a.printf("%s: %s, %s: %s, %s, %.1f s, peak memory %s\n", r.Input.Path, bytesText(r.Input.Bytes),
 		r.Output.Path, bytesText(r.Output.Bytes), size, r.Seconds, bytesText(r.PeakRSS))
