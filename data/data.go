@@ -156,8 +156,10 @@ func (s *Set) start(sl slice, p Preprocess, o Options) error {
 	if err := s.plan(p, o); err != nil {
 		return err
 	}
-	_, err := s.Sample(0)
-	return err
+	if _, err := s.prepare(s.index[0]); err != nil { // so that what is wrong with all of them shows at once
+		return fmt.Errorf("%s: %w", s.Name(0), err)
+	}
+	return nil
 }
 
 // plan chooses how samples become tensors.
