@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
 )
@@ -39,6 +40,13 @@ type ChannelOptions struct {
 	Multiple int
 	// Include, if not empty, names the groups that are cut, Exclude those that are not, by any of their nodes' names.
 	Include, Exclude []string
+
+	// Reconstruct solves for the weights that stay so that each layer's output on Data, labelled or not, changes least. It
+	// does not go with Target.
+	Reconstruct bool
+	Data        *data.Set
+	Threads     int // 0: all cores
+	Progress    func(stage string, done, total int)
 
 	Scores Scores // by the names of the constants of the graph as it is given: see AsIs
 	Seed   uint64 // of random
@@ -78,6 +86,12 @@ type ChannelGroup struct {
 // defaults fills in what is not said and checks the rest.
 func (o ChannelOptions) defaults() (ChannelOptions, error) {
 	var errs []error
+	switch {
+	case o.Reconstruct && o.Data == nil:
+		errs = append(errs, ErrNoData)
+	case o.Reconstruct && o.Target != nil:
+		errs = append(errs, errors.New("reconstruction does not go with a measured target"))
+	}
 	common, _, err := Options{Criterion: o.Criterion, Scope: o.Scope, Scores: o.Scores}.defaults()
 	errs = append(errs, err)
 	o.Criterion, o.Scope = common.Criterion, common.Scope
@@ -131,10 +145,17 @@ func Channels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*graph.Gra
 	if err != nil {
 		return nil, nil, err
 	}
+	var warnings []string
+	if o.Reconstruct {
+		if warnings, err = p.solve(ctx, o); err != nil {
+			return nil, nil, err
+		}
+	}
 	report, err := p.cut()
 	if err != nil {
 		return nil, nil, err
 	}
+	report.Warnings = append(report.Warnings, warnings...)
 	return p.g, report, nil
 }
 

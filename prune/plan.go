@@ -150,6 +150,8 @@ type cut struct {
 	m     *matrix
 	mask  *Mask
 	units int // how many units of the pattern
+	// fixed: mask says already which elements go; keepBias: the bias stays as it is.
+	fixed, keepBias bool
 }
 
 type cuts []cut

@@ -89,10 +89,14 @@ func (s *session) observe(f, g *graph.Graph, m *matrix, of map[*graph.Value]*gra
 func (c *cut) fit(o *moments, p *Plan, g *graph.Graph, n *graph.Node) error {
 	m := c.m
 	bias, canBias := c.bias(n)
-	canBias = canBias && !p.o.KeepBias
+	canBias = canBias && !p.o.KeepBias && !c.keepBias
 	w := m.gather(tensor.Floats(m.value.Const))
 	s := newSolver(m, p.p, o.systems(canBias), w)
-	c.mask = s.solve(c.units)
+	if c.fixed {
+		s.solveFor(c.mask)
+	} else {
+		c.mask = s.solve(c.units)
+	}
 	out := make([]float32, m.len())
 	for e, v := range s.w {
 		if !s.gone[e] {

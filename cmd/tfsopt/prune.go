@@ -95,7 +95,7 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 		set()
 		o.criterion, o.scope, o.ramp = criterion.value, scope.value, ramp.value
 		chosen := f.Changed("ramp") || f.Changed("reconstruct")
-		if !chosen && o.Epochs > 0 && !o.channel() && o.criterion == "magnitude" && o.rewind == "" {
+		if !chosen && o.Epochs > 0 && o.rewind == "" && (o.criterion == "magnitude" || o.channel()) && !(o.channel() && o.latency != 0) {
 			o.reconstruct = true // the best start for training
 		}
 	}
@@ -130,8 +130,10 @@ func (o *pruneOptions) checkPrune() error {
 		return usagef("--reconstruct-samples %d: want at least 1", o.solveSamples)
 	case o.rewind != "" && o.Epochs == 0:
 		return usagef("--rewind starts training again: give --epochs")
-	case o.channel() && (o.reconstruct || o.raw || o.rewind != ""):
-		return usagef("--reconstruct, --raw and --rewind do not go with --pattern channel")
+	case o.channel() && (o.raw || o.rewind != ""):
+		return usagef("--raw and --rewind do not go with --pattern channel")
+	case o.channel() && o.reconstruct && o.latency != 0:
+		return usagef("--reconstruct does not go with --target-latency for channels")
 	case o.reconstruct && o.rewind != "":
 		return usagef("--rewind forgets what --reconstruct solves for: give one of them")
 	case o.nm() && targets == 1 && o.sparsity == 0:

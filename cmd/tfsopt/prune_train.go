@@ -215,12 +215,21 @@ func (p *pruning) cutChannels(ctx context.Context, g *graph.Graph) (*graph.Graph
 	if p.latency > 0 {
 		target = p.latencyTarget()
 	}
+	var solve *data.Set
+	if p.reconstruct {
+		var err error
+		if solve, err = p.solveSet(g); err != nil {
+			return nil, err
+		}
+		defer solve.Close()
+	}
 	cut, report, err := prune.Channels(ctx, g, prune.ChannelOptions{
 		Target: target, Dims: p.Dims,
 		Sparsity: p.sparsity, TargetFLOPs: p.flops, TargetBytes: p.bytes, Criterion: p.criterion, Scope: p.scope,
 		MinShare: p.minDensity, Multiple: p.multiple, Include: p.include, Exclude: p.exclude, Scores: p.scores, Seed: p.Seed,
-		AsIs: true,
+		AsIs: true, Reconstruct: p.reconstruct, Data: solve, Threads: p.threads, Progress: p.app.progress(),
 	})
+	p.clearProgress()
 	if err != nil {
 		return nil, err
 	}
