@@ -159,6 +159,9 @@ func percent(tb testing.TB, g *graph.Graph, set *data.Set) float64 {
 
 // TestTrainRecovers has weights so coarse that rounding costs much, which training wins back on samples that it never saw.
 func TestTrainRecovers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it trains several nets: too slow under the race detector")
+	}
 	g, set, held := learned(t), striped(t, 1, 960), striped(t, 2, 300)
 	before := percent(t, g, held)
 	for _, c := range []struct {
