@@ -8,13 +8,13 @@ DATA=$TFSOPT_SHARED/data/cifar10-train.tar.gz
 TRAIN=$(short "$DATA#!::10" "$DATA#1::100") HELD=$(short "$DATA#::10" "$DATA#::200")
 TEST=$(short "$TFSOPT_SHARED/data/cifar10-test" "$TFSOPT_SHARED/data/cifar10-test#::8")
 PREPARE=()
-RATES=${RATES:-$(short "0.001 0.003" "0.001")}
-AUGMENT=(--flip --crop 4 --clip-norm 5)
+RATES=${RATES:-$(short "0.001 0.002" "0.001")}
+AUGMENT=(--flip --crop 4)
 EPOCHS=$(short 8 1) SEEDS=$(short 3 2)
-STUDENT=(--width 0.5 --init 1)
+STUDENT=(--student testdata/nets/resnet8_half.tfg --init 1 --weight-decay 0.0005)
 
-arm dense train "$MODEL" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}"
-STUDENT_RATES=${STUDENT_RATES:-$(short "0.01 0.03" "0.01")}
+arm dense train "$MODEL" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}" --optimizer adamw
+STUDENT_RATES=${STUDENT_RATES:-$(short "0.05 0.1" "0.1")}
 RATES=$STUDENT_RATES
 arm half_kd distill --teacher "$OUT/dense.onnx" "${STUDENT[@]}" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}" --teacher-cache "$OUT/answers"
 arm half_alone distill --teacher "$OUT/dense.onnx" "${STUDENT[@]}" --data "$TRAIN" --epochs "$EPOCHS" "${AUGMENT[@]}" --alpha 0 --teacher-cache none
