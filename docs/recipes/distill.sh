@@ -3,12 +3,7 @@
 # Needs ../shared. About half an hour on two cores; SHORT=1 takes minutes.
 . "$(dirname "$0")/lib.sh"
 
-MODEL=$TFSOPT_SHARED/models/resnet8_cifar10/resnet8_cifar10_fp32.onnx
-DATA=$TFSOPT_SHARED/data/cifar10-train.tar.gz
-TRAIN=$(short "$DATA#!::10" "$DATA#1::100") HELD=$(short "$DATA#::10" "$DATA#::200")
-TEST=$(short "$TFSOPT_SHARED/data/cifar10-test" "$TFSOPT_SHARED/data/cifar10-test#::8")
-PREPARE=()
-RATES=${RATES:-$(short "0.001 0.002" "0.001")}
+cifar
 AUGMENT=(--flip --crop 4)
 EPOCHS=$(short 8 1) SEEDS=$(short 3 2)
 STUDENT=(--student testdata/nets/resnet8_half.tfg --init 1 --weight-decay 0.0005)

@@ -52,3 +52,13 @@ judge() {
 	printf '%-38s %6.2f %% (%5.2f %%)  drop %6.2f  [%6.2f, %6.2f]  %9d bytes%s\n' "${3:-$1}" "$model" "$reference" "$drop" $interval \
 		"$(stat -c %s "$file")" "$more"
 }
+
+# cifar sets the model, data and rates of the recipes on CIFAR-10.
+cifar() {
+	local data=$TFSOPT_SHARED/data/cifar10-train.tar.gz
+	MODEL=$TFSOPT_SHARED/models/resnet8_cifar10/resnet8_cifar10_fp32.onnx
+	TRAIN=$(short "$data#!::10" "$data#1::100") HELD=$(short "$data#::10" "$data#::200")
+	TEST=$(short "$TFSOPT_SHARED/data/cifar10-test" "$TFSOPT_SHARED/data/cifar10-test#::8")
+	PREPARE=()
+	RATES=${RATES:-$(short "0.001 0.002" "0.001")}
+}
