@@ -53,6 +53,44 @@ func gather(dst, src []byte, s gatherSpec, m0, m1 int) {
 	}
 }
 
+// short says that a kernel row is one piece of at most four words, for gatherWords.
+func (s gatherSpec) short() bool { return s.g.dw == 1 && s.run == s.pixel && s.g.kw*s.run <= 32 }
+
+// gatherWords is gather for kernel rows of a few words, where calls of copy would take most of the time. The image's rows
+// are first copied to the scratch's image with padding, so that no window has an edge. Whole words are copied: what they
+// write beyond a kernel row the next one overwrites, and dst must be 32 bytes longer than its rows.
+func gatherWords(dst, src []byte, s gatherSpec, t tile, sc *scratch) {
+	g, m0 := s.g, t.m0
+	wp := max((g.ow-1)*g.sw+g.kw, g.pl+g.w)
+	line := wp * s.pixel
+	for m0 < t.m1 {
+		n, y0, ox := m0/(g.ow*g.oh), m0/g.ow%g.oh, m0%g.ow
+		end := min(t.m1, (n+1)*g.ow*g.oh)
+		rows := ((end-1)/g.ow%g.oh-y0)*g.sh + (g.kh-1)*g.dh + 1
+		image := grow(&sc.image, rows*line+32)
+		padRows(image[:rows*line], src[n*g.h*g.w*s.pixel:], g, padSpec{pixel: s.pixel, wp: wp, y: y0*g.sh - g.pt, value: []byte{s.pad}})
+		for at := 0; m0 < end; at, ox = at+g.sh*line, 0 {
+			for ; ox < g.ow && m0 < end; ox, m0 = ox+1, m0+1 {
+				copyWords(dst, image[at+ox*g.sw*s.pixel:], g.kh, g.kw*s.run, g.dh*line)
+				dst = dst[s.row:]
+			}
+		}
+	}
+}
+
+// copyWords copies one window: kh pieces of run bytes, stride bytes apart in src, in words.
+func copyWords(dst, src []byte, kh, run, stride int) {
+	words := (run + 7) / 8
+	_, _ = dst[(kh-1)*run+8*words-1], src[(kh-1)*stride+8*words-1]
+	to, from := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
+	for ky := range kh {
+		d, s := unsafe.Add(to, ky*run), unsafe.Add(from, ky*stride)
+		for i := range words {
+			*(*uint64)(unsafe.Add(d, 8*i)) = *(*uint64)(unsafe.Add(s, 8*i))
+		}
+	}
+}
+
 // gatherLine copies the taps of one kernel row that starts at input column x0.
 func gatherLine(dst, src []byte, s gatherSpec, x0 int) {
 	g := s.g

@@ -115,14 +115,16 @@ func (p *pool) run(s *scratch, n int, f func(s *scratch, i int)) {
 }
 
 // scratch is memory that one goroutine reuses from step to step.
-type scratch struct{ buf []byte }
+type scratch struct{ buf, image []byte }
 
 // bytes gives n bytes, aligned to 64, with any contents. They are valid until the next call.
-func (s *scratch) bytes(n int) []byte {
-	if cap(s.buf) < n {
-		s.buf = tensor.Aligned(n)
+func (s *scratch) bytes(n int) []byte { return grow(&s.buf, n) }
+
+func grow(buf *[]byte, n int) []byte {
+	if cap(*buf) < n {
+		*buf = tensor.Aligned(n)
 	}
-	return s.buf[:n]
+	return (*buf)[:n]
 }
 
 func (s *scratch) floats(n int) []float32 { return f32(s.bytes(4 * n)) }

@@ -265,9 +265,14 @@ func (c qconv) product(x *exec, g geom, src []byte, job kernels.GemmU8S8) {
 		return
 	}
 	row := (job.K + 3) &^ 3
+	spec := gatherSpec{g: g, run: cg, pixel: g.c, pad: c.zeroByte(), row: row}
 	split(x, job.M, job.N, row, len(job.B), func(s *scratch, t tile) {
-		rows := s.bytes((t.m1 - t.m0) * row)
-		gather(rows, src, gatherSpec{g: g, run: cg, pixel: g.c, pad: c.zeroByte(), row: row}, t.m0, t.m1)
+		rows := s.bytes((t.m1-t.m0)*row + 32)
+		if spec.short() {
+			gatherWords(rows, src, spec, t, s)
+		} else {
+			gather(rows, src, spec, t.m0, t.m1)
+		}
 		sub := slice8(job, t)
 		sub.A, sub.LDA = rows, row
 		x.p.set.GemmU8S8(&sub)
