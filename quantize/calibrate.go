@@ -94,7 +94,7 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 			c.outMean[i].add(t, conv)
 			return c.outMean[i].finite()
 		})
-		if n := gramBytes(l); n > 0 && n <= budget {
+		if n := gramBytes(l, gramSide); n > 0 && n <= budget {
 			h := newGram(l)
 			budget -= n
 			c.grams[i] = h

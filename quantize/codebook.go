@@ -1,11 +1,13 @@
 package quantize
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 
+	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -17,6 +19,10 @@ type CodebookOptions struct {
 	LayerBits map[string]int // by the name of a node, where it differs
 	Exclude   []string       // names of nodes, or of operators, whose weights stay
 	SQNR      float64        // what is enough for weights, in dB: a layer gets no more values than that takes; 0: all that it may have
+
+	Data     *data.Set // samples on which the outputs of layers are to change least; nil: it is the weights that do
+	Threads  int       // 0: all cores
+	Progress func(stage string, done, total int)
 }
 
 // The steps between the nonzero elements of a sparse weight are bytes. A longer one is several, over zeros.
@@ -26,7 +32,8 @@ const maxStep = math.MaxUint8
 const minCoded = 512
 
 // Codebook makes each constant float32 weight of a convolution or product share 2^bits - 1 values, those of k-means over
-// its nonzero elements, and zero, which stays zero (Han et al., Deep Compression, arXiv 1510.00149). g stays as it is;
+// its nonzero elements, and zero, which stays zero (Han et al., Deep Compression, arXiv 1510.00149). With data, weights
+// then choose among the values, and these are solved for, so that the outputs of layers change least. g stays as it is;
 // the result is ONNX that any runtime folds to a float constant when it loads the model:
 //
 //	w = Gather(codebook float32[2^bits], Cast(index uint4[shape of w]))
@@ -40,18 +47,22 @@ const minCoded = 512
 //
 // Bytes, and steps apart from indices, are what zstd codes best: 36 k weights at random places, one in twelve of LeNet's
 // 430,500, take 40 kB so, but 50 kB as dense uint4, and 41 and 58 kB by xz. Layers hold the error of the weights.
-func Codebook(g *graph.Graph, o CodebookOptions) (*Result, error) {
+func Codebook(ctx context.Context, g *graph.Graph, o CodebookOptions) (*Result, error) {
 	if err := o.check(g); err != nil {
 		return nil, err
 	}
 	c := &coder{g: g.Clone()}
 	c.names = c.g.Names()
 	r := &Result{Graph: c.g}
+	seen, err := o.observe(ctx, c.g)
+	if err != nil {
+		return nil, err
+	}
 	uses := c.g.Uses()
 	var errs []error
 	done := map[*graph.Value]bool{}
 	for _, n := range slices.Clone(c.g.Nodes) {
-		if !storable[n.OpName()] || slices.Contains(o.Exclude, n.Name) || slices.Contains(o.Exclude, n.OpName()) {
+		if !storable[n.OpName()] || o.excluded(n) {
 			continue
 		}
 		v := weightOf(n)
@@ -64,6 +75,13 @@ func Codebook(g *graph.Graph, o CodebookOptions) (*Result, error) {
 			continue
 		}
 		w := newCoded(v, o.bits(n), o.SQNR)
+		if l, ok := seen[v]; ok {
+			if err := w.fit(l); err != nil {
+				errs = append(errs, graph.NodeError(n, err))
+				continue
+			}
+		}
+		w.thin()
 		if w.bytes()+minCoded > v.Const.Bytes() {
 			continue
 		}
@@ -105,6 +123,10 @@ func (o CodebookOptions) check(g *graph.Graph) error {
 	return nil
 }
 
+func (o CodebookOptions) excluded(n *graph.Node) bool {
+	return slices.Contains(o.Exclude, n.Name) || slices.Contains(o.Exclude, n.OpName())
+}
+
 func (o CodebookOptions) bits(n *graph.Node) int {
 	if b, ok := o.LayerBits[n.Name]; ok {
 		return b
@@ -142,22 +164,30 @@ func newCoded(v *graph.Value, bits int, sqnr float64) *coded {
 	}
 	c.values = append([]float32{0}, clusters(nonzero, 1<<bits-1, enough)...)
 	c.index = make([]uint8, len(w))
-	at := 0
 	for i, x := range w {
-		if x == 0 {
+		if x != 0 {
+			c.index[i] = uint8(1 + nearest(c.values[1:], x))
+		}
+	}
+	return c
+}
+
+// thin lists the steps.
+func (c *coded) thin() {
+	at := 0
+	for i, q := range c.index {
+		if q == 0 {
 			continue
 		}
-		c.index[i] = uint8(1 + nearest(c.values[1:], x))
 		for ; i-at > maxStep; at += maxStep {
 			c.steps, c.kept = append(c.steps, maxStep), append(c.kept, 0)
 		}
-		c.steps, c.kept = append(c.steps, uint8(i-at)), append(c.kept, c.index[i])
+		c.steps, c.kept = append(c.steps, uint8(i-at)), append(c.kept, q)
 		at = i
 	}
 	if c.steps == nil { // ONNX Runtime does not sum nothing
 		c.steps, c.kept = []uint8{0}, []uint8{0}
 	}
-	return c
 }
 
 // sparse tells whether the form by steps is the smaller one.

@@ -117,7 +117,7 @@ var twelvefold = map[string]float64{"conv1": 0.66, "conv2": 0.12, "ip1": 0.0786,
 
 func TestCodebook(t *testing.T) {
 	g := pruned(t, twelvefold)
-	r, err := Codebook(g, CodebookOptions{LayerBits: map[string]int{"conv1": 5}})
+	r, err := Codebook(t.Context(), g, CodebookOptions{LayerBits: map[string]int{"conv1": 5}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestCodebookBytes(t *testing.T) {
 		{CodebookOptions{SQNR: 25}, ".zst", 4 * 431080 / 42},
 		{CodebookOptions{Bits: 3}, ".zst", 38000},
 	} {
-		r, err := Codebook(g, c.o)
+		r, err := Codebook(t.Context(), g, c.o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestCodebookBytes(t *testing.T) {
 // TestCodebookStaysCoded optimizes a coded model: the file's passes leave the codes alone, those of the engine do not.
 func TestCodebookStaysCoded(t *testing.T) {
 	for _, keep := range []map[string]float64{twelvefold, {"conv1": 1, "conv2": 1, "ip1": 1, "ip2": 1}} {
-		r, err := Codebook(pruned(t, keep), CodebookOptions{})
+		r, err := Codebook(t.Context(), pruned(t, keep), CodebookOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestCodebookForms(t *testing.T) {
 		clear(w)
 		set(w)
 		want := slices.Clone(w)
-		r, err := Codebook(g, CodebookOptions{Exclude: []string{"Conv", "ip2"}})
+		r, err := Codebook(t.Context(), g, CodebookOptions{Exclude: []string{"Conv", "ip2"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,15 +286,15 @@ func TestCodebookForms(t *testing.T) {
 			}
 		}
 		w[0] = float32(math.Inf(1))
-		if _, err := Codebook(g, CodebookOptions{}); err == nil {
+		if _, err := Codebook(t.Context(), g, CodebookOptions{}); err == nil {
 			t.Errorf("%s: an infinite weight is taken", name)
 		}
 		for _, o := range []CodebookOptions{{Bits: 1}, {Bits: 9}, {LayerBits: map[string]int{"ip7": 4}}, {LayerBits: map[string]int{"ip1": 0}}, {SQNR: -1}} {
-			if _, err := Codebook(g, o); err == nil {
+			if _, err := Codebook(t.Context(), g, o); err == nil {
 				t.Errorf("%+v is taken", o)
 			}
 		}
-		if _, err := Codebook(g, CodebookOptions{Exclude: []string{"Conv", "Gemm"}}); err == nil {
+		if _, err := Codebook(t.Context(), g, CodebookOptions{Exclude: []string{"Conv", "Gemm"}}); err == nil {
 			t.Error("nothing to do is no error")
 		}
 	}

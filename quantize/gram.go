@@ -25,8 +25,8 @@ type gram struct {
 	rows      []float32 // scratch: [k][positions] of one group
 }
 
-// gramBytes is the size of a layer's gram, 0 if it gets none.
-func gramBytes(l *layer) int64 {
+// gramBytes is the size of a layer's gram, 0 if its rows are longer than side or it is not of a kind that gram knows.
+func gramBytes(l *layer, side int) int64 {
 	groups := 1
 	if op, ok := l.node.Op.(ops.Conv); ok {
 		if l.weight.Rank() != 4 {
@@ -34,17 +34,14 @@ func gramBytes(l *layer) int64 {
 		}
 		groups = max(op.Group, 1)
 	}
-	if l.k > gramSide || l.k < 2 {
+	if l.k > side || l.k < 2 {
 		return 0
 	}
 	return int64(groups) * int64(l.k) * int64(l.k) * 4
 }
 
-// newGram makes an empty one; nil if the layer is too large or not of a kind that it knows.
+// newGram makes an empty one for a layer that gramBytes has a size for.
 func newGram(l *layer) *gram {
-	if gramBytes(l) == 0 {
-		return nil
-	}
 	g := &gram{k: l.k, groups: 1, weight: l.weight.Const.Shape}
 	if op, ok := l.node.Op.(ops.Conv); ok {
 		g.conv, g.groups = &op, max(op.Group, 1)

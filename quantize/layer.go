@@ -57,7 +57,7 @@ func newLayer(n *graph.Node) (*layer, error) {
 	}
 	l.rows = shape[l.axis]
 	l.k = l.weight.Const.Len() / max(l.rows, 1)
-	l.w = l.toRows(tensor.Floats(l.weight.Const))
+	l.w = toRows(l, tensor.Floats(l.weight.Const))
 	for i, x := range l.w {
 		if x != x || x-x != 0 {
 			return nil, fmt.Errorf("weight %q: element %d is %v", l.weight.Name, i, x)
@@ -82,8 +82,8 @@ func newLayer(n *graph.Node) (*layer, error) {
 }
 
 // toRows copies weights as [rows][k]; fromRows is its inverse.
-func (l *layer) toRows(w []float32) []float32 {
-	out := make([]float32, len(w))
+func toRows[T any](l *layer, w []T) []T {
+	out := make([]T, len(w))
 	if l.axis == 0 {
 		copy(out, w)
 		return out

@@ -115,7 +115,7 @@ func statisticBytes(layers []*layer) int64 {
 	budget := int64(gramBudget)
 	for _, l := range layers {
 		total += int64(l.rows) * 8
-		if n := gramBytes(l); n > 0 && n <= budget {
+		if n := gramBytes(l, gramSide); n > 0 && n <= budget {
 			budget -= n
 			total += n + int64(l.k)*gramRows*4
 		}

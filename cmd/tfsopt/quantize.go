@@ -34,8 +34,9 @@ func quantizeCmd(a *app) *cobra.Command {
 		Use:   "quantize MODEL -o OUT --data D",
 		Short: "Make a model compute with 8-bit integers",
 		Long: `Quantize a model. Mode static calibrates the ranges of activations on samples of --data; dynamic finds them while the
-model runs and weight-only leaves them float, so these two need no data. Neither does codebook, with which the weights of
-each layer share a few values and the file holds small indices; packed (.onnx.zst, .onnx.xz) it is the smallest form.
+model runs and weight-only leaves them float, so these two need no data. With codebook the weights of each layer share a
+few values and the file holds small indices; packed (.onnx.zst, .onnx.xz) it is the smallest form. It can do without data,
+but with --data, unlabelled, the values and the weights' choice among them follow what the layers compute.
 
 With --qat the model is then trained on --data, which must have labels, with the effect of rounding simulated: that
 recovers what rounding loses, with 4-bit weights above all. --samples then says how many samples calibrate; all train.
@@ -45,7 +46,7 @@ what the step does to single numbers.`,
 		Example: `  tfsopt quantize model.onnx -o small.onnx --data images --preprocess imagenet:resize=256,crop=224
   tfsopt quantize model.onnx -o small.onnx --mode weight-only --weights int4
   tfsopt quantize model.onnx -o small.onnx --weights int4 --data photos --qat --epochs 8 --lr 0.001 --flip --crop 4
-  tfsopt quantize pruned.onnx -o small.onnx.zst --mode codebook
+  tfsopt quantize pruned.onnx -o small.onnx.zst --mode codebook --data photos --samples 512
   tfsopt quantize --step 0.1 --values 3.14159`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("values") {

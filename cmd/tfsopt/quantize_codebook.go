@@ -31,9 +31,9 @@ func (o *quantizeOptions) checkCodebook(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"qat", "dry-run", "step", "data", "weights", "activations", "style", "target", "io", "block-size", "per-tensor"} {
+	for _, name := range []string{"qat", "dry-run", "step", "weights", "activations", "style", "target", "io", "block-size", "per-tensor"} {
 		if changed(name) {
-			return usagef("--%s does not go with --mode codebook, which shares values of weights and needs no data", name)
+			return usagef("--%s does not go with --mode codebook, which shares values of weights", name)
 		}
 	}
 	switch {
@@ -47,11 +47,17 @@ func (o *quantizeOptions) checkCodebook(cmd *cobra.Command) error {
 	return nil
 }
 
-// shared lets the weights of g share a few values.
+// shared lets the weights of g share a few values, those that suit the data if there is any.
 func (o *quantizeOptions) shared(ctx context.Context, g *graph.Graph) (*quantize.Result, error) {
+	set, err := o.openData(g)
+	if err != nil {
+		return nil, err
+	}
 	g = g.Clone()
 	if _, err := optimize.Default().Run(ctx, g, nil); err != nil {
 		return nil, err
 	}
-	return quantize.Codebook(g, quantize.CodebookOptions{Bits: o.book.bits, SQNR: o.book.sqnr, Exclude: o.Exclude})
+	return quantize.Codebook(ctx, g, quantize.CodebookOptions{
+		Bits: o.book.bits, SQNR: o.book.sqnr, Exclude: o.Exclude, Data: set, Threads: o.Threads, Progress: o.Progress,
+	})
 }

@@ -14,11 +14,12 @@ NETS=${NETS:-lenet5 lenet300}
 
 for net in $NETS; do
 	RATES=${SCRATCH_RATES:-$(short "0.02 0.05" "0.02")}
-	arm "$net" train "testdata/nets/$net.tfg" "${FIT[@]}" --weight-decay 0.0005 --shift "$(short 1 0)"
-	RATES=${TUNE_RATES:-$(short "0.01 0.02" "0.01")}
+	arm "$net" train "testdata/nets/$net.tfg" "${FIT[@]}" --weight-decay 0.0005
+	RATES=${TUNE_RATES:-$(short "0.02 0.05" "0.02")}
 	arm "${net}_longer" train "$OUT/$net.onnx" "${FIT[@]}"
 	arm "${net}_12x" prune "$OUT/$net.onnx" --sparsity 0.9167 "${FIT[@]}"
-	"$TFSOPT" quantize "$OUT/${net}_12x.onnx" -o "$OUT/${net}_packed.onnx.zst" --mode codebook --sqnr 25 --quiet
+	"$TFSOPT" quantize "$OUT/${net}_12x.onnx" -o "$OUT/${net}_packed.onnx.zst" --mode codebook \
+		--data "$TRAIN" --samples "$(short 2048 32)" "${PREPARE[@]}" --quiet
 done
 
 echo
