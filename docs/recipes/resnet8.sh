@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
 # ResNet-8 on CIFAR-10: sparsity, 2:4, channels, int8 and int4, each against the dense float model trained equally long.
-# Needs ../shared. About an hour on two cores; SHORT=1 takes minutes.
+# Needs ../shared. About an hour and a half on two cores; SHORT=1 takes minutes.
 . "$(dirname "$0")/lib.sh"
 
 cifar
 FIT=(--data "$TRAIN" --epochs "$(short 8 1)" --flip --crop 4 --optimizer adamw)
-ARMS=${ARMS:-sparse nm channel int4}
+ARMS=${ARMS:-sparse nm channel plain int4}
 
 want() { case " $ARMS " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 cp "$MODEL" "$OUT/resnet8.onnx"
 arm dense train "$MODEL" "${FIT[@]}"
-if want sparse; then arm sparse80 prune "$MODEL" --sparsity 0.8 "${FIT[@]}"; fi
+# What is left of a sparse network wants higher rates.
+if want sparse; then RATES=${SPARSE_RATES:-$(short "0.002 0.003" "0.002")} arm sparse80 prune "$MODEL" --sparsity 0.8 "${FIT[@]}"; fi
 if want nm; then arm nm24 prune "$MODEL" --pattern 2:4 "${FIT[@]}"; fi
+CUT=(prune "$MODEL" --pattern channel --channel-multiple 1 --sparsity 0.5 "${FIT[@]}")
 if want channel; then
-	for criterion in taylor magnitude random; do
-		arm "channel_$criterion" prune "$MODEL" --pattern channel --channel-multiple 1 --sparsity 0.5 --criterion "$criterion" "${FIT[@]}"
-	done
+	for criterion in taylor magnitude random; do arm "channel_$criterion" "${CUT[@]}" --criterion "$criterion"; done
+fi
+if want plain; then # without solving for what stays
+	for criterion in taylor magnitude random; do arm "plain_$criterion" "${CUT[@]}" --criterion "$criterion" --ramp none; done
 fi
 CAL=(--data "$TRAIN" --samples "$(short 512 32)")
 "$TFSOPT" quantize "$OUT/dense.onnx" -o "$OUT/int8.onnx" "${CAL[@]}" --quiet
@@ -29,6 +32,6 @@ echo
 echo "ResNet-8, CIFAR-10 (accuracy, that of the dense model, drop in points with its 95 % interval, size)"
 judge resnet8 dense "as it came"
 judge int8 dense "int8, post-training"
-for name in sparse80 nm24 channel_taylor channel_magnitude channel_random int4_post int4_qat; do
+for name in sparse80 nm24 channel_taylor channel_magnitude channel_random plain_taylor plain_magnitude plain_random int4_post int4_qat; do
 	if [ -f "$OUT/$name.onnx" ]; then judge "$name" dense; fi
 done
