@@ -11,8 +11,7 @@ want() { case " $ARMS " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 cp "$MODEL" "$OUT/resnet8.onnx"
 arm dense train "$MODEL" "${FIT[@]}"
-# What is left of a sparse network wants higher rates.
-if want sparse; then RATES=${SPARSE_RATES:-$(short "0.002 0.003" "0.002")} arm sparse80 prune "$MODEL" --sparsity 0.8 "${FIT[@]}"; fi
+if want sparse; then arm sparse80 prune "$MODEL" --sparsity 0.8 "${FIT[@]}"; fi
 if want nm; then arm nm24 prune "$MODEL" --pattern 2:4 "${FIT[@]}"; fi
 CUT=(prune "$MODEL" --pattern channel --channel-multiple 1 --sparsity 0.5 "${FIT[@]}")
 if want channel; then
