@@ -1,5 +1,6 @@
 # make help lists the targets. Go is all that build, run, test, race (with a C compiler), lint, fuzz and bench need;
-# interop, bench-peers and golden make a Python environment in .venv; bench-peers also one with PyTorch in .venv-torch.
+# interop, bench-peers and golden make a Python environment for each requirements file, named by its content, in the user's
+# cache, so that a fresh clone on the same machine finds it.
 
 GO       ?= go
 PYTHON   ?= python3
@@ -18,6 +19,11 @@ MODEL := testdata/models/fashion_lenet5.onnx
 TRAIN := testdata/data/fashion-train-images.gz,testdata/data/fashion-train-labels.gz
 TEST  := testdata/data/fashion-test-images.gz,testdata/data/fashion-test-labels.gz
 SMALL := $(OUT)/fashion_lenet5_int8.onnx
+
+# venv FILE is the environment of a requirements file.
+venv   = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tfsopt/venv-$(shell cksum <testdata/interop/$(1) | cut -d' ' -f1)
+VENV  := $(call venv,requirements.txt)
+TORCH := $(call venv,requirements-torch.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test race lint format bench bench-peers interop fuzz generate golden clean
@@ -63,23 +69,23 @@ generate: ## make kernels/*.s and docs/operators.md again
 	$(GO) generate ./kernels
 	$(GO) test . -run '^TestOperatorsPage$$' -update
 
-.venv/done: testdata/interop/requirements.txt
-.venv-torch/done: testdata/interop/requirements-torch.txt
-.venv/done .venv-torch/done:
+$(VENV)/done: testdata/interop/requirements.txt
+$(TORCH)/done: testdata/interop/requirements-torch.txt
+$(VENV)/done $(TORCH)/done:
 	$(PYTHON) -m venv $(@D) || { echo "cannot make $(@D): python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
 		{ echo "cannot install $<: is the network there?"; exit 1; }
 	@touch $@
 
-interop: build .venv/done ## check the files we write, and the scores, against ONNX Runtime
-	.venv/bin/python testdata/interop/check.py
+interop: build $(VENV)/done ## check the files we write, and the scores, against ONNX Runtime
+	$(VENV)/bin/python testdata/interop/check.py
 
-golden: build .venv/done ## show that quantize, train, prune and distill give the same bytes for every model, thread count and kernel set (long)
-	.venv/bin/python testdata/interop/check.py --only bytes --all
+golden: build $(VENV)/done ## show that quantize, train, prune and distill give the same bytes for every model, thread count and kernel set (long)
+	$(VENV)/bin/python testdata/interop/check.py --only bytes --all
 
-bench-peers: build .venv/done .venv-torch/done ## time inference against ONNX Runtime, training steps against PyTorch, in turns
-	.venv/bin/python testdata/interop/bench_peers.py
-	.venv-torch/bin/python testdata/interop/bench_train.py
+bench-peers: build $(VENV)/done $(TORCH)/done ## time inference against ONNX Runtime, training steps against PyTorch, in turns
+	$(VENV)/bin/python testdata/interop/bench_peers.py
+	$(TORCH)/bin/python testdata/interop/bench_train.py
 
 clean: ## remove what the other targets made
-	rm -rf bin $(OUT) .venv .venv-torch
+	rm -rf bin $(OUT) $(VENV) $(TORCH)

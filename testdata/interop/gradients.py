@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes gradients.npz: inputs, results and gradients of small computations as PyTorch sees them.
 
-    make .venv-torch/done && .venv-torch/bin/python testdata/interop/gradients.py
+    PYTHON testdata/interop/gradients.py, with the PYTHON that `make -n bench-peers` names for PyTorch
 
 train/torch_test.go builds the same computations as graphs and compares. For a case c the file has its inputs c.in.NAME,
 its results c.out.0, c.out.1, …, the gradients c.dy.0, … of the results and c.grad.NAME, those of the inputs that have
