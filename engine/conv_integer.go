@@ -71,7 +71,7 @@ func (c integerConv) exec(x *exec, in, out []*tensor.Tensor) error {
 	group := q.QLinearConv.Group
 	for i := range group {
 		job := kernels.GemmU8S8{
-			M: g.n * g.oh * g.ow, N: q.n, K: q.k, B: q.packed[i*q.per : (i+1)*q.per], Bias: bias[i*q.n : (i+1)*q.n],
+			M: g.n * g.oh * g.ow, N: q.n, K: q.k, B: q.packed[i*q.per : (i+1)*q.per], PairsFit: q.fit, Bias: bias[i*q.n : (i+1)*q.n],
 			C32: dst[i*q.n:], LDC: m,
 		}
 		q.product(x, g, src[min(i*cg, len(src)):], job)

@@ -62,8 +62,8 @@ const quantized = `graph "net" {
   output qa
 }`
 
-// parseQuantized fills the random constants: integers in the whole range, scales around 0.01, seed 0 zeros.
-func parseQuantized(t *testing.T, kind, zero string) *graph.Graph {
+// parseQuantized fills the random constants: integers up to most, scales around 0.01, seed 0 zeros.
+func parseQuantized(t *testing.T, kind, zero string, most float32) *graph.Graph {
 	text := strings.ReplaceAll(strings.ReplaceAll(quantized, "TYPE", kind), "Z}", zero+"}")
 	g := parse(t, text)
 	for _, v := range g.Values() {
@@ -79,7 +79,7 @@ func parseQuantized(t *testing.T, kind, zero string) *graph.Graph {
 		case v.Name == "w" || v.Name == "d" || v.Name == "f" || v.Name == "wz":
 			ints := tensor.New(tensor.Int8, v.Const.Shape...)
 			for i := range data {
-				tensor.View[int8](ints)[i] = int8(data[i] * 254)
+				tensor.View[int8](ints)[i] = int8(data[i] * 2 * most)
 			}
 			if v.Name == "wz" {
 				clear(ints.Data)
@@ -96,29 +96,33 @@ func parseQuantized(t *testing.T, kind, zero string) *graph.Graph {
 // TestIntegers: programs compute QDQ graphs with ONNX Runtime's integer operators, to the bit.
 func TestIntegers(t *testing.T) {
 	for kind, zero := range map[string]string{"uint8": "128", "int8": "-7"} {
-		g := parseQuantized(t, kind, zero)
-		ints := g.Clone()
-		results, err := (graph.Pipeline{optimize.QLinear{}}).Run(context.Background(), ints, nil)
-		if err != nil {
-			t.Fatal(err)
+		testIntegers(t, kind, parseQuantized(t, kind, zero, 127))
+		testIntegers(t, kind+" with weights whose pairs fit", parseQuantized(t, kind, zero, 64))
+	}
+}
+
+func testIntegers(t *testing.T, kind string, g *graph.Graph) {
+	ints := g.Clone()
+	results, err := (graph.Pipeline{optimize.QLinear{}}).Run(context.Background(), ints, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	ints.Walk(func(n *graph.Node) {
+		if name := n.OpName(); name == "Conv" || name == "Add" || name == "Gemm" || name == "MatMul" || name == "DequantizeLinear" {
+			left++
 		}
-		left := 0
-		ints.Walk(func(n *graph.Node) {
-			if name := n.OpName(); name == "Conv" || name == "Add" || name == "Gemm" || name == "MatMul" || name == "DequantizeLinear" {
-				left++
-			}
-		})
-		if left > 0 {
-			t.Fatalf("%s: %d float operators left after %v:\n%s", kind, left, results, ints)
-		}
-		x := noise(5, 2, 6, 9, 8)
-		want := reference(t, ints, x)
-		for _, set := range kernels.Available() {
-			p := compile(t, g, engine.Options{Threads: 2, CPU: set.Name})
-			for i, got := range run(t, p, x) {
-				if !got.Equal(want[i]) {
-					t.Errorf("%s with %s: output %d differs", kind, set.Name, i)
-				}
+	})
+	if left > 0 {
+		t.Fatalf("%s: %d float operators left after %v:\n%s", kind, left, results, ints)
+	}
+	x := noise(5, 2, 6, 9, 8)
+	want := reference(t, ints, x)
+	for _, set := range kernels.Available() {
+		p := compile(t, g, engine.Options{Threads: 2, CPU: set.Name})
+		for i, got := range run(t, p, x) {
+			if !got.Equal(want[i]) {
+				t.Errorf("%s with %s: output %d differs", kind, set.Name, i)
 			}
 		}
 	}
@@ -146,12 +150,18 @@ const dynamic = `graph "net" {
 
 // TestDynamicIntegers: integer products with zero points that the run computes are exact.
 func TestDynamicIntegers(t *testing.T) {
+	for _, most := range []float32{127, 64} {
+		testDynamicIntegers(t, most)
+	}
+}
+
+func testDynamicIntegers(t *testing.T, most float32) {
 	g := parse(t, dynamic)
 	for _, name := range []string{"w", "f"} {
 		v := g.Value(name)
 		ints := tensor.New(tensor.Int8, v.Const.Shape...)
 		for i, x := range tensor.View[float32](v.Const) {
-			tensor.View[int8](ints)[i] = int8(x * 254)
+			tensor.View[int8](ints)[i] = int8(x * 2 * most)
 		}
 		v.Fact = graph.FactOf(ints)
 	}

@@ -51,7 +51,8 @@ func paramsOf(scale, zero *graph.Value) (params, bool) {
 type qlinear struct {
 	k, n   int
 	packed []int8
-	per    int // of one group
+	fit    bool // what PackS8 said of packed
+	per    int  // of one group
 	bias   []int32
 	scale  []float32 // x·w/y, one a column
 	x, y   params
@@ -193,9 +194,11 @@ func (c *qconv) pack(l *lowering, w []int8) {
 	c.per = set.PackedS8(c.k, c.n)
 	c.packed = signed(tensor.Aligned(c.per * c.Group))
 	rows := l.temp8(c.k * c.n)
+	c.fit = true
 	for g := range c.Group {
+		packed := c.packed[g*c.per : (g+1)*c.per]
 		if taps == 1 {
-			set.PackS8(c.packed[g*c.per:(g+1)*c.per], w[g*c.n*c.k:], c.k, c.n, 1, c.k)
+			c.fit = set.PackS8(packed, w[g*c.n*c.k:], c.k, c.n, 1, c.k) && c.fit
 			continue
 		}
 		for i := range c.n {
@@ -205,7 +208,7 @@ func (c *qconv) pack(l *lowering, w []int8) {
 				}
 			}
 		}
-		set.PackS8(c.packed[g*c.per:(g+1)*c.per], rows, c.k, c.n, c.n, 1)
+		c.fit = set.PackS8(packed, rows, c.k, c.n, c.n, 1) && c.fit
 	}
 }
 
@@ -253,7 +256,7 @@ func (q *qlinear) zeroByte() byte {
 func (q *qlinear) job(at, n int) kernels.GemmU8S8 {
 	lo, hi := q.y.limits()
 	return kernels.GemmU8S8{
-		N: n, K: q.k, Bias: q.bias[at : at+n], Scale: q.scale[at : at+n], Zero: q.y.zero, Lo: lo, Hi: hi,
+		N: n, K: q.k, PairsFit: q.fit, Bias: q.bias[at : at+n], Scale: q.scale[at : at+n], Zero: q.y.zero, Lo: lo, Hi: hi,
 	}
 }
 

@@ -107,7 +107,7 @@ func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 		return false
 	}
 	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	l.p.set.PackS8(op.packed, w, op.k, op.n, rs, cs)
+	op.fit = l.p.set.PackS8(op.packed, w, op.k, op.n, rs, cs)
 	l.p.packed += len(op.packed)
 	l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(m.x)}))
 	return true
@@ -186,7 +186,7 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 		op.sums[i%op.n] += int32(v)
 	}
 	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	l.p.set.PackS8(op.packed, w, op.k, op.n, op.n, 1)
+	op.fit = l.p.set.PackS8(op.packed, w, op.k, op.n, op.n, 1)
 	l.p.packed += len(op.packed)
 	in := []*graph.Value{l.plainOf(n.In[0])}
 	if xz != nil {
@@ -219,8 +219,8 @@ func (m integerMatMul) exec(x *exec, in, out []*tensor.Tensor) error {
 		bias[i] = -zero * sum
 	}
 	gemm8(x, kernels.GemmU8S8{
-		M: tensor.Size(s[:len(s)-1]), N: m.n, K: m.k, A: m.unsigned(x, in[0]), LDA: m.k, B: m.packed, Bias: bias,
-		C32: tensor.View[int32](y), LDC: m.n,
+		M: tensor.Size(s[:len(s)-1]), N: m.n, K: m.k, A: m.unsigned(x, in[0]), LDA: m.k, B: m.packed, PairsFit: m.fit,
+		Bias: bias, C32: tensor.View[int32](y), LDC: m.n,
 	})
 	return nil
 }

@@ -38,6 +38,97 @@ func randomS8(t *testing.T, r *rand.Rand, n int) []int8 {
 	return x
 }
 
+// fitPairs changes rows of n weights so that their pairs fit; many touch the bounds 128 and -128.
+func fitPairs(r *rand.Rand, b []int8, n int) {
+	for i := 0; i < len(b); i += 2 * n {
+		for j := range min(n, len(b)-i) {
+			v, w := &b[i+j], new(int8)
+			if i+j+n < len(b) {
+				w = &b[i+j+n]
+			}
+			for slack := r.IntN(2) * r.IntN(9); !pairFits(*v, *w, 128-slack); {
+				*v, *w = *v/2+1, *w-sign8(*w)
+			}
+		}
+	}
+}
+
+func sign8(x int8) int8 { return int8(min(1, max(-1, int(x)))) }
+
+// pairFits is the rule, for any bound.
+func pairFits(v, w int8, bound int) bool {
+	return max(int(v), 0)+max(int(w), 0) <= bound && min(int(v), 0)+min(int(w), 0) >= -bound
+}
+
+// TestPairsFit compares what packing says with the rule for every pair of weights, at any place among others, and then
+// with the sums that the largest activations give.
+func TestPairsFit(t *testing.T) {
+	const k, n = 9, 35
+	b, packed := make([]int8, k*n), make([]int8, genericSet.PackedS8(k, n))
+	r := rand.New(rand.NewPCG(7, 7))
+	for v := -128; v <= 127; v++ {
+		for w := -128; w <= 127; w++ {
+			clear(b)
+			p, j := 2*r.IntN(k/2), r.IntN(n)
+			b[p*n+j], b[(p+1)*n+j] = int8(v), int8(w)
+			want := pairFits(int8(v), int8(w), 128)
+			if got := genericSet.PackS8(packed, b, k, n, n, 1); got != want {
+				t.Fatalf("%d, %d at %d, %d: fit %v, want %v", v, w, p, j, got, want)
+			}
+			hi, lo := 255*(max(v, 0)+max(w, 0)), 255*(min(v, 0)+min(w, 0))
+			if int16s := hi <= math.MaxInt16 && lo >= math.MinInt16; int16s != want {
+				t.Fatalf("%d, %d: sums from %d to %d, but fit %v", v, w, lo, hi, want)
+			}
+		}
+	}
+}
+
+// TestGemmU8S8Bounds multiplies the largest activations with weights all of whose pairs stand at the bound of the rule or just
+// beyond it: a set whose packing or product went one too far would saturate.
+func TestGemmU8S8Bounds(t *testing.T) {
+	const m, n = 13, 40
+	eachSet(t, func(t *testing.T, s *Set) {
+		for _, pair := range [][2]int8{
+			{64, 64},
+			{1, 127},
+			{127, 1},
+			{-64, -64},
+			{-128, 0},
+			{0, -128},
+			{-128, 127},
+			{127, -128},
+			{64, 65},
+			{2, 127},
+			{-64, -65},
+			{-128, -1},
+			{127, 127},
+			{-128, -128},
+		} {
+			for _, k := range []int{2, 3, 4, 5, 30, 31, 64} {
+				b := make([]int8, k*n)
+				for i := range b {
+					b[i] = pair[i/n%2]
+				}
+				g := &GemmU8S8{M: m, N: n, K: k, LDA: k, LDC: n, A: make([]byte, m*k), C32: make([]int32, m*n)}
+				for i := range g.A {
+					g.A[i] = 255
+					if i%k%2 == i/k%3 { // some rows let one weight of each pair act alone
+						g.A[i] = 0
+					}
+				}
+				g.B = make([]int8, s.PackedS8(k, n))
+				g.PairsFit = s.PackS8(g.B, b, k, n, n, 1)
+				s.GemmU8S8(g)
+				for i, got := range g.C32 {
+					if want := wantSum(g, b, i/n, i%n); got != want {
+						t.Fatalf("k %d, pairs %v: sum %d is %d, want %d", k, pair, i, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 var outputs = []output{
 	{0, 0, 255},
 	{128, 0, 255},
@@ -78,10 +169,13 @@ func testGemm(t *testing.T, s *Set, r *rand.Rand, m, n, k int) {
 		lda = k // a multiple of 1024 in some tests
 	}
 	g := &GemmU8S8{M: m, N: n, K: k, LDA: lda, LDC: ldc}
-	g.A = randomU8(t, r, (m-1)*lda+k)
+	g.A = randomU8(t, r, (m-1)*lda+k+r.IntN(2)*(-k&3)) // with or without bytes after the last row that may be read
 	b := randomS8(t, r, k*n)
+	if r.IntN(2) == 0 {
+		fitPairs(r, b, n)
+	}
 	g.B = guarded[int8](t, s.PackedS8(k, n))
-	s.PackS8(g.B, b, k, n, n, 1)
+	g.PairsFit = s.PackS8(g.B, b, k, n, n, 1)
 	if r.IntN(3) > 0 {
 		g.Bias = guarded[int32](t, n)
 		for j := range g.Bias {

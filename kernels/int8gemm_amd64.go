@@ -57,10 +57,11 @@ type gemmBlock struct {
 	*GemmU8S8
 	t     gemmTile
 	out   output // that t is set for
+	tail  int    // how many k of each row the tails hold
 	tails [maxBlockRows]uint32
 	rows  []byte // of A, copied where their distance would map them to the same cache lines
-	sums  [tileRowsAVX2 * tileColsAVX2]int32
-	bytes [tileRowsAVX2 * tileColsAVX2]byte
+	sums  [tileRowsPairsAVX2 * tileColsAVX2]int32
+	bytes [tileRowsPairsAVX2 * tileColsAVX2]byte
 	bias  [tileColsAVX2]int32
 	scale [tileColsAVX2]float32
 }
@@ -71,6 +72,7 @@ func newGemmBlock(g *GemmU8S8) *gemmBlock {
 	b := gemmBlocks.Get().(*gemmBlock)
 	b.GemmU8S8 = g
 	b.t.lda, b.t.k4, b.t.ldc = g.LDA, g.K/4, g.LDC
+	b.tail = g.K % 4
 	if g.C32 != nil {
 		b.t.ldc *= 4
 	} else if o := (output{g.Zero, g.Lo, g.Hi}); o != b.out {
@@ -79,6 +81,9 @@ func newGemmBlock(g *GemmU8S8) *gemmBlock {
 	}
 	if b.aliases() {
 		b.t.lda = (g.K+63)/64*64 + 64
+	}
+	if k4 := (g.K + 3) / 4; b.aliases() || (g.M-1)*g.LDA+4*k4 <= len(g.A) { // what follows a row meets zeros of B
+		b.t.k4, b.tail = k4, 0
 	}
 	return b
 }
@@ -100,7 +105,7 @@ func (b *gemmBlock) size() int {
 // aliases says that A's rows lie so that those of one tile compete for few lines of the L1 cache.
 func (b *gemmBlock) aliases() bool { return b.LDA >= 2048 && b.LDA%1024 == 0 && b.M > 1 }
 
-// load prepares rows i to i+n: a copy if they alias, and the last k%4 of each in a dword, because reading that from A could
+// load prepares rows i to i+n: a copy if they alias, and the last k%4 of each in a dword where reading that from A would
 // pass its end.
 func (b *gemmBlock) load(i, n int) {
 	if b.aliases() {
@@ -113,7 +118,7 @@ func (b *gemmBlock) load(i, n int) {
 			copy(b.rows[r*b.t.lda:], b.A[(i+r)*b.LDA:][:b.K])
 		}
 	}
-	w := b.K % 4
+	w := b.tail
 	if w == 0 {
 		return
 	}
@@ -136,7 +141,7 @@ func (b *gemmBlock) at(i, r, j int) {
 		t.a = unsafe.Pointer(unsafe.SliceData(b.A[(i+r)*b.LDA:]))
 	}
 	t.b = unsafe.Pointer(unsafe.SliceData(b.B[j/panelS8*panelS8*((b.K+3)/4*4):]))
-	if b.K%4 != 0 {
+	if b.tail != 0 {
 		t.tail = unsafe.Pointer(&b.tails[r])
 	}
 	if b.Bias != nil {
@@ -201,77 +206,4 @@ func (g *GemmU8S8) check() {
 	}
 	_ = g.C[last*g.LDC+g.N-1]
 	_ = g.Scale[g.N-1]
-}
-
-const tileRowsAVX2, tileColsAVX2 = 4, 16
-
-func gemmU8S8AVX2(g *GemmU8S8) {
-	g.check()
-	b := newGemmBlock(g)
-	defer b.free()
-	step := b.size()
-	for i := 0; i < g.M; i += step {
-		rows := min(step, g.M-i)
-		b.load(i, rows)
-		tiles := (rows + tileRowsAVX2 - 1) / tileRowsAVX2
-		h, taller := rows/tiles, rows%tiles
-		for j := 0; j < g.N; j += tileColsAVX2 {
-			if g.N-j < tileColsAVX2 {
-				b.edgeAVX2(i, rows, j)
-				continue
-			}
-			b.at(i, 0, j)
-			b.t.tiles = taller
-			if taller > 0 {
-				b.tileAVX2(h+1, j)
-			}
-			b.at(i, taller*(h+1), j)
-			b.t.tiles = tiles - taller
-			b.tileAVX2(h, j)
-		}
-	}
-}
-
-func (b *gemmBlock) tileAVX2(h, j int) {
-	if j%panelS8 != 0 && b.K > 0 {
-		b.t.b = unsafe.Add(b.t.b, tileColsAVX2*4)
-	}
-	tilesAVX2[h](&b.t)
-}
-
-var tilesAVX2 = [tileRowsAVX2 + 1]func(*gemmTile){1: gemmAVX2x1, gemmAVX2x2, gemmAVX2x3, gemmAVX2x4}
-
-// edgeAVX2 computes the last columns, fewer than a vector, one tile at a time through a buffer.
-func (b *gemmBlock) edgeAVX2(i, rows, j int) {
-	w, ldc := b.N-j, b.t.ldc
-	if b.Bias != nil {
-		copy(b.bias[:], b.Bias[j:])
-	}
-	b.t.tiles, b.t.ldc = 1, tileColsAVX2
-	if b.C32 != nil {
-		b.t.ldc *= 4
-	} else {
-		copy(b.scale[:], b.Scale[j:])
-	}
-	for r := 0; r < rows; r += tileRowsAVX2 {
-		h := min(tileRowsAVX2, rows-r)
-		b.at(i, r, j)
-		b.t.c = unsafe.Pointer(&b.sums)
-		if b.Bias != nil {
-			b.t.bias = unsafe.Pointer(&b.bias)
-		}
-		if b.C32 == nil {
-			b.t.c, b.t.scale = unsafe.Pointer(&b.bytes), unsafe.Pointer(&b.scale)
-		}
-		b.tileAVX2(h, j)
-		for q := range h {
-			at := (i+r+q)*b.LDC + j
-			if b.C32 != nil {
-				copy(b.C32[at:at+w], b.sums[q*tileColsAVX2:])
-			} else {
-				copy(b.C[at:at+w], b.bytes[q*tileColsAVX2:])
-			}
-		}
-	}
-	b.t.ldc = ldc
 }

@@ -7865,9 +7865,1448 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmAVX2x1(t *byte)
+// func peakPairs(n int)
 // Requires: AVX, AVX2
-TEXT ·gemmAVX2x1(SB), NOSPLIT, $32-8
+TEXT ·peakPairs(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), AX
+
+loop:
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y0, Y0
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y1, Y1
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y2, Y2
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y3, Y3
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y4, Y4
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y5, Y5
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y6, Y6
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y7, Y7
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y8, Y8
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y9, Y9
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y10, Y10
+	VPMADDUBSW Y12, Y13, Y15
+	VPMADDWD   Y14, Y15, Y15
+	VPADDD     Y15, Y11, Y11
+	DECQ       AX
+	JNE        loop
+	VZEROUPPER
+	RET
+
+// func gemmAVX2x1x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmAVX2x1x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 32(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x08, Y14, Y14
+	MOVQ     48(AX), CX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    CX, CX
+	JE       nobias
+	VMOVDQU  (CX), Y0
+
+nobias:
+	MOVQ  (SP), CX
+	MOVQ  16(AX), BX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JE    whole
+
+k:
+	VMOVDQU      (BX), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (CX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JE           summed
+	VMOVDQU      (BX), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (CX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	ADDQ         $0x04, 16(SP)
+
+summed:
+	MOVQ    8(SP), CX
+	MOVQ    72(AX), DX
+	MOVQ    56(AX), BX
+	TESTQ   BX, BX
+	JNE     requant
+	VMOVDQU Y0, (CX)
+	ADDQ    DX, CX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (BX), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y0, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (CX)
+	ADDQ         DX, CX
+
+stored:
+	MOVQ   8(AX), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   72(AX), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+DATA int8PackOrder2<>+0(SB)/4, $0x00000000
+DATA int8PackOrder2<>+4(SB)/4, $0x00000004
+DATA int8PackOrder2<>+8(SB)/4, $0x00000001
+DATA int8PackOrder2<>+12(SB)/4, $0x00000005
+DATA int8PackOrder2<>+16(SB)/4, $0x00000002
+DATA int8PackOrder2<>+20(SB)/4, $0x00000006
+DATA int8PackOrder2<>+24(SB)/4, $0x00000003
+DATA int8PackOrder2<>+28(SB)/4, $0x00000007
+GLOBL int8PackOrder2<>(SB), RODATA|NOPTR, $32
+
+// func gemmAVX2x2x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmAVX2x2x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 32(AX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x08, Y14, Y14
+	MOVQ     48(AX), DX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    DX, DX
+	JE       nobias
+	VMOVDQU  (DX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	MOVQ    (SP), DX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), BX
+	TESTQ   BX, BX
+	JE      whole
+
+k:
+	VMOVDQU      (SI), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	VPBROADCASTD (DX)(CX*1), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, SI
+	DECQ         BX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
+	JE           summed
+	VMOVDQU      (SI), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	VPBROADCASTD 4(DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	ADDQ         $0x08, 16(SP)
+
+summed:
+	MOVQ    8(SP), DX
+	MOVQ    72(AX), BX
+	MOVQ    56(AX), SI
+	TESTQ   SI, SI
+	JNE     requant
+	VMOVDQU Y0, (DX)
+	ADDQ    BX, DX
+	VMOVDQU Y1, (DX)
+	ADDQ    BX, DX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (SI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (SI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (DX)
+	ADDQ         BX, DX
+	VMOVHPS      X0, (DX)
+	ADDQ         BX, DX
+
+stored:
+	MOVQ   8(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   72(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmAVX2x3x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmAVX2x3x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 32(AX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x08, Y14, Y14
+	MOVQ     48(AX), DX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    DX, DX
+	JE       nobias
+	VMOVDQU  (DX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	MOVQ    (SP), DX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), BX
+	TESTQ   BX, BX
+	JE      whole
+
+k:
+	VMOVDQU      (SI), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	VPBROADCASTD (DX)(CX*1), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (DX)(CX*2), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, SI
+	DECQ         BX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
+	JE           summed
+	VMOVDQU      (SI), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	VPBROADCASTD 4(DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 8(DX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	ADDQ         $0x0c, 16(SP)
+
+summed:
+	MOVQ    8(SP), DX
+	MOVQ    72(AX), BX
+	MOVQ    56(AX), SI
+	TESTQ   SI, SI
+	JNE     requant
+	VMOVDQU Y0, (DX)
+	ADDQ    BX, DX
+	VMOVDQU Y1, (DX)
+	ADDQ    BX, DX
+	VMOVDQU Y2, (DX)
+	ADDQ    BX, DX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (SI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (SI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (DX)
+	ADDQ         BX, DX
+	VMOVHPS      X0, (DX)
+	ADDQ         BX, DX
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (SI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y2, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      160(AX), Y2, Y2
+	VPXOR        224(AX), Y2, Y2
+	VPERMD       Y2, Y14, Y2
+	VMOVQ        X2, (DX)
+	ADDQ         BX, DX
+
+stored:
+	MOVQ   8(AX), DX
+	IMUL3Q $0x03, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   72(AX), DX
+	IMUL3Q $0x03, DX, DX
+	ADDQ   DX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmAVX2x4x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmAVX2x4x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 64(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 32(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 40(AX), BX
+	MOVQ BX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x08, Y14, Y14
+	MOVQ     48(AX), BX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    BX, BX
+	JE       nobias
+	VMOVDQU  (BX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	MOVQ    (SP), BX
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), SI
+	TESTQ   SI, SI
+	JE      whole
+
+k:
+	VMOVDQU      (DI), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (BX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	VPBROADCASTD (BX)(CX*1), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (BX)(CX*2), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD (BX)(DX*1), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	ADDQ         $0x04, BX
+	ADDQ         $0x00000080, DI
+	DECQ         SI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), BX
+	TESTQ        BX, BX
+	JE           summed
+	VMOVDQU      (DI), Y10
+	VPSLLW       $0x08, Y10, Y8
+	VPSRAW       $0x08, Y10, Y10
+	VPSRAW       $0x08, Y8, Y8
+	VPBROADCASTD (BX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y0, Y0
+	VPBROADCASTD 4(BX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y1, Y1
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 8(BX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y2, Y2
+	VPBROADCASTD 12(BX), Y12
+	VPSRLW       $0x08, Y12, Y13
+	VPAND        Y12, Y14, Y12
+	VPMADDWD     Y8, Y12, Y15
+	VPADDD       Y15, Y3, Y3
+	VPMADDWD     Y10, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	ADDQ         $0x10, 16(SP)
+
+summed:
+	MOVQ    8(SP), BX
+	MOVQ    72(AX), SI
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNE     requant
+	VMOVDQU Y0, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y1, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y2, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y3, (BX)
+	ADDQ    SI, BX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (DI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (DI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (BX)
+	ADDQ         SI, BX
+	VMOVHPS      X0, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (DI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (DI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      160(AX), Y2, Y2
+	VPXOR        224(AX), Y2, Y2
+	VPERMD       Y2, Y14, Y2
+	VMOVQ        X2, (BX)
+	ADDQ         SI, BX
+	VMOVHPS      X2, (BX)
+	ADDQ         SI, BX
+
+stored:
+	MOVQ   8(AX), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, (SP)
+	MOVQ   72(AX), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x1x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x1x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 32(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), CX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    CX, CX
+	JE       nobias
+	VMOVDQU  (CX), Y0
+
+nobias:
+	MOVQ  (SP), CX
+	MOVQ  16(AX), BX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JE    whole
+
+k:
+	VPBROADCASTD (CX), Y12
+	VPMADDUBSW   (BX), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JE           summed
+	VPBROADCASTD (CX), Y12
+	VPMADDUBSW   (BX), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	ADDQ         $0x04, 16(SP)
+
+summed:
+	MOVQ    8(SP), CX
+	MOVQ    72(AX), DX
+	MOVQ    56(AX), BX
+	TESTQ   BX, BX
+	JNE     requant
+	VMOVDQU Y0, (CX)
+	ADDQ    DX, CX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (BX), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y0, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (CX)
+	ADDQ         DX, CX
+
+stored:
+	MOVQ   8(AX), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   72(AX), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x2x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x2x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 32(AX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), DX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    DX, DX
+	JE       nobias
+	VMOVDQU  (DX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	MOVQ    (SP), DX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), BX
+	TESTQ   BX, BX
+	JE      whole
+
+k:
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD (DX)(CX*1), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, SI
+	DECQ         BX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
+	JE           summed
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 4(DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	ADDQ         $0x08, 16(SP)
+
+summed:
+	MOVQ    8(SP), DX
+	MOVQ    72(AX), BX
+	MOVQ    56(AX), SI
+	TESTQ   SI, SI
+	JNE     requant
+	VMOVDQU Y0, (DX)
+	ADDQ    BX, DX
+	VMOVDQU Y1, (DX)
+	ADDQ    BX, DX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (SI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (SI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (DX)
+	ADDQ         BX, DX
+	VMOVHPS      X0, (DX)
+	ADDQ         BX, DX
+
+stored:
+	MOVQ   8(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   72(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x3x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x3x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 32(AX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), DX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    DX, DX
+	JE       nobias
+	VMOVDQU  (DX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	MOVQ    (SP), DX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), BX
+	TESTQ   BX, BX
+	JE      whole
+
+k:
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD (DX)(CX*1), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD (DX)(CX*2), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, SI
+	DECQ         BX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
+	JE           summed
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 4(DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 8(DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	ADDQ         $0x0c, 16(SP)
+
+summed:
+	MOVQ    8(SP), DX
+	MOVQ    72(AX), BX
+	MOVQ    56(AX), SI
+	TESTQ   SI, SI
+	JNE     requant
+	VMOVDQU Y0, (DX)
+	ADDQ    BX, DX
+	VMOVDQU Y1, (DX)
+	ADDQ    BX, DX
+	VMOVDQU Y2, (DX)
+	ADDQ    BX, DX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (SI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (SI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (DX)
+	ADDQ         BX, DX
+	VMOVHPS      X0, (DX)
+	ADDQ         BX, DX
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (SI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y2, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      160(AX), Y2, Y2
+	VPXOR        224(AX), Y2, Y2
+	VPERMD       Y2, Y14, Y2
+	VMOVQ        X2, (DX)
+	ADDQ         BX, DX
+
+stored:
+	MOVQ   8(AX), DX
+	IMUL3Q $0x03, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   72(AX), DX
+	IMUL3Q $0x03, DX, DX
+	ADDQ   DX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x4x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x4x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 64(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 32(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 40(AX), BX
+	MOVQ BX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), BX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    BX, BX
+	JE       nobias
+	VMOVDQU  (BX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	MOVQ    (SP), BX
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), SI
+	TESTQ   SI, SI
+	JE      whole
+
+k:
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD (BX)(CX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD (BX)(CX*2), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD (BX)(DX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	ADDQ         $0x04, BX
+	ADDQ         $0x00000080, DI
+	DECQ         SI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), BX
+	TESTQ        BX, BX
+	JE           summed
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 4(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 8(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD 12(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	ADDQ         $0x10, 16(SP)
+
+summed:
+	MOVQ    8(SP), BX
+	MOVQ    72(AX), SI
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNE     requant
+	VMOVDQU Y0, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y1, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y2, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y3, (BX)
+	ADDQ    SI, BX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (DI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (DI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (BX)
+	ADDQ         SI, BX
+	VMOVHPS      X0, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (DI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (DI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      160(AX), Y2, Y2
+	VPXOR        224(AX), Y2, Y2
+	VPERMD       Y2, Y14, Y2
+	VMOVQ        X2, (BX)
+	ADDQ         SI, BX
+	VMOVHPS      X2, (BX)
+	ADDQ         SI, BX
+
+stored:
+	MOVQ   8(AX), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, (SP)
+	MOVQ   72(AX), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x5x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x5x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 64(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 32(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 40(AX), BX
+	MOVQ BX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), BX
+	VPXOR    Y0, Y0, Y0
+	TESTQ    BX, BX
+	JE       nobias
+	VMOVDQU  (BX), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	MOVQ    (SP), BX
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), SI
+	TESTQ   SI, SI
+	JE      whole
+
+k:
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD (BX)(CX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD (BX)(CX*2), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD (BX)(DX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD (BX)(CX*4), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	ADDQ         $0x04, BX
+	ADDQ         $0x00000080, DI
+	DECQ         SI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), BX
+	TESTQ        BX, BX
+	JE           summed
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 4(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 8(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD 12(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 16(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	ADDQ         $0x14, 16(SP)
+
+summed:
+	MOVQ    8(SP), BX
+	MOVQ    72(AX), SI
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNE     requant
+	VMOVDQU Y0, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y1, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y2, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y3, (BX)
+	ADDQ    SI, BX
+	VMOVDQU Y4, (BX)
+	ADDQ    SI, BX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (DI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (DI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (BX)
+	ADDQ         SI, BX
+	VMOVHPS      X0, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (DI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (DI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      160(AX), Y2, Y2
+	VPXOR        224(AX), Y2, Y2
+	VPERMD       Y2, Y14, Y2
+	VMOVQ        X2, (BX)
+	ADDQ         SI, BX
+	VMOVHPS      X2, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VMINPS       Y15, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y4, Y4
+	VPADDSW      96(AX), Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPMAXUB      160(AX), Y4, Y4
+	VPXOR        224(AX), Y4, Y4
+	VPERMD       Y4, Y14, Y4
+	VMOVQ        X4, (BX)
+	ADDQ         SI, BX
+
+stored:
+	MOVQ   8(AX), BX
+	IMUL3Q $0x05, BX, BX
+	ADDQ   BX, (SP)
+	MOVQ   72(AX), BX
+	IMUL3Q $0x05, BX, BX
+	ADDQ   BX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x6x8(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x6x8(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ (AX), SI
+	MOVQ SI, (SP)
+	MOVQ 64(AX), SI
+	MOVQ SI, 8(SP)
+	MOVQ 32(AX), SI
+	MOVQ SI, 16(SP)
+	MOVQ 40(AX), SI
+	MOVQ SI, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), SI
+	VPXOR    Y0, Y0, Y0
+	TESTQ    SI, SI
+	JE       nobias
+	VMOVDQU  (SI), Y0
+
+nobias:
+	VMOVDQA Y0, Y1
+	VMOVDQA Y0, Y2
+	VMOVDQA Y0, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y0, Y5
+	MOVQ    (SP), SI
+	MOVQ    16(AX), R8
+	MOVQ    24(AX), DI
+	TESTQ   DI, DI
+	JE      whole
+
+k:
+	VPBROADCASTD (SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD (SI)(CX*1), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD (SI)(CX*2), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD (SI)(DX*1), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD (SI)(CX*4), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPBROADCASTD (SI)(BX*1), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	ADDQ         $0x04, SI
+	ADDQ         $0x00000080, R8
+	DECQ         DI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), SI
+	TESTQ        SI, SI
+	JE           summed
+	VPBROADCASTD (SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPBROADCASTD 4(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD 8(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPBROADCASTD 12(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD 16(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPBROADCASTD 20(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	ADDQ         $0x18, 16(SP)
+
+summed:
+	MOVQ    8(SP), SI
+	MOVQ    72(AX), DI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNE     requant
+	VMOVDQU Y0, (SI)
+	ADDQ    DI, SI
+	VMOVDQU Y1, (SI)
+	ADDQ    DI, SI
+	VMOVDQU Y2, (SI)
+	ADDQ    DI, SI
+	VMOVDQU Y3, (SI)
+	ADDQ    DI, SI
+	VMOVDQU Y4, (SI)
+	ADDQ    DI, SI
+	VMOVDQU Y5, (SI)
+	ADDQ    DI, SI
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (R8), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       (R8), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVQ        X0, (SI)
+	ADDQ         DI, SI
+	VMOVHPS      X0, (SI)
+	ADDQ         DI, SI
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (R8), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       (R8), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPMAXUB      160(AX), Y2, Y2
+	VPXOR        224(AX), Y2, Y2
+	VPERMD       Y2, Y14, Y2
+	VMOVQ        X2, (SI)
+	ADDQ         DI, SI
+	VMOVHPS      X2, (SI)
+	ADDQ         DI, SI
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (R8), Y4, Y4
+	VMINPS       Y15, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (R8), Y5, Y5
+	VMINPS       Y15, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
+	VPADDSW      96(AX), Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPMAXUB      160(AX), Y4, Y4
+	VPXOR        224(AX), Y4, Y4
+	VPERMD       Y4, Y14, Y4
+	VMOVQ        X4, (SI)
+	ADDQ         DI, SI
+	VMOVHPS      X4, (SI)
+	ADDQ         DI, SI
+
+stored:
+	MOVQ   8(AX), SI
+	IMUL3Q $0x06, SI, SI
+	ADDQ   SI, (SP)
+	MOVQ   72(AX), SI
+	IMUL3Q $0x06, SI, SI
+	ADDQ   SI, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmAVX2x1x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmAVX2x1x16(SB), NOSPLIT, $32-8
 	MOVQ t+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ (AX), CX
@@ -7990,19 +9429,9 @@ stored:
 	VZEROUPPER
 	RET
 
-DATA int8PackOrder2<>+0(SB)/4, $0x00000000
-DATA int8PackOrder2<>+4(SB)/4, $0x00000004
-DATA int8PackOrder2<>+8(SB)/4, $0x00000001
-DATA int8PackOrder2<>+12(SB)/4, $0x00000005
-DATA int8PackOrder2<>+16(SB)/4, $0x00000002
-DATA int8PackOrder2<>+20(SB)/4, $0x00000006
-DATA int8PackOrder2<>+24(SB)/4, $0x00000003
-DATA int8PackOrder2<>+28(SB)/4, $0x00000007
-GLOBL int8PackOrder2<>(SB), RODATA|NOPTR, $32
-
-// func gemmAVX2x2(t *byte)
+// func gemmAVX2x2x16(t *byte)
 // Requires: AVX, AVX2
-TEXT ·gemmAVX2x2(SB), NOSPLIT, $32-8
+TEXT ·gemmAVX2x2x16(SB), NOSPLIT, $32-8
 	MOVQ t+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ (AX), DX
@@ -8149,8 +9578,7 @@ requant:
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (DX)
 	ADDQ         BX, DX
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVDQU      X0, (DX)
+	VEXTRACTI128 $0x01, Y0, (DX)
 	ADDQ         BX, DX
 
 stored:
@@ -8165,9 +9593,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmAVX2x3(t *byte)
+// func gemmAVX2x3x16(t *byte)
 // Requires: AVX, AVX2
-TEXT ·gemmAVX2x3(SB), NOSPLIT, $32-8
+TEXT ·gemmAVX2x3x16(SB), NOSPLIT, $32-8
 	MOVQ t+0(FP), AX
 	MOVQ 8(AX), CX
 	MOVQ (AX), DX
@@ -8341,8 +9769,7 @@ requant:
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (DX)
 	ADDQ         BX, DX
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVDQU      X0, (DX)
+	VEXTRACTI128 $0x01, Y0, (DX)
 	ADDQ         BX, DX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (SI), Y4, Y4
@@ -8373,9 +9800,9 @@ stored:
 	VZEROUPPER
 	RET
 
-// func gemmAVX2x4(t *byte)
+// func gemmAVX2x4x16(t *byte)
 // Requires: AVX, AVX2
-TEXT ·gemmAVX2x4(SB), NOSPLIT, $32-8
+TEXT ·gemmAVX2x4x16(SB), NOSPLIT, $32-8
 	MOVQ t+0(FP), AX
 	MOVQ 8(AX), CX
 	LEAQ (CX)(CX*2), DX
@@ -8577,8 +10004,7 @@ requant:
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (BX)
 	ADDQ         SI, BX
-	VEXTRACTI128 $0x01, Y0, X0
-	VMOVDQU      X0, (BX)
+	VEXTRACTI128 $0x01, Y0, (BX)
 	ADDQ         SI, BX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (DI), Y4, Y4
@@ -8606,8 +10032,7 @@ requant:
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (BX)
 	ADDQ         SI, BX
-	VEXTRACTI128 $0x01, Y4, X4
-	VMOVDQU      X4, (BX)
+	VEXTRACTI128 $0x01, Y4, (BX)
 	ADDQ         SI, BX
 
 stored:
@@ -8617,6 +10042,1105 @@ stored:
 	MOVQ   72(AX), BX
 	IMUL3Q $0x04, BX, BX
 	ADDQ   BX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x1x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x1x16(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 32(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), CX
+	VPXOR    Y0, Y0, Y0
+	VPXOR    Y1, Y1, Y1
+	TESTQ    CX, CX
+	JE       nobias
+	VMOVDQU  (CX), Y0
+	VMOVDQU  32(CX), Y1
+
+nobias:
+	MOVQ  (SP), CX
+	MOVQ  16(AX), BX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JE    whole
+
+k:
+	VPBROADCASTD (CX), Y12
+	VPMADDUBSW   (BX), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(BX), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JE           summed
+	VPBROADCASTD (CX), Y12
+	VPMADDUBSW   (BX), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(BX), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	ADDQ         $0x04, 16(SP)
+
+summed:
+	MOVQ    8(SP), CX
+	MOVQ    72(AX), DX
+	MOVQ    56(AX), BX
+	TESTQ   BX, BX
+	JNE     requant
+	VMOVDQU Y0, (CX)
+	VMOVDQU Y1, 32(CX)
+	ADDQ    DX, CX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (BX), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(BX), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVDQU      X0, (CX)
+	ADDQ         DX, CX
+
+stored:
+	MOVQ   8(AX), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, (SP)
+	MOVQ   72(AX), CX
+	IMUL3Q $0x01, CX, CX
+	ADDQ   CX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x2x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x2x16(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 32(AX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), DX
+	VPXOR    Y0, Y0, Y0
+	VPXOR    Y1, Y1, Y1
+	TESTQ    DX, DX
+	JE       nobias
+	VMOVDQU  (DX), Y0
+	VMOVDQU  32(DX), Y1
+
+nobias:
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	MOVQ    (SP), DX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), BX
+	TESTQ   BX, BX
+	JE      whole
+
+k:
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (DX)(CX*1), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, SI
+	DECQ         BX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
+	JE           summed
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 4(DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	ADDQ         $0x08, 16(SP)
+
+summed:
+	MOVQ    8(SP), DX
+	MOVQ    72(AX), BX
+	MOVQ    56(AX), SI
+	TESTQ   SI, SI
+	JNE     requant
+	VMOVDQU Y0, (DX)
+	VMOVDQU Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVDQU Y2, (DX)
+	VMOVDQU Y3, 32(DX)
+	ADDQ    BX, DX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (SI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(SI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (SI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(SI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVDQU      X0, (DX)
+	ADDQ         BX, DX
+	VEXTRACTI128 $0x01, Y0, (DX)
+	ADDQ         BX, DX
+
+stored:
+	MOVQ   8(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   72(AX), DX
+	IMUL3Q $0x02, DX, DX
+	ADDQ   DX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x3x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x3x16(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ (AX), DX
+	MOVQ DX, (SP)
+	MOVQ 64(AX), DX
+	MOVQ DX, 8(SP)
+	MOVQ 32(AX), DX
+	MOVQ DX, 16(SP)
+	MOVQ 40(AX), DX
+	MOVQ DX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), DX
+	VPXOR    Y0, Y0, Y0
+	VPXOR    Y1, Y1, Y1
+	TESTQ    DX, DX
+	JE       nobias
+	VMOVDQU  (DX), Y0
+	VMOVDQU  32(DX), Y1
+
+nobias:
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	MOVQ    (SP), DX
+	MOVQ    16(AX), SI
+	MOVQ    24(AX), BX
+	TESTQ   BX, BX
+	JE      whole
+
+k:
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (DX)(CX*1), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD (DX)(CX*2), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, SI
+	DECQ         BX
+	JNE          k
+
+whole:
+	MOVQ         16(SP), DX
+	TESTQ        DX, DX
+	JE           summed
+	VPBROADCASTD (DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 4(DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD 8(DX), Y12
+	VPMADDUBSW   (SI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(SI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	ADDQ         $0x0c, 16(SP)
+
+summed:
+	MOVQ    8(SP), DX
+	MOVQ    72(AX), BX
+	MOVQ    56(AX), SI
+	TESTQ   SI, SI
+	JNE     requant
+	VMOVDQU Y0, (DX)
+	VMOVDQU Y1, 32(DX)
+	ADDQ    BX, DX
+	VMOVDQU Y2, (DX)
+	VMOVDQU Y3, 32(DX)
+	ADDQ    BX, DX
+	VMOVDQU Y4, (DX)
+	VMOVDQU Y5, 32(DX)
+	ADDQ    BX, DX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (SI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(SI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (SI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(SI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVDQU      X0, (DX)
+	ADDQ         BX, DX
+	VEXTRACTI128 $0x01, Y0, (DX)
+	ADDQ         BX, DX
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (SI), Y4, Y4
+	VMINPS       Y15, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(SI), Y5, Y5
+	VMINPS       Y15, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
+	VPADDSW      96(AX), Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPMAXUB      160(AX), Y4, Y4
+	VPXOR        224(AX), Y4, Y4
+	VPERMD       Y4, Y14, Y4
+	VMOVDQU      X4, (DX)
+	ADDQ         BX, DX
+
+stored:
+	MOVQ   8(AX), DX
+	IMUL3Q $0x03, DX, DX
+	ADDQ   DX, (SP)
+	MOVQ   72(AX), DX
+	IMUL3Q $0x03, DX, DX
+	ADDQ   DX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x4x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x4x16(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 64(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 32(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 40(AX), BX
+	MOVQ BX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), BX
+	VPXOR    Y0, Y0, Y0
+	VPXOR    Y1, Y1, Y1
+	TESTQ    BX, BX
+	JE       nobias
+	VMOVDQU  (BX), Y0
+	VMOVDQU  32(BX), Y1
+
+nobias:
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	VMOVDQA Y0, Y6
+	VMOVDQA Y1, Y7
+	MOVQ    (SP), BX
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), SI
+	TESTQ   SI, SI
+	JE      whole
+
+k:
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (BX)(CX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD (BX)(CX*2), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD (BX)(DX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y7, Y7
+	ADDQ         $0x04, BX
+	ADDQ         $0x00000080, DI
+	DECQ         SI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), BX
+	TESTQ        BX, BX
+	JE           summed
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 4(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD 8(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 12(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y7, Y7
+	ADDQ         $0x10, 16(SP)
+
+summed:
+	MOVQ    8(SP), BX
+	MOVQ    72(AX), SI
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNE     requant
+	VMOVDQU Y0, (BX)
+	VMOVDQU Y1, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y2, (BX)
+	VMOVDQU Y3, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y4, (BX)
+	VMOVDQU Y5, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y6, (BX)
+	VMOVDQU Y7, 32(BX)
+	ADDQ    SI, BX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (DI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(DI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (DI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(DI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVDQU      X0, (BX)
+	ADDQ         SI, BX
+	VEXTRACTI128 $0x01, Y0, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VMINPS       Y15, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VMINPS       Y15, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       (DI), Y6, Y6
+	VMINPS       Y15, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VMINPS       Y15, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y5, Y4, Y4
+	VPADDSW      96(AX), Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPADDSW      96(AX), Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPMAXUB      160(AX), Y4, Y4
+	VPXOR        224(AX), Y4, Y4
+	VPERMD       Y4, Y14, Y4
+	VMOVDQU      X4, (BX)
+	ADDQ         SI, BX
+	VEXTRACTI128 $0x01, Y4, (BX)
+	ADDQ         SI, BX
+
+stored:
+	MOVQ   8(AX), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, (SP)
+	MOVQ   72(AX), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x5x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x5x16(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ (AX), BX
+	MOVQ BX, (SP)
+	MOVQ 64(AX), BX
+	MOVQ BX, 8(SP)
+	MOVQ 32(AX), BX
+	MOVQ BX, 16(SP)
+	MOVQ 40(AX), BX
+	MOVQ BX, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), BX
+	VPXOR    Y0, Y0, Y0
+	VPXOR    Y1, Y1, Y1
+	TESTQ    BX, BX
+	JE       nobias
+	VMOVDQU  (BX), Y0
+	VMOVDQU  32(BX), Y1
+
+nobias:
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	VMOVDQA Y0, Y6
+	VMOVDQA Y1, Y7
+	VMOVDQA Y0, Y8
+	VMOVDQA Y1, Y9
+	MOVQ    (SP), BX
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), SI
+	TESTQ   SI, SI
+	JE      whole
+
+k:
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (BX)(CX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD (BX)(CX*2), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD (BX)(DX*1), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y7, Y7
+	VPBROADCASTD (BX)(CX*4), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y9, Y9
+	ADDQ         $0x04, BX
+	ADDQ         $0x00000080, DI
+	DECQ         SI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), BX
+	TESTQ        BX, BX
+	JE           summed
+	VPBROADCASTD (BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 4(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD 8(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 12(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y7, Y7
+	VPBROADCASTD 16(BX), Y12
+	VPMADDUBSW   (DI), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDUBSW   32(DI), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y9, Y9
+	ADDQ         $0x14, 16(SP)
+
+summed:
+	MOVQ    8(SP), BX
+	MOVQ    72(AX), SI
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNE     requant
+	VMOVDQU Y0, (BX)
+	VMOVDQU Y1, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y2, (BX)
+	VMOVDQU Y3, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y4, (BX)
+	VMOVDQU Y5, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y6, (BX)
+	VMOVDQU Y7, 32(BX)
+	ADDQ    SI, BX
+	VMOVDQU Y8, (BX)
+	VMOVDQU Y9, 32(BX)
+	ADDQ    SI, BX
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (DI), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(DI), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (DI), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(DI), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVDQU      X0, (BX)
+	ADDQ         SI, BX
+	VEXTRACTI128 $0x01, Y0, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VMINPS       Y15, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VMINPS       Y15, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       (DI), Y6, Y6
+	VMINPS       Y15, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VMINPS       Y15, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y5, Y4, Y4
+	VPADDSW      96(AX), Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPADDSW      96(AX), Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPMAXUB      160(AX), Y4, Y4
+	VPXOR        224(AX), Y4, Y4
+	VPERMD       Y4, Y14, Y4
+	VMOVDQU      X4, (BX)
+	ADDQ         SI, BX
+	VEXTRACTI128 $0x01, Y4, (BX)
+	ADDQ         SI, BX
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (DI), Y8, Y8
+	VMINPS       Y15, Y8, Y8
+	VCVTPS2DQ    Y8, Y8
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       32(DI), Y9, Y9
+	VMINPS       Y15, Y9, Y9
+	VCVTPS2DQ    Y9, Y9
+	VPACKSSDW    Y9, Y8, Y8
+	VPADDSW      96(AX), Y8, Y8
+	VPACKUSWB    Y8, Y8, Y8
+	VPMAXUB      160(AX), Y8, Y8
+	VPXOR        224(AX), Y8, Y8
+	VPERMD       Y8, Y14, Y8
+	VMOVDQU      X8, (BX)
+	ADDQ         SI, BX
+
+stored:
+	MOVQ   8(AX), BX
+	IMUL3Q $0x05, BX, BX
+	ADDQ   BX, (SP)
+	MOVQ   72(AX), BX
+	IMUL3Q $0x05, BX, BX
+	ADDQ   BX, 8(SP)
+	DECQ   24(SP)
+	JNE    tile
+	VZEROUPPER
+	RET
+
+// func gemmPairsAVX2x6x16(t *byte)
+// Requires: AVX, AVX2
+TEXT ·gemmPairsAVX2x6x16(SB), NOSPLIT, $32-8
+	MOVQ t+0(FP), AX
+	MOVQ 8(AX), CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ (AX), SI
+	MOVQ SI, (SP)
+	MOVQ 64(AX), SI
+	MOVQ SI, 8(SP)
+	MOVQ 32(AX), SI
+	MOVQ SI, 16(SP)
+	MOVQ 40(AX), SI
+	MOVQ SI, 24(SP)
+
+tile:
+	VPCMPEQW Y14, Y14, Y14
+	VPSRLW   $0x0f, Y14, Y14
+	MOVQ     48(AX), SI
+	VPXOR    Y0, Y0, Y0
+	VPXOR    Y1, Y1, Y1
+	TESTQ    SI, SI
+	JE       nobias
+	VMOVDQU  (SI), Y0
+	VMOVDQU  32(SI), Y1
+
+nobias:
+	VMOVDQA Y0, Y2
+	VMOVDQA Y1, Y3
+	VMOVDQA Y0, Y4
+	VMOVDQA Y1, Y5
+	VMOVDQA Y0, Y6
+	VMOVDQA Y1, Y7
+	VMOVDQA Y0, Y8
+	VMOVDQA Y1, Y9
+	VMOVDQA Y0, Y10
+	VMOVDQA Y1, Y11
+	MOVQ    (SP), SI
+	MOVQ    16(AX), R8
+	MOVQ    24(AX), DI
+	TESTQ   DI, DI
+	JE      whole
+
+k:
+	VPBROADCASTD (SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (SI)(CX*1), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD (SI)(CX*2), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD (SI)(DX*1), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y7, Y7
+	VPBROADCASTD (SI)(CX*4), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y9, Y9
+	VPBROADCASTD (SI)(BX*1), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y11, Y11
+	ADDQ         $0x04, SI
+	ADDQ         $0x00000080, R8
+	DECQ         DI
+	JNE          k
+
+whole:
+	MOVQ         16(SP), SI
+	TESTQ        SI, SI
+	JE           summed
+	VPBROADCASTD (SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD 4(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD 8(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD 12(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y7, Y7
+	VPBROADCASTD 16(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y8, Y8
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y9, Y9
+	VPBROADCASTD 20(SI), Y12
+	VPMADDUBSW   (R8), Y12, Y13
+	VPMADDWD     Y14, Y13, Y13
+	VPADDD       Y13, Y10, Y10
+	VPMADDUBSW   32(R8), Y12, Y15
+	VPMADDWD     Y14, Y15, Y15
+	VPADDD       Y15, Y11, Y11
+	ADDQ         $0x18, 16(SP)
+
+summed:
+	MOVQ    8(SP), SI
+	MOVQ    72(AX), DI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNE     requant
+	VMOVDQU Y0, (SI)
+	VMOVDQU Y1, 32(SI)
+	ADDQ    DI, SI
+	VMOVDQU Y2, (SI)
+	VMOVDQU Y3, 32(SI)
+	ADDQ    DI, SI
+	VMOVDQU Y4, (SI)
+	VMOVDQU Y5, 32(SI)
+	ADDQ    DI, SI
+	VMOVDQU Y6, (SI)
+	VMOVDQU Y7, 32(SI)
+	ADDQ    DI, SI
+	VMOVDQU Y8, (SI)
+	VMOVDQU Y9, 32(SI)
+	ADDQ    DI, SI
+	VMOVDQU Y10, (SI)
+	VMOVDQU Y11, 32(SI)
+	ADDQ    DI, SI
+	JMP     stored
+
+requant:
+	VMOVDQU      int8PackOrder2<>+0(SB), Y14
+	VBROADCASTSS 88(AX), Y15
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       (R8), Y0, Y0
+	VMINPS       Y15, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       32(R8), Y1, Y1
+	VMINPS       Y15, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       (R8), Y2, Y2
+	VMINPS       Y15, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       32(R8), Y3, Y3
+	VMINPS       Y15, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPADDSW      96(AX), Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPADDSW      96(AX), Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPMAXUB      160(AX), Y0, Y0
+	VPXOR        224(AX), Y0, Y0
+	VPERMD       Y0, Y14, Y0
+	VMOVDQU      X0, (SI)
+	ADDQ         DI, SI
+	VEXTRACTI128 $0x01, Y0, (SI)
+	ADDQ         DI, SI
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (R8), Y4, Y4
+	VMINPS       Y15, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(R8), Y5, Y5
+	VMINPS       Y15, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       (R8), Y6, Y6
+	VMINPS       Y15, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       32(R8), Y7, Y7
+	VMINPS       Y15, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y5, Y4, Y4
+	VPADDSW      96(AX), Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPADDSW      96(AX), Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPMAXUB      160(AX), Y4, Y4
+	VPXOR        224(AX), Y4, Y4
+	VPERMD       Y4, Y14, Y4
+	VMOVDQU      X4, (SI)
+	ADDQ         DI, SI
+	VEXTRACTI128 $0x01, Y4, (SI)
+	ADDQ         DI, SI
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       (R8), Y8, Y8
+	VMINPS       Y15, Y8, Y8
+	VCVTPS2DQ    Y8, Y8
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       32(R8), Y9, Y9
+	VMINPS       Y15, Y9, Y9
+	VCVTPS2DQ    Y9, Y9
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       (R8), Y10, Y10
+	VMINPS       Y15, Y10, Y10
+	VCVTPS2DQ    Y10, Y10
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       32(R8), Y11, Y11
+	VMINPS       Y15, Y11, Y11
+	VCVTPS2DQ    Y11, Y11
+	VPACKSSDW    Y9, Y8, Y8
+	VPADDSW      96(AX), Y8, Y8
+	VPACKSSDW    Y11, Y10, Y10
+	VPADDSW      96(AX), Y10, Y10
+	VPACKUSWB    Y10, Y8, Y8
+	VPMAXUB      160(AX), Y8, Y8
+	VPXOR        224(AX), Y8, Y8
+	VPERMD       Y8, Y14, Y8
+	VMOVDQU      X8, (SI)
+	ADDQ         DI, SI
+	VEXTRACTI128 $0x01, Y8, (SI)
+	ADDQ         DI, SI
+
+stored:
+	MOVQ   8(AX), SI
+	IMUL3Q $0x06, SI, SI
+	ADDQ   SI, (SP)
+	MOVQ   72(AX), SI
+	IMUL3Q $0x06, SI, SI
+	ADDQ   SI, 8(SP)
 	DECQ   24(SP)
 	JNE    tile
 	VZEROUPPER

@@ -89,16 +89,64 @@ func gemmVNNI13x16(t *gemmTile)
 func gemmVNNI14x16(t *gemmTile)
 
 //go:noescape
-func gemmAVX2x1(t *gemmTile)
+func gemmAVX2x1x8(t *gemmTile)
 
 //go:noescape
-func gemmAVX2x2(t *gemmTile)
+func gemmAVX2x2x8(t *gemmTile)
 
 //go:noescape
-func gemmAVX2x3(t *gemmTile)
+func gemmAVX2x3x8(t *gemmTile)
 
 //go:noescape
-func gemmAVX2x4(t *gemmTile)
+func gemmAVX2x4x8(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x1x16(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x2x16(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x3x16(t *gemmTile)
+
+//go:noescape
+func gemmAVX2x4x16(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x1x8(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x2x8(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x3x8(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x4x8(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x5x8(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x6x8(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x1x16(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x2x16(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x3x16(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x4x16(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x5x16(t *gemmTile)
+
+//go:noescape
+func gemmPairsAVX2x6x16(t *gemmTile)
 
 // The kernels compute one block of as many channels as their names say; 3x3 whose pixels share two columns or (s2) one, or any taps.
 
@@ -272,3 +320,6 @@ func lookupVBMI(q *quantArgs)
 
 // peakVNNI issues 20·n independent VPDPBUSD of 64 multiply-adds each: this core's limit, for benchmarks.
 func peakVNNI(n int)
+
+// peakPairs issues 12·n independent steps of gemmPairsAVX2, of 32 multiply-adds each: this core's limit, for benchmarks.
+func peakPairs(n int)

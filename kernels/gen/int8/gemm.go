@@ -23,8 +23,14 @@ func gemmFile() {
 			gemmVNNI(h, nv)
 		}
 	}
-	for h := 1; h <= 4; h++ {
-		gemmAVX2(h)
+	peakPairs()
+	for nv := 1; nv <= 2; nv++ {
+		for h := 1; h <= 4; h++ {
+			gemmAVX2(h, nv, false)
+		}
+		for h := 1; h <= 6; h++ {
+			gemmAVX2(h, nv, true)
+		}
 	}
 }
 
@@ -35,6 +41,22 @@ func peakVNNI() {
 	Label("loop")
 	for i := 0; i < 20; i++ {
 		vpdpbusd(reg.Z30, reg.Z31, zmm[i])
+	}
+	DECQ(n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// peakPairs issues n·12 independent products of 32 multiply-adds each as pairGroup computes them.
+func peakPairs() {
+	TEXT("peakPairs", NOSPLIT, "func(n int)")
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	for i := 0; i < 12; i++ {
+		VPMADDUBSW(ymm[12], ymm[13], ymm[15])
+		VPMADDWD(ymm[14], ymm[15], ymm[15])
+		VPADDD(ymm[15], ymm[i], ymm[i])
 	}
 	DECQ(n)
 	JNE(LabelRef("loop"))
