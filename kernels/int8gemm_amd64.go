@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -23,18 +24,16 @@ type gemmTile struct {
 	byteOut
 }
 
-// byteOut is how a vector of float32 becomes bytes: at most max, rounded, plus zero, at least low, xor flip. Signed
-// outputs are computed 128 higher, so that one unsigned saturating pack serves both.
+// byteOut is how a vector of int32 becomes bytes: plus zero, at most high, at least low, xor flip. Signed outputs are
+// computed 128 higher, so that one unsigned saturating pack serves both.
 type byteOut struct {
-	max  float32
-	_    float32
 	zero [32]int16
 	low  [64]byte
+	high [64]byte
 	flip [64]byte
 }
 
 func (o *byteOut) set(zero, lo, hi int32) {
-	o.max = float32(hi - zero)
 	shift := int32(0)
 	if lo < 0 {
 		shift = 128
@@ -43,7 +42,7 @@ func (o *byteOut) set(zero, lo, hi int32) {
 		o.zero[i] = int16(zero + shift)
 	}
 	for i := range o.low {
-		o.low[i], o.flip[i] = byte(lo+shift), byte(shift)
+		o.low[i], o.high[i], o.flip[i] = byte(lo+shift), byte(hi+shift), byte(shift)
 	}
 }
 
@@ -155,10 +154,17 @@ func (b *gemmBlock) at(i, r, j int) {
 	t.c = unsafe.Pointer(&b.C[(i+r)*b.LDC+j])
 }
 
-const tileRowsVNNI = 14
+const (
+	tileRowsVNNI = 14
+	maxTileRows  = tileRowsVNNI
+)
 
 func gemmU8S8VNNI(g *GemmU8S8) {
 	g.check()
+	if g.overflows() {
+		g.bySums(gemmU8S8VNNI)
+		return
+	}
 	b := newGemmBlock(g)
 	defer b.free()
 	step := b.size()
@@ -190,6 +196,25 @@ func gemmU8S8VNNI(g *GemmU8S8) {
 var tilesVNNI = [2][tileRowsVNNI + 1]func(*gemmTile){
 	{1: gemmVNNI1x32, gemmVNNI2x32, gemmVNNI3x32, gemmVNNI4x32, gemmVNNI5x32, gemmVNNI6x32, gemmVNNI7x32, gemmVNNI8x32, gemmVNNI9x32, gemmVNNI10x32, gemmVNNI11x32, gemmVNNI12x32, gemmVNNI13x32, gemmVNNI14x32},
 	{1: gemmVNNI1x16, gemmVNNI2x16, gemmVNNI3x16, gemmVNNI4x16, gemmVNNI5x16, gemmVNNI6x16, gemmVNNI7x16, gemmVNNI8x16, gemmVNNI9x16, gemmVNNI10x16, gemmVNNI11x16, gemmVNNI12x16, gemmVNNI13x16, gemmVNNI14x16},
+}
+
+// overflows says that a sum times its scale may not be an int32, which the kernels' conversion needs.
+func (g *GemmU8S8) overflows() bool {
+	return g.C32 == nil && slices.ContainsFunc(g.Scale[:g.N], func(s float32) bool { return !(s > -1 && s < 1) })
+}
+
+// bySums computes g from its sums, a few rows at a time.
+func (g *GemmU8S8) bySums(product func(*GemmU8S8)) {
+	part := *g
+	part.C, part.LDC, part.C32 = nil, g.N, make([]int32, maxTileRows*g.N)
+	for i := 0; i < g.M; i += maxTileRows {
+		part.M, part.A = min(maxTileRows, g.M-i), g.A[i*g.LDA:]
+		product(&part)
+		for r := range part.M {
+			sums := part.C32[r*g.N:][:g.N]
+			requantI32Generic(g.C[(i+r)*g.LDC:][:g.N], sums, g.Scale[:g.N], output{g.Zero, g.Lo, g.Hi})
+		}
+	}
 }
 
 // check panics where a kernel would leave its slices, as Go code does.

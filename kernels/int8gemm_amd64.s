@@ -110,21 +110,20 @@ summed:
 	JMP       stored
 
 requant:
-	VMOVDQU32.Z  (BX), K1, Z28
-	VMOVDQU64    int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS 88(AX), Z31
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z28, Z0, Z0
-	VMINPS       Z31, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VPACKSSDW    Z0, Z0, Z0
-	VPADDSW      96(AX), Z0, Z0
-	VPACKUSWB    Z0, Z0, Z0
-	VPMAXUB      160(AX), Z0, Z0
-	VPXORD       224(AX), Z0, Z0
-	VPERMD       Z0, Z30, Z0
-	VMOVDQU8     X0, K1, (CX)
-	ADDQ         DX, CX
+	VMOVDQU32.Z (BX), K1, Z28
+	VMOVDQU64   int8PackOrder<>+0(SB), Z30
+	VCVTDQ2PS   Z0, Z0
+	VMULPS      Z28, Z0, Z0
+	VCVTPS2DQ   Z0, Z0
+	VPACKSSDW   Z0, Z0, Z0
+	VPADDSW     88(AX), Z0, Z0
+	VPACKUSWB   Z0, Z0, Z0
+	VPMINUB     216(AX), Z0, Z0
+	VPMAXUB     152(AX), Z0, Z0
+	VPXORD      280(AX), Z0, Z0
+	VPERMD      Z0, Z30, Z0
+	VMOVDQU8    X0, K1, (CX)
+	ADDQ        DX, CX
 
 stored:
 	MOVQ   8(AX), CX
@@ -242,26 +241,24 @@ summed:
 	JMP       stored
 
 requant:
-	VMOVDQU32.Z  (BX), K1, Z28
-	VMOVDQU32.Z  64(BX), K2, Z29
-	VMOVDQU64    int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS 88(AX), Z31
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z28, Z0, Z0
-	VMINPS       Z31, Z0, Z0
-	VCVTPS2DQ    Z0, Z0
-	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z29, Z1, Z1
-	VMINPS       Z31, Z1, Z1
-	VCVTPS2DQ    Z1, Z1
-	VPACKSSDW    Z1, Z0, Z0
-	VPADDSW      96(AX), Z0, Z0
-	VPACKUSWB    Z0, Z0, Z0
-	VPMAXUB      160(AX), Z0, Z0
-	VPXORD       224(AX), Z0, Z0
-	VPERMD       Z0, Z30, Z0
-	VMOVDQU8     Y0, K3, (CX)
-	ADDQ         DX, CX
+	VMOVDQU32.Z (BX), K1, Z28
+	VMOVDQU32.Z 64(BX), K2, Z29
+	VMOVDQU64   int8PackOrder<>+0(SB), Z30
+	VCVTDQ2PS   Z0, Z0
+	VMULPS      Z28, Z0, Z0
+	VCVTPS2DQ   Z0, Z0
+	VCVTDQ2PS   Z1, Z1
+	VMULPS      Z29, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPACKSSDW   Z1, Z0, Z0
+	VPADDSW     88(AX), Z0, Z0
+	VPACKUSWB   Z0, Z0, Z0
+	VPMINUB     216(AX), Z0, Z0
+	VPMAXUB     152(AX), Z0, Z0
+	VPXORD      280(AX), Z0, Z0
+	VPERMD      Z0, Z30, Z0
+	VMOVDQU8    Y0, K3, (CX)
+	ADDQ        DX, CX
 
 stored:
 	MOVQ   8(AX), CX
@@ -363,20 +360,18 @@ summed:
 requant:
 	VMOVDQU32.Z   (SI), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKUSWB     Z0, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (DX)
 	ADDQ          BX, DX
@@ -502,30 +497,26 @@ requant:
 	VMOVDQU32.Z   (SI), K1, Z28
 	VMOVDQU32.Z   64(SI), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (DX)
 	ADDQ          BX, DX
@@ -644,26 +635,23 @@ summed:
 requant:
 	VMOVDQU32.Z   (SI), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z2, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (DX)
 	ADDQ          BX, DX
@@ -809,30 +797,26 @@ requant:
 	VMOVDQU32.Z   (SI), K1, Z28
 	VMOVDQU32.Z   64(SI), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (DX)
 	ADDQ          BX, DX
@@ -841,17 +825,16 @@ requant:
 	ADDQ          BX, DX
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKUSWB     Z4, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (DX)
 	ADDQ          BX, DX
@@ -979,30 +962,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (DI), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (BX)
 	ADDQ          SI, BX
@@ -1169,30 +1148,26 @@ requant:
 	VMOVDQU32.Z   (DI), K1, Z28
 	VMOVDQU32.Z   64(DI), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (BX)
 	ADDQ          SI, BX
@@ -1201,27 +1176,24 @@ requant:
 	ADDQ          SI, BX
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (BX)
 	ADDQ          SI, BX
@@ -1363,30 +1335,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (DI), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (BX)
 	ADDQ          SI, BX
@@ -1401,13 +1369,13 @@ requant:
 	ADDQ          SI, BX
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VPACKSSDW     Z4, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKUSWB     Z4, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (BX)
 	ADDQ          SI, BX
@@ -1582,30 +1550,26 @@ requant:
 	VMOVDQU32.Z   (DI), K1, Z28
 	VMOVDQU32.Z   64(DI), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (BX)
 	ADDQ          SI, BX
@@ -1614,27 +1578,24 @@ requant:
 	ADDQ          SI, BX
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (BX)
 	ADDQ          SI, BX
@@ -1643,17 +1604,16 @@ requant:
 	ADDQ          SI, BX
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKUSWB     Z8, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (BX)
 	ADDQ          SI, BX
@@ -1804,30 +1764,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R8), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (SI)
 	ADDQ          DI, SI
@@ -1842,17 +1798,16 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKUSWB     Z4, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (SI)
 	ADDQ          DI, SI
@@ -2048,30 +2003,26 @@ requant:
 	VMOVDQU32.Z   (R8), K1, Z28
 	VMOVDQU32.Z   64(R8), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (SI)
 	ADDQ          DI, SI
@@ -2080,27 +2031,24 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (SI)
 	ADDQ          DI, SI
@@ -2109,27 +2057,24 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (SI)
 	ADDQ          DI, SI
@@ -2294,30 +2239,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R8), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (SI)
 	ADDQ          DI, SI
@@ -2332,23 +2273,21 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z6, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (SI)
 	ADDQ          DI, SI
@@ -2564,30 +2503,26 @@ requant:
 	VMOVDQU32.Z   (R8), K1, Z28
 	VMOVDQU32.Z   64(R8), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (SI)
 	ADDQ          DI, SI
@@ -2596,27 +2531,24 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (SI)
 	ADDQ          DI, SI
@@ -2625,27 +2557,24 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (SI)
 	ADDQ          DI, SI
@@ -2654,17 +2583,16 @@ requant:
 	ADDQ          DI, SI
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKUSWB     Z12, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (SI)
 	ADDQ          DI, SI
@@ -2838,30 +2766,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R9), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (DI)
 	ADDQ          R8, DI
@@ -2876,27 +2800,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (DI)
 	ADDQ          R8, DI
@@ -3133,30 +3054,26 @@ requant:
 	VMOVDQU32.Z   (R9), K1, Z28
 	VMOVDQU32.Z   64(R9), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (DI)
 	ADDQ          R8, DI
@@ -3165,27 +3082,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (DI)
 	ADDQ          R8, DI
@@ -3194,27 +3108,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (DI)
 	ADDQ          R8, DI
@@ -3223,27 +3134,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (DI)
 	ADDQ          R8, DI
@@ -3431,30 +3339,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R9), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (DI)
 	ADDQ          R8, DI
@@ -3469,27 +3373,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (DI)
 	ADDQ          R8, DI
@@ -3504,13 +3405,13 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VPACKSSDW     Z8, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKUSWB     Z8, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      X8, K1, (DI)
 	ADDQ          R8, DI
@@ -3755,30 +3656,26 @@ requant:
 	VMOVDQU32.Z   (R9), K1, Z28
 	VMOVDQU32.Z   64(R9), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (DI)
 	ADDQ          R8, DI
@@ -3787,27 +3684,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (DI)
 	ADDQ          R8, DI
@@ -3816,27 +3710,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (DI)
 	ADDQ          R8, DI
@@ -3845,27 +3736,24 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (DI)
 	ADDQ          R8, DI
@@ -3874,17 +3762,16 @@ requant:
 	ADDQ          R8, DI
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z28, Z16, Z16
-	VMINPS        Z31, Z16, Z16
 	VCVTPS2DQ     Z16, Z16
 	VCVTDQ2PS     Z17, Z17
 	VMULPS        Z29, Z17, Z17
-	VMINPS        Z31, Z17, Z17
 	VCVTPS2DQ     Z17, Z17
 	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       96(AX), Z16, Z16
+	VPADDSW       88(AX), Z16, Z16
 	VPACKUSWB     Z16, Z16, Z16
-	VPMAXUB       160(AX), Z16, Z16
-	VPXORD        224(AX), Z16, Z16
+	VPMINUB       216(AX), Z16, Z16
+	VPMAXUB       152(AX), Z16, Z16
+	VPXORD        280(AX), Z16, Z16
 	VPERMD        Z16, Z30, Z16
 	VMOVDQU8      Y16, K3, (DI)
 	ADDQ          R8, DI
@@ -4081,30 +3968,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R10), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (R8)
 	ADDQ          R9, R8
@@ -4119,27 +4002,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (R8)
 	ADDQ          R9, R8
@@ -4154,17 +4034,16 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z28, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKUSWB     Z8, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      X8, K1, (R8)
 	ADDQ          R9, R8
@@ -4430,30 +4309,26 @@ requant:
 	VMOVDQU32.Z   (R10), K1, Z28
 	VMOVDQU32.Z   64(R10), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (R8)
 	ADDQ          R9, R8
@@ -4462,27 +4337,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (R8)
 	ADDQ          R9, R8
@@ -4491,27 +4363,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (R8)
 	ADDQ          R9, R8
@@ -4520,27 +4389,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (R8)
 	ADDQ          R9, R8
@@ -4549,27 +4415,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z28, Z16, Z16
-	VMINPS        Z31, Z16, Z16
 	VCVTPS2DQ     Z16, Z16
 	VCVTDQ2PS     Z17, Z17
 	VMULPS        Z29, Z17, Z17
-	VMINPS        Z31, Z17, Z17
 	VCVTPS2DQ     Z17, Z17
 	VCVTDQ2PS     Z18, Z18
 	VMULPS        Z28, Z18, Z18
-	VMINPS        Z31, Z18, Z18
 	VCVTPS2DQ     Z18, Z18
 	VCVTDQ2PS     Z19, Z19
 	VMULPS        Z29, Z19, Z19
-	VMINPS        Z31, Z19, Z19
 	VCVTPS2DQ     Z19, Z19
 	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       96(AX), Z16, Z16
+	VPADDSW       88(AX), Z16, Z16
 	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       96(AX), Z18, Z18
+	VPADDSW       88(AX), Z18, Z18
 	VPACKUSWB     Z18, Z16, Z16
-	VPMAXUB       160(AX), Z16, Z16
-	VPXORD        224(AX), Z16, Z16
+	VPMINUB       216(AX), Z16, Z16
+	VPMAXUB       152(AX), Z16, Z16
+	VPXORD        280(AX), Z16, Z16
 	VPERMD        Z16, Z30, Z16
 	VMOVDQU8      Y16, K3, (R8)
 	ADDQ          R9, R8
@@ -4780,30 +4643,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R10), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (R8)
 	ADDQ          R9, R8
@@ -4818,27 +4677,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (R8)
 	ADDQ          R9, R8
@@ -4853,23 +4709,21 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z28, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z10, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      X8, K1, (R8)
 	ADDQ          R9, R8
@@ -5155,30 +5009,26 @@ requant:
 	VMOVDQU32.Z   (R10), K1, Z28
 	VMOVDQU32.Z   64(R10), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (R8)
 	ADDQ          R9, R8
@@ -5187,27 +5037,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (R8)
 	ADDQ          R9, R8
@@ -5216,27 +5063,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (R8)
 	ADDQ          R9, R8
@@ -5245,27 +5089,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (R8)
 	ADDQ          R9, R8
@@ -5274,27 +5115,24 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z28, Z16, Z16
-	VMINPS        Z31, Z16, Z16
 	VCVTPS2DQ     Z16, Z16
 	VCVTDQ2PS     Z17, Z17
 	VMULPS        Z29, Z17, Z17
-	VMINPS        Z31, Z17, Z17
 	VCVTPS2DQ     Z17, Z17
 	VCVTDQ2PS     Z18, Z18
 	VMULPS        Z28, Z18, Z18
-	VMINPS        Z31, Z18, Z18
 	VCVTPS2DQ     Z18, Z18
 	VCVTDQ2PS     Z19, Z19
 	VMULPS        Z29, Z19, Z19
-	VMINPS        Z31, Z19, Z19
 	VCVTPS2DQ     Z19, Z19
 	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       96(AX), Z16, Z16
+	VPADDSW       88(AX), Z16, Z16
 	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       96(AX), Z18, Z18
+	VPADDSW       88(AX), Z18, Z18
 	VPACKUSWB     Z18, Z16, Z16
-	VPMAXUB       160(AX), Z16, Z16
-	VPXORD        224(AX), Z16, Z16
+	VPMINUB       216(AX), Z16, Z16
+	VPMAXUB       152(AX), Z16, Z16
+	VPXORD        280(AX), Z16, Z16
 	VPERMD        Z16, Z30, Z16
 	VMOVDQU8      Y16, K3, (R8)
 	ADDQ          R9, R8
@@ -5303,17 +5141,16 @@ requant:
 	ADDQ          R9, R8
 	VCVTDQ2PS     Z20, Z20
 	VMULPS        Z28, Z20, Z20
-	VMINPS        Z31, Z20, Z20
 	VCVTPS2DQ     Z20, Z20
 	VCVTDQ2PS     Z21, Z21
 	VMULPS        Z29, Z21, Z21
-	VMINPS        Z31, Z21, Z21
 	VCVTPS2DQ     Z21, Z21
 	VPACKSSDW     Z21, Z20, Z20
-	VPADDSW       96(AX), Z20, Z20
+	VPADDSW       88(AX), Z20, Z20
 	VPACKUSWB     Z20, Z20, Z20
-	VPMAXUB       160(AX), Z20, Z20
-	VPXORD        224(AX), Z20, Z20
+	VPMINUB       216(AX), Z20, Z20
+	VPMAXUB       152(AX), Z20, Z20
+	VPXORD        280(AX), Z20, Z20
 	VPERMD        Z20, Z30, Z20
 	VMOVDQU8      Y20, K3, (R8)
 	ADDQ          R9, R8
@@ -5533,30 +5370,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R11), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (R9)
 	ADDQ          R10, R9
@@ -5571,27 +5404,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (R9)
 	ADDQ          R10, R9
@@ -5606,27 +5436,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z28, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z28, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      X8, K1, (R9)
 	ADDQ          R10, R9
@@ -5933,30 +5760,26 @@ requant:
 	VMOVDQU32.Z   (R11), K1, Z28
 	VMOVDQU32.Z   64(R11), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (R9)
 	ADDQ          R10, R9
@@ -5965,27 +5788,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (R9)
 	ADDQ          R10, R9
@@ -5994,27 +5814,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (R9)
 	ADDQ          R10, R9
@@ -6023,27 +5840,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (R9)
 	ADDQ          R10, R9
@@ -6052,27 +5866,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z28, Z16, Z16
-	VMINPS        Z31, Z16, Z16
 	VCVTPS2DQ     Z16, Z16
 	VCVTDQ2PS     Z17, Z17
 	VMULPS        Z29, Z17, Z17
-	VMINPS        Z31, Z17, Z17
 	VCVTPS2DQ     Z17, Z17
 	VCVTDQ2PS     Z18, Z18
 	VMULPS        Z28, Z18, Z18
-	VMINPS        Z31, Z18, Z18
 	VCVTPS2DQ     Z18, Z18
 	VCVTDQ2PS     Z19, Z19
 	VMULPS        Z29, Z19, Z19
-	VMINPS        Z31, Z19, Z19
 	VCVTPS2DQ     Z19, Z19
 	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       96(AX), Z16, Z16
+	VPADDSW       88(AX), Z16, Z16
 	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       96(AX), Z18, Z18
+	VPADDSW       88(AX), Z18, Z18
 	VPACKUSWB     Z18, Z16, Z16
-	VPMAXUB       160(AX), Z16, Z16
-	VPXORD        224(AX), Z16, Z16
+	VPMINUB       216(AX), Z16, Z16
+	VPMAXUB       152(AX), Z16, Z16
+	VPXORD        280(AX), Z16, Z16
 	VPERMD        Z16, Z30, Z16
 	VMOVDQU8      Y16, K3, (R9)
 	ADDQ          R10, R9
@@ -6081,27 +5892,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z20, Z20
 	VMULPS        Z28, Z20, Z20
-	VMINPS        Z31, Z20, Z20
 	VCVTPS2DQ     Z20, Z20
 	VCVTDQ2PS     Z21, Z21
 	VMULPS        Z29, Z21, Z21
-	VMINPS        Z31, Z21, Z21
 	VCVTPS2DQ     Z21, Z21
 	VCVTDQ2PS     Z22, Z22
 	VMULPS        Z28, Z22, Z22
-	VMINPS        Z31, Z22, Z22
 	VCVTPS2DQ     Z22, Z22
 	VCVTDQ2PS     Z23, Z23
 	VMULPS        Z29, Z23, Z23
-	VMINPS        Z31, Z23, Z23
 	VCVTPS2DQ     Z23, Z23
 	VPACKSSDW     Z21, Z20, Z20
-	VPADDSW       96(AX), Z20, Z20
+	VPADDSW       88(AX), Z20, Z20
 	VPACKSSDW     Z23, Z22, Z22
-	VPADDSW       96(AX), Z22, Z22
+	VPADDSW       88(AX), Z22, Z22
 	VPACKUSWB     Z22, Z20, Z20
-	VPMAXUB       160(AX), Z20, Z20
-	VPXORD        224(AX), Z20, Z20
+	VPMINUB       216(AX), Z20, Z20
+	VPMAXUB       152(AX), Z20, Z20
+	VPXORD        280(AX), Z20, Z20
 	VPERMD        Z20, Z30, Z20
 	VMOVDQU8      Y20, K3, (R9)
 	ADDQ          R10, R9
@@ -6335,30 +6143,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R11), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (R9)
 	ADDQ          R10, R9
@@ -6373,27 +6177,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (R9)
 	ADDQ          R10, R9
@@ -6408,27 +6209,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z28, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z28, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      X8, K1, (R9)
 	ADDQ          R10, R9
@@ -6443,13 +6241,13 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VPACKSSDW     Z12, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKUSWB     Z12, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      X12, K1, (R9)
 	ADDQ          R10, R9
@@ -6764,30 +6562,26 @@ requant:
 	VMOVDQU32.Z   (R11), K1, Z28
 	VMOVDQU32.Z   64(R11), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (R9)
 	ADDQ          R10, R9
@@ -6796,27 +6590,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (R9)
 	ADDQ          R10, R9
@@ -6825,27 +6616,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (R9)
 	ADDQ          R10, R9
@@ -6854,27 +6642,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (R9)
 	ADDQ          R10, R9
@@ -6883,27 +6668,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z28, Z16, Z16
-	VMINPS        Z31, Z16, Z16
 	VCVTPS2DQ     Z16, Z16
 	VCVTDQ2PS     Z17, Z17
 	VMULPS        Z29, Z17, Z17
-	VMINPS        Z31, Z17, Z17
 	VCVTPS2DQ     Z17, Z17
 	VCVTDQ2PS     Z18, Z18
 	VMULPS        Z28, Z18, Z18
-	VMINPS        Z31, Z18, Z18
 	VCVTPS2DQ     Z18, Z18
 	VCVTDQ2PS     Z19, Z19
 	VMULPS        Z29, Z19, Z19
-	VMINPS        Z31, Z19, Z19
 	VCVTPS2DQ     Z19, Z19
 	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       96(AX), Z16, Z16
+	VPADDSW       88(AX), Z16, Z16
 	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       96(AX), Z18, Z18
+	VPADDSW       88(AX), Z18, Z18
 	VPACKUSWB     Z18, Z16, Z16
-	VPMAXUB       160(AX), Z16, Z16
-	VPXORD        224(AX), Z16, Z16
+	VPMINUB       216(AX), Z16, Z16
+	VPMAXUB       152(AX), Z16, Z16
+	VPXORD        280(AX), Z16, Z16
 	VPERMD        Z16, Z30, Z16
 	VMOVDQU8      Y16, K3, (R9)
 	ADDQ          R10, R9
@@ -6912,27 +6694,24 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z20, Z20
 	VMULPS        Z28, Z20, Z20
-	VMINPS        Z31, Z20, Z20
 	VCVTPS2DQ     Z20, Z20
 	VCVTDQ2PS     Z21, Z21
 	VMULPS        Z29, Z21, Z21
-	VMINPS        Z31, Z21, Z21
 	VCVTPS2DQ     Z21, Z21
 	VCVTDQ2PS     Z22, Z22
 	VMULPS        Z28, Z22, Z22
-	VMINPS        Z31, Z22, Z22
 	VCVTPS2DQ     Z22, Z22
 	VCVTDQ2PS     Z23, Z23
 	VMULPS        Z29, Z23, Z23
-	VMINPS        Z31, Z23, Z23
 	VCVTPS2DQ     Z23, Z23
 	VPACKSSDW     Z21, Z20, Z20
-	VPADDSW       96(AX), Z20, Z20
+	VPADDSW       88(AX), Z20, Z20
 	VPACKSSDW     Z23, Z22, Z22
-	VPADDSW       96(AX), Z22, Z22
+	VPADDSW       88(AX), Z22, Z22
 	VPACKUSWB     Z22, Z20, Z20
-	VPMAXUB       160(AX), Z20, Z20
-	VPXORD        224(AX), Z20, Z20
+	VPMINUB       216(AX), Z20, Z20
+	VPMAXUB       152(AX), Z20, Z20
+	VPXORD        280(AX), Z20, Z20
 	VPERMD        Z20, Z30, Z20
 	VMOVDQU8      Y20, K3, (R9)
 	ADDQ          R10, R9
@@ -6941,17 +6720,16 @@ requant:
 	ADDQ          R10, R9
 	VCVTDQ2PS     Z24, Z24
 	VMULPS        Z28, Z24, Z24
-	VMINPS        Z31, Z24, Z24
 	VCVTPS2DQ     Z24, Z24
 	VCVTDQ2PS     Z25, Z25
 	VMULPS        Z29, Z25, Z25
-	VMINPS        Z31, Z25, Z25
 	VCVTPS2DQ     Z25, Z25
 	VPACKSSDW     Z25, Z24, Z24
-	VPADDSW       96(AX), Z24, Z24
+	VPADDSW       88(AX), Z24, Z24
 	VPACKUSWB     Z24, Z24, Z24
-	VPMAXUB       160(AX), Z24, Z24
-	VPXORD        224(AX), Z24, Z24
+	VPMINUB       216(AX), Z24, Z24
+	VPMAXUB       152(AX), Z24, Z24
+	VPXORD        280(AX), Z24, Z24
 	VPERMD        Z24, Z30, Z24
 	VMOVDQU8      Y24, K3, (R9)
 	ADDQ          R10, R9
@@ -7194,30 +6972,26 @@ summed:
 requant:
 	VMOVDQU32.Z   (R12), K1, Z28
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z28, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z28, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      X0, K1, (R10)
 	ADDQ          R11, R10
@@ -7232,27 +7006,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z28, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z28, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      X4, K1, (R10)
 	ADDQ          R11, R10
@@ -7267,27 +7038,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z28, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z28, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      X8, K1, (R10)
 	ADDQ          R11, R10
@@ -7302,17 +7070,16 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z28, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKUSWB     Z12, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      X12, K1, (R10)
 	ADDQ          R11, R10
@@ -7648,30 +7415,26 @@ requant:
 	VMOVDQU32.Z   (R12), K1, Z28
 	VMOVDQU32.Z   64(R12), K2, Z29
 	VMOVDQU64     int8PackOrder<>+0(SB), Z30
-	VBROADCASTSS  88(AX), Z31
 	VCVTDQ2PS     Z0, Z0
 	VMULPS        Z28, Z0, Z0
-	VMINPS        Z31, Z0, Z0
 	VCVTPS2DQ     Z0, Z0
 	VCVTDQ2PS     Z1, Z1
 	VMULPS        Z29, Z1, Z1
-	VMINPS        Z31, Z1, Z1
 	VCVTPS2DQ     Z1, Z1
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z28, Z2, Z2
-	VMINPS        Z31, Z2, Z2
 	VCVTPS2DQ     Z2, Z2
 	VCVTDQ2PS     Z3, Z3
 	VMULPS        Z29, Z3, Z3
-	VMINPS        Z31, Z3, Z3
 	VCVTPS2DQ     Z3, Z3
 	VPACKSSDW     Z1, Z0, Z0
-	VPADDSW       96(AX), Z0, Z0
+	VPADDSW       88(AX), Z0, Z0
 	VPACKSSDW     Z3, Z2, Z2
-	VPADDSW       96(AX), Z2, Z2
+	VPADDSW       88(AX), Z2, Z2
 	VPACKUSWB     Z2, Z0, Z0
-	VPMAXUB       160(AX), Z0, Z0
-	VPXORD        224(AX), Z0, Z0
+	VPMINUB       216(AX), Z0, Z0
+	VPMAXUB       152(AX), Z0, Z0
+	VPXORD        280(AX), Z0, Z0
 	VPERMD        Z0, Z30, Z0
 	VMOVDQU8      Y0, K3, (R10)
 	ADDQ          R11, R10
@@ -7680,27 +7443,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z4, Z4
 	VMULPS        Z28, Z4, Z4
-	VMINPS        Z31, Z4, Z4
 	VCVTPS2DQ     Z4, Z4
 	VCVTDQ2PS     Z5, Z5
 	VMULPS        Z29, Z5, Z5
-	VMINPS        Z31, Z5, Z5
 	VCVTPS2DQ     Z5, Z5
 	VCVTDQ2PS     Z6, Z6
 	VMULPS        Z28, Z6, Z6
-	VMINPS        Z31, Z6, Z6
 	VCVTPS2DQ     Z6, Z6
 	VCVTDQ2PS     Z7, Z7
 	VMULPS        Z29, Z7, Z7
-	VMINPS        Z31, Z7, Z7
 	VCVTPS2DQ     Z7, Z7
 	VPACKSSDW     Z5, Z4, Z4
-	VPADDSW       96(AX), Z4, Z4
+	VPADDSW       88(AX), Z4, Z4
 	VPACKSSDW     Z7, Z6, Z6
-	VPADDSW       96(AX), Z6, Z6
+	VPADDSW       88(AX), Z6, Z6
 	VPACKUSWB     Z6, Z4, Z4
-	VPMAXUB       160(AX), Z4, Z4
-	VPXORD        224(AX), Z4, Z4
+	VPMINUB       216(AX), Z4, Z4
+	VPMAXUB       152(AX), Z4, Z4
+	VPXORD        280(AX), Z4, Z4
 	VPERMD        Z4, Z30, Z4
 	VMOVDQU8      Y4, K3, (R10)
 	ADDQ          R11, R10
@@ -7709,27 +7469,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z8, Z8
 	VMULPS        Z28, Z8, Z8
-	VMINPS        Z31, Z8, Z8
 	VCVTPS2DQ     Z8, Z8
 	VCVTDQ2PS     Z9, Z9
 	VMULPS        Z29, Z9, Z9
-	VMINPS        Z31, Z9, Z9
 	VCVTPS2DQ     Z9, Z9
 	VCVTDQ2PS     Z10, Z10
 	VMULPS        Z28, Z10, Z10
-	VMINPS        Z31, Z10, Z10
 	VCVTPS2DQ     Z10, Z10
 	VCVTDQ2PS     Z11, Z11
 	VMULPS        Z29, Z11, Z11
-	VMINPS        Z31, Z11, Z11
 	VCVTPS2DQ     Z11, Z11
 	VPACKSSDW     Z9, Z8, Z8
-	VPADDSW       96(AX), Z8, Z8
+	VPADDSW       88(AX), Z8, Z8
 	VPACKSSDW     Z11, Z10, Z10
-	VPADDSW       96(AX), Z10, Z10
+	VPADDSW       88(AX), Z10, Z10
 	VPACKUSWB     Z10, Z8, Z8
-	VPMAXUB       160(AX), Z8, Z8
-	VPXORD        224(AX), Z8, Z8
+	VPMINUB       216(AX), Z8, Z8
+	VPMAXUB       152(AX), Z8, Z8
+	VPXORD        280(AX), Z8, Z8
 	VPERMD        Z8, Z30, Z8
 	VMOVDQU8      Y8, K3, (R10)
 	ADDQ          R11, R10
@@ -7738,27 +7495,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z12, Z12
 	VMULPS        Z28, Z12, Z12
-	VMINPS        Z31, Z12, Z12
 	VCVTPS2DQ     Z12, Z12
 	VCVTDQ2PS     Z13, Z13
 	VMULPS        Z29, Z13, Z13
-	VMINPS        Z31, Z13, Z13
 	VCVTPS2DQ     Z13, Z13
 	VCVTDQ2PS     Z14, Z14
 	VMULPS        Z28, Z14, Z14
-	VMINPS        Z31, Z14, Z14
 	VCVTPS2DQ     Z14, Z14
 	VCVTDQ2PS     Z15, Z15
 	VMULPS        Z29, Z15, Z15
-	VMINPS        Z31, Z15, Z15
 	VCVTPS2DQ     Z15, Z15
 	VPACKSSDW     Z13, Z12, Z12
-	VPADDSW       96(AX), Z12, Z12
+	VPADDSW       88(AX), Z12, Z12
 	VPACKSSDW     Z15, Z14, Z14
-	VPADDSW       96(AX), Z14, Z14
+	VPADDSW       88(AX), Z14, Z14
 	VPACKUSWB     Z14, Z12, Z12
-	VPMAXUB       160(AX), Z12, Z12
-	VPXORD        224(AX), Z12, Z12
+	VPMINUB       216(AX), Z12, Z12
+	VPMAXUB       152(AX), Z12, Z12
+	VPXORD        280(AX), Z12, Z12
 	VPERMD        Z12, Z30, Z12
 	VMOVDQU8      Y12, K3, (R10)
 	ADDQ          R11, R10
@@ -7767,27 +7521,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z16, Z16
 	VMULPS        Z28, Z16, Z16
-	VMINPS        Z31, Z16, Z16
 	VCVTPS2DQ     Z16, Z16
 	VCVTDQ2PS     Z17, Z17
 	VMULPS        Z29, Z17, Z17
-	VMINPS        Z31, Z17, Z17
 	VCVTPS2DQ     Z17, Z17
 	VCVTDQ2PS     Z18, Z18
 	VMULPS        Z28, Z18, Z18
-	VMINPS        Z31, Z18, Z18
 	VCVTPS2DQ     Z18, Z18
 	VCVTDQ2PS     Z19, Z19
 	VMULPS        Z29, Z19, Z19
-	VMINPS        Z31, Z19, Z19
 	VCVTPS2DQ     Z19, Z19
 	VPACKSSDW     Z17, Z16, Z16
-	VPADDSW       96(AX), Z16, Z16
+	VPADDSW       88(AX), Z16, Z16
 	VPACKSSDW     Z19, Z18, Z18
-	VPADDSW       96(AX), Z18, Z18
+	VPADDSW       88(AX), Z18, Z18
 	VPACKUSWB     Z18, Z16, Z16
-	VPMAXUB       160(AX), Z16, Z16
-	VPXORD        224(AX), Z16, Z16
+	VPMINUB       216(AX), Z16, Z16
+	VPMAXUB       152(AX), Z16, Z16
+	VPXORD        280(AX), Z16, Z16
 	VPERMD        Z16, Z30, Z16
 	VMOVDQU8      Y16, K3, (R10)
 	ADDQ          R11, R10
@@ -7796,27 +7547,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z20, Z20
 	VMULPS        Z28, Z20, Z20
-	VMINPS        Z31, Z20, Z20
 	VCVTPS2DQ     Z20, Z20
 	VCVTDQ2PS     Z21, Z21
 	VMULPS        Z29, Z21, Z21
-	VMINPS        Z31, Z21, Z21
 	VCVTPS2DQ     Z21, Z21
 	VCVTDQ2PS     Z22, Z22
 	VMULPS        Z28, Z22, Z22
-	VMINPS        Z31, Z22, Z22
 	VCVTPS2DQ     Z22, Z22
 	VCVTDQ2PS     Z23, Z23
 	VMULPS        Z29, Z23, Z23
-	VMINPS        Z31, Z23, Z23
 	VCVTPS2DQ     Z23, Z23
 	VPACKSSDW     Z21, Z20, Z20
-	VPADDSW       96(AX), Z20, Z20
+	VPADDSW       88(AX), Z20, Z20
 	VPACKSSDW     Z23, Z22, Z22
-	VPADDSW       96(AX), Z22, Z22
+	VPADDSW       88(AX), Z22, Z22
 	VPACKUSWB     Z22, Z20, Z20
-	VPMAXUB       160(AX), Z20, Z20
-	VPXORD        224(AX), Z20, Z20
+	VPMINUB       216(AX), Z20, Z20
+	VPMAXUB       152(AX), Z20, Z20
+	VPXORD        280(AX), Z20, Z20
 	VPERMD        Z20, Z30, Z20
 	VMOVDQU8      Y20, K3, (R10)
 	ADDQ          R11, R10
@@ -7825,27 +7573,24 @@ requant:
 	ADDQ          R11, R10
 	VCVTDQ2PS     Z24, Z24
 	VMULPS        Z28, Z24, Z24
-	VMINPS        Z31, Z24, Z24
 	VCVTPS2DQ     Z24, Z24
 	VCVTDQ2PS     Z25, Z25
 	VMULPS        Z29, Z25, Z25
-	VMINPS        Z31, Z25, Z25
 	VCVTPS2DQ     Z25, Z25
 	VCVTDQ2PS     Z26, Z26
 	VMULPS        Z28, Z26, Z26
-	VMINPS        Z31, Z26, Z26
 	VCVTPS2DQ     Z26, Z26
 	VCVTDQ2PS     Z27, Z27
 	VMULPS        Z29, Z27, Z27
-	VMINPS        Z31, Z27, Z27
 	VCVTPS2DQ     Z27, Z27
 	VPACKSSDW     Z25, Z24, Z24
-	VPADDSW       96(AX), Z24, Z24
+	VPADDSW       88(AX), Z24, Z24
 	VPACKSSDW     Z27, Z26, Z26
-	VPADDSW       96(AX), Z26, Z26
+	VPADDSW       88(AX), Z26, Z26
 	VPACKUSWB     Z26, Z24, Z24
-	VPMAXUB       160(AX), Z24, Z24
-	VPXORD        224(AX), Z24, Z24
+	VPMINUB       216(AX), Z24, Z24
+	VPMAXUB       152(AX), Z24, Z24
+	VPXORD        280(AX), Z24, Z24
 	VPERMD        Z24, Z30, Z24
 	VMOVDQU8      Y24, K3, (R10)
 	ADDQ          R11, R10
@@ -7987,20 +7732,19 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (BX), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (CX)
-	ADDQ         DX, CX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (BX), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPACKSSDW Y0, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (CX)
+	ADDQ      DX, CX
 
 stored:
 	MOVQ   8(AX), CX
@@ -8116,26 +7860,24 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (DX)
-	ADDQ         BX, DX
-	VMOVHPS      X0, (DX)
-	ADDQ         BX, DX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (SI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (SI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (DX)
+	ADDQ      BX, DX
+	VMOVHPS   X0, (DX)
+	ADDQ      BX, DX
 
 stored:
 	MOVQ   8(AX), DX
@@ -8258,38 +8000,36 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (DX)
-	ADDQ         BX, DX
-	VMOVHPS      X0, (DX)
-	ADDQ         BX, DX
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (SI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPMAXUB      160(AX), Y2, Y2
-	VPXOR        224(AX), Y2, Y2
-	VPERMD       Y2, Y14, Y2
-	VMOVQ        X2, (DX)
-	ADDQ         BX, DX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (SI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (SI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (DX)
+	ADDQ      BX, DX
+	VMOVHPS   X0, (DX)
+	ADDQ      BX, DX
+	VCVTDQ2PS Y2, Y2
+	VMULPS    (SI), Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKSSDW Y2, Y2, Y2
+	VPADDSW   88(AX), Y2, Y2
+	VPACKUSWB Y2, Y2, Y2
+	VPMINUB   216(AX), Y2, Y2
+	VPMAXUB   152(AX), Y2, Y2
+	VPXOR     280(AX), Y2, Y2
+	VPERMD    Y2, Y14, Y2
+	VMOVQ     X2, (DX)
+	ADDQ      BX, DX
 
 stored:
 	MOVQ   8(AX), DX
@@ -8430,44 +8170,41 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (DI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (DI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (BX)
-	ADDQ         SI, BX
-	VMOVHPS      X0, (BX)
-	ADDQ         SI, BX
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (DI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (DI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPMAXUB      160(AX), Y2, Y2
-	VPXOR        224(AX), Y2, Y2
-	VPERMD       Y2, Y14, Y2
-	VMOVQ        X2, (BX)
-	ADDQ         SI, BX
-	VMOVHPS      X2, (BX)
-	ADDQ         SI, BX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (DI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (DI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (BX)
+	ADDQ      SI, BX
+	VMOVHPS   X0, (BX)
+	ADDQ      SI, BX
+	VCVTDQ2PS Y2, Y2
+	VMULPS    (DI), Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VCVTDQ2PS Y3, Y3
+	VMULPS    (DI), Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPACKSSDW Y3, Y2, Y2
+	VPADDSW   88(AX), Y2, Y2
+	VPACKUSWB Y2, Y2, Y2
+	VPMINUB   216(AX), Y2, Y2
+	VPMAXUB   152(AX), Y2, Y2
+	VPXOR     280(AX), Y2, Y2
+	VPERMD    Y2, Y14, Y2
+	VMOVQ     X2, (BX)
+	ADDQ      SI, BX
+	VMOVHPS   X2, (BX)
+	ADDQ      SI, BX
 
 stored:
 	MOVQ   8(AX), BX
@@ -8542,20 +8279,19 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (BX), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y0, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (CX)
-	ADDQ         DX, CX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (BX), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPACKSSDW Y0, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (CX)
+	ADDQ      DX, CX
 
 stored:
 	MOVQ   8(AX), CX
@@ -8641,26 +8377,24 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (DX)
-	ADDQ         BX, DX
-	VMOVHPS      X0, (DX)
-	ADDQ         BX, DX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (SI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (SI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (DX)
+	ADDQ      BX, DX
+	VMOVHPS   X0, (DX)
+	ADDQ      BX, DX
 
 stored:
 	MOVQ   8(AX), DX
@@ -8757,38 +8491,36 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (DX)
-	ADDQ         BX, DX
-	VMOVHPS      X0, (DX)
-	ADDQ         BX, DX
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (SI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y2, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPMAXUB      160(AX), Y2, Y2
-	VPXOR        224(AX), Y2, Y2
-	VPERMD       Y2, Y14, Y2
-	VMOVQ        X2, (DX)
-	ADDQ         BX, DX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (SI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (SI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (DX)
+	ADDQ      BX, DX
+	VMOVHPS   X0, (DX)
+	ADDQ      BX, DX
+	VCVTDQ2PS Y2, Y2
+	VMULPS    (SI), Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPACKSSDW Y2, Y2, Y2
+	VPADDSW   88(AX), Y2, Y2
+	VPACKUSWB Y2, Y2, Y2
+	VPMINUB   216(AX), Y2, Y2
+	VPMAXUB   152(AX), Y2, Y2
+	VPXOR     280(AX), Y2, Y2
+	VPERMD    Y2, Y14, Y2
+	VMOVQ     X2, (DX)
+	ADDQ      BX, DX
 
 stored:
 	MOVQ   8(AX), DX
@@ -8897,44 +8629,41 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (DI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (DI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (BX)
-	ADDQ         SI, BX
-	VMOVHPS      X0, (BX)
-	ADDQ         SI, BX
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (DI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (DI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPMAXUB      160(AX), Y2, Y2
-	VPXOR        224(AX), Y2, Y2
-	VPERMD       Y2, Y14, Y2
-	VMOVQ        X2, (BX)
-	ADDQ         SI, BX
-	VMOVHPS      X2, (BX)
-	ADDQ         SI, BX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (DI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (DI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (BX)
+	ADDQ      SI, BX
+	VMOVHPS   X0, (BX)
+	ADDQ      SI, BX
+	VCVTDQ2PS Y2, Y2
+	VMULPS    (DI), Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VCVTDQ2PS Y3, Y3
+	VMULPS    (DI), Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPACKSSDW Y3, Y2, Y2
+	VPADDSW   88(AX), Y2, Y2
+	VPACKUSWB Y2, Y2, Y2
+	VPMINUB   216(AX), Y2, Y2
+	VPMAXUB   152(AX), Y2, Y2
+	VPXOR     280(AX), Y2, Y2
+	VPERMD    Y2, Y14, Y2
+	VMOVQ     X2, (BX)
+	ADDQ      SI, BX
+	VMOVHPS   X2, (BX)
+	ADDQ      SI, BX
 
 stored:
 	MOVQ   8(AX), BX
@@ -9054,56 +8783,53 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (DI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (DI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (BX)
-	ADDQ         SI, BX
-	VMOVHPS      X0, (BX)
-	ADDQ         SI, BX
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (DI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (DI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPMAXUB      160(AX), Y2, Y2
-	VPXOR        224(AX), Y2, Y2
-	VPERMD       Y2, Y14, Y2
-	VMOVQ        X2, (BX)
-	ADDQ         SI, BX
-	VMOVHPS      X2, (BX)
-	ADDQ         SI, BX
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       (DI), Y4, Y4
-	VMINPS       Y15, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y4, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
-	VPERMD       Y4, Y14, Y4
-	VMOVQ        X4, (BX)
-	ADDQ         SI, BX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (DI), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (DI), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (BX)
+	ADDQ      SI, BX
+	VMOVHPS   X0, (BX)
+	ADDQ      SI, BX
+	VCVTDQ2PS Y2, Y2
+	VMULPS    (DI), Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VCVTDQ2PS Y3, Y3
+	VMULPS    (DI), Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPACKSSDW Y3, Y2, Y2
+	VPADDSW   88(AX), Y2, Y2
+	VPACKUSWB Y2, Y2, Y2
+	VPMINUB   216(AX), Y2, Y2
+	VPMAXUB   152(AX), Y2, Y2
+	VPXOR     280(AX), Y2, Y2
+	VPERMD    Y2, Y14, Y2
+	VMOVQ     X2, (BX)
+	ADDQ      SI, BX
+	VMOVHPS   X2, (BX)
+	ADDQ      SI, BX
+	VCVTDQ2PS Y4, Y4
+	VMULPS    (DI), Y4, Y4
+	VCVTPS2DQ Y4, Y4
+	VPACKSSDW Y4, Y4, Y4
+	VPADDSW   88(AX), Y4, Y4
+	VPACKUSWB Y4, Y4, Y4
+	VPMINUB   216(AX), Y4, Y4
+	VPMAXUB   152(AX), Y4, Y4
+	VPXOR     280(AX), Y4, Y4
+	VPERMD    Y4, Y14, Y4
+	VMOVQ     X4, (BX)
+	ADDQ      SI, BX
 
 stored:
 	MOVQ   8(AX), BX
@@ -9235,62 +8961,58 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (R8), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       (R8), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVQ        X0, (SI)
-	ADDQ         DI, SI
-	VMOVHPS      X0, (SI)
-	ADDQ         DI, SI
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       (R8), Y2, Y2
-	VMINPS       Y15, Y2, Y2
-	VCVTPS2DQ    Y2, Y2
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       (R8), Y3, Y3
-	VMINPS       Y15, Y3, Y3
-	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
-	VPACKUSWB    Y2, Y2, Y2
-	VPMAXUB      160(AX), Y2, Y2
-	VPXOR        224(AX), Y2, Y2
-	VPERMD       Y2, Y14, Y2
-	VMOVQ        X2, (SI)
-	ADDQ         DI, SI
-	VMOVHPS      X2, (SI)
-	ADDQ         DI, SI
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       (R8), Y4, Y4
-	VMINPS       Y15, Y4, Y4
-	VCVTPS2DQ    Y4, Y4
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (R8), Y5, Y5
-	VMINPS       Y15, Y5, Y5
-	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
-	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
-	VPERMD       Y4, Y14, Y4
-	VMOVQ        X4, (SI)
-	ADDQ         DI, SI
-	VMOVHPS      X4, (SI)
-	ADDQ         DI, SI
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (R8), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    (R8), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVQ     X0, (SI)
+	ADDQ      DI, SI
+	VMOVHPS   X0, (SI)
+	ADDQ      DI, SI
+	VCVTDQ2PS Y2, Y2
+	VMULPS    (R8), Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VCVTDQ2PS Y3, Y3
+	VMULPS    (R8), Y3, Y3
+	VCVTPS2DQ Y3, Y3
+	VPACKSSDW Y3, Y2, Y2
+	VPADDSW   88(AX), Y2, Y2
+	VPACKUSWB Y2, Y2, Y2
+	VPMINUB   216(AX), Y2, Y2
+	VPMAXUB   152(AX), Y2, Y2
+	VPXOR     280(AX), Y2, Y2
+	VPERMD    Y2, Y14, Y2
+	VMOVQ     X2, (SI)
+	ADDQ      DI, SI
+	VMOVHPS   X2, (SI)
+	ADDQ      DI, SI
+	VCVTDQ2PS Y4, Y4
+	VMULPS    (R8), Y4, Y4
+	VCVTPS2DQ Y4, Y4
+	VCVTDQ2PS Y5, Y5
+	VMULPS    (R8), Y5, Y5
+	VCVTPS2DQ Y5, Y5
+	VPACKSSDW Y5, Y4, Y4
+	VPADDSW   88(AX), Y4, Y4
+	VPACKUSWB Y4, Y4, Y4
+	VPMINUB   216(AX), Y4, Y4
+	VPMAXUB   152(AX), Y4, Y4
+	VPXOR     280(AX), Y4, Y4
+	VPERMD    Y4, Y14, Y4
+	VMOVQ     X4, (SI)
+	ADDQ      DI, SI
+	VMOVHPS   X4, (SI)
+	ADDQ      DI, SI
 
 stored:
 	MOVQ   8(AX), SI
@@ -9398,24 +9120,22 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (BX), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(BX), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVDQU      X0, (CX)
-	ADDQ         DX, CX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (BX), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    32(BX), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVDQU   X0, (CX)
+	ADDQ      DX, CX
 
 stored:
 	MOVQ   8(AX), CX
@@ -9551,30 +9271,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (SI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(SI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (DX)
 	ADDQ         BX, DX
@@ -9742,30 +9458,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (SI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(SI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (DX)
 	ADDQ         BX, DX
@@ -9773,17 +9485,16 @@ requant:
 	ADDQ         BX, DX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (SI), Y4, Y4
-	VMINPS       Y15, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(SI), Y5, Y5
-	VMINPS       Y15, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
+	VPADDSW      88(AX), Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
+	VPMINUB      216(AX), Y4, Y4
+	VPMAXUB      152(AX), Y4, Y4
+	VPXOR        280(AX), Y4, Y4
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (DX)
 	ADDQ         BX, DX
@@ -9977,30 +9688,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (DI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(DI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (DI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(DI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (BX)
 	ADDQ         SI, BX
@@ -10008,27 +9715,24 @@ requant:
 	ADDQ         SI, BX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (DI), Y4, Y4
-	VMINPS       Y15, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(DI), Y5, Y5
-	VMINPS       Y15, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       (DI), Y6, Y6
-	VMINPS       Y15, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       32(DI), Y7, Y7
-	VMINPS       Y15, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
 	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
+	VPADDSW      88(AX), Y4, Y4
 	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      96(AX), Y6, Y6
+	VPADDSW      88(AX), Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
+	VPMINUB      216(AX), Y4, Y4
+	VPMAXUB      152(AX), Y4, Y4
+	VPXOR        280(AX), Y4, Y4
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (BX)
 	ADDQ         SI, BX
@@ -10117,24 +9821,22 @@ summed:
 	JMP     stored
 
 requant:
-	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       (BX), Y0, Y0
-	VMINPS       Y15, Y0, Y0
-	VCVTPS2DQ    Y0, Y0
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       32(BX), Y1, Y1
-	VMINPS       Y15, Y1, Y1
-	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
-	VPACKUSWB    Y0, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
-	VPERMD       Y0, Y14, Y0
-	VMOVDQU      X0, (CX)
-	ADDQ         DX, CX
+	VMOVDQU   int8PackOrder2<>+0(SB), Y14
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (BX), Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS    32(BX), Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPADDSW   88(AX), Y0, Y0
+	VPACKUSWB Y0, Y0, Y0
+	VPMINUB   216(AX), Y0, Y0
+	VPMAXUB   152(AX), Y0, Y0
+	VPXOR     280(AX), Y0, Y0
+	VPERMD    Y0, Y14, Y0
+	VMOVDQU   X0, (CX)
+	ADDQ      DX, CX
 
 stored:
 	MOVQ   8(AX), CX
@@ -10238,30 +9940,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (SI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(SI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (DX)
 	ADDQ         BX, DX
@@ -10389,30 +10087,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (SI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(SI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (SI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(SI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (DX)
 	ADDQ         BX, DX
@@ -10420,17 +10114,16 @@ requant:
 	ADDQ         BX, DX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (SI), Y4, Y4
-	VMINPS       Y15, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(SI), Y5, Y5
-	VMINPS       Y15, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
+	VPADDSW      88(AX), Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
+	VPMINUB      216(AX), Y4, Y4
+	VPMAXUB      152(AX), Y4, Y4
+	VPXOR        280(AX), Y4, Y4
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (DX)
 	ADDQ         BX, DX
@@ -10576,30 +10269,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (DI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(DI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (DI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(DI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (BX)
 	ADDQ         SI, BX
@@ -10607,27 +10296,24 @@ requant:
 	ADDQ         SI, BX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (DI), Y4, Y4
-	VMINPS       Y15, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(DI), Y5, Y5
-	VMINPS       Y15, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       (DI), Y6, Y6
-	VMINPS       Y15, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       32(DI), Y7, Y7
-	VMINPS       Y15, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
 	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
+	VPADDSW      88(AX), Y4, Y4
 	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      96(AX), Y6, Y6
+	VPADDSW      88(AX), Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
+	VPMINUB      216(AX), Y4, Y4
+	VPMAXUB      152(AX), Y4, Y4
+	VPXOR        280(AX), Y4, Y4
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (BX)
 	ADDQ         SI, BX
@@ -10794,30 +10480,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (DI), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(DI), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (DI), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(DI), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (BX)
 	ADDQ         SI, BX
@@ -10825,27 +10507,24 @@ requant:
 	ADDQ         SI, BX
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (DI), Y4, Y4
-	VMINPS       Y15, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(DI), Y5, Y5
-	VMINPS       Y15, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       (DI), Y6, Y6
-	VMINPS       Y15, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       32(DI), Y7, Y7
-	VMINPS       Y15, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
 	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
+	VPADDSW      88(AX), Y4, Y4
 	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      96(AX), Y6, Y6
+	VPADDSW      88(AX), Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
+	VPMINUB      216(AX), Y4, Y4
+	VPMAXUB      152(AX), Y4, Y4
+	VPXOR        280(AX), Y4, Y4
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (BX)
 	ADDQ         SI, BX
@@ -10853,17 +10532,16 @@ requant:
 	ADDQ         SI, BX
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       (DI), Y8, Y8
-	VMINPS       Y15, Y8, Y8
 	VCVTPS2DQ    Y8, Y8
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(DI), Y9, Y9
-	VMINPS       Y15, Y9, Y9
 	VCVTPS2DQ    Y9, Y9
 	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      96(AX), Y8, Y8
+	VPADDSW      88(AX), Y8, Y8
 	VPACKUSWB    Y8, Y8, Y8
-	VPMAXUB      160(AX), Y8, Y8
-	VPXOR        224(AX), Y8, Y8
+	VPMINUB      216(AX), Y8, Y8
+	VPMAXUB      152(AX), Y8, Y8
+	VPXOR        280(AX), Y8, Y8
 	VPERMD       Y8, Y14, Y8
 	VMOVDQU      X8, (BX)
 	ADDQ         SI, BX
@@ -11048,30 +10726,26 @@ summed:
 
 requant:
 	VMOVDQU      int8PackOrder2<>+0(SB), Y14
-	VBROADCASTSS 88(AX), Y15
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       (R8), Y0, Y0
-	VMINPS       Y15, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       32(R8), Y1, Y1
-	VMINPS       Y15, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       (R8), Y2, Y2
-	VMINPS       Y15, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       32(R8), Y3, Y3
-	VMINPS       Y15, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
 	VPACKSSDW    Y1, Y0, Y0
-	VPADDSW      96(AX), Y0, Y0
+	VPADDSW      88(AX), Y0, Y0
 	VPACKSSDW    Y3, Y2, Y2
-	VPADDSW      96(AX), Y2, Y2
+	VPADDSW      88(AX), Y2, Y2
 	VPACKUSWB    Y2, Y0, Y0
-	VPMAXUB      160(AX), Y0, Y0
-	VPXOR        224(AX), Y0, Y0
+	VPMINUB      216(AX), Y0, Y0
+	VPMAXUB      152(AX), Y0, Y0
+	VPXOR        280(AX), Y0, Y0
 	VPERMD       Y0, Y14, Y0
 	VMOVDQU      X0, (SI)
 	ADDQ         DI, SI
@@ -11079,27 +10753,24 @@ requant:
 	ADDQ         DI, SI
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       (R8), Y4, Y4
-	VMINPS       Y15, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(R8), Y5, Y5
-	VMINPS       Y15, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       (R8), Y6, Y6
-	VMINPS       Y15, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       32(R8), Y7, Y7
-	VMINPS       Y15, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
 	VPACKSSDW    Y5, Y4, Y4
-	VPADDSW      96(AX), Y4, Y4
+	VPADDSW      88(AX), Y4, Y4
 	VPACKSSDW    Y7, Y6, Y6
-	VPADDSW      96(AX), Y6, Y6
+	VPADDSW      88(AX), Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
-	VPMAXUB      160(AX), Y4, Y4
-	VPXOR        224(AX), Y4, Y4
+	VPMINUB      216(AX), Y4, Y4
+	VPMAXUB      152(AX), Y4, Y4
+	VPXOR        280(AX), Y4, Y4
 	VPERMD       Y4, Y14, Y4
 	VMOVDQU      X4, (SI)
 	ADDQ         DI, SI
@@ -11107,27 +10778,24 @@ requant:
 	ADDQ         DI, SI
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       (R8), Y8, Y8
-	VMINPS       Y15, Y8, Y8
 	VCVTPS2DQ    Y8, Y8
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(R8), Y9, Y9
-	VMINPS       Y15, Y9, Y9
 	VCVTPS2DQ    Y9, Y9
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       (R8), Y10, Y10
-	VMINPS       Y15, Y10, Y10
 	VCVTPS2DQ    Y10, Y10
 	VCVTDQ2PS    Y11, Y11
 	VMULPS       32(R8), Y11, Y11
-	VMINPS       Y15, Y11, Y11
 	VCVTPS2DQ    Y11, Y11
 	VPACKSSDW    Y9, Y8, Y8
-	VPADDSW      96(AX), Y8, Y8
+	VPADDSW      88(AX), Y8, Y8
 	VPACKSSDW    Y11, Y10, Y10
-	VPADDSW      96(AX), Y10, Y10
+	VPADDSW      88(AX), Y10, Y10
 	VPACKUSWB    Y10, Y8, Y8
-	VPMAXUB      160(AX), Y8, Y8
-	VPXOR        224(AX), Y8, Y8
+	VPMINUB      216(AX), Y8, Y8
+	VPMAXUB      152(AX), Y8, Y8
+	VPXOR        280(AX), Y8, Y8
 	VPERMD       Y8, Y14, Y8
 	VMOVDQU      X8, (SI)
 	ADDQ         DI, SI

@@ -25,6 +25,10 @@ var (
 
 func gemmU8S8AVX2(g *GemmU8S8) {
 	g.check()
+	if g.overflows() {
+		g.bySums(gemmU8S8AVX2)
+		return
+	}
 	b := newGemmBlock(g)
 	defer b.free()
 	tall, tiles := tileRowsAVX2, &tilesAVX2

@@ -10,10 +10,10 @@ import (
 
 // Offsets in the Go struct gemmTile.
 const (
-	tA, tLDA, tB, tK4, tTail, tTiles     = 0, 8, 16, 24, 32, 40
-	tBias, tScale, tC, tLDC, tMask, tMax = 48, 56, 64, 72, 80, 88
-	tZero, tLow, tFlip                   = 96, 160, 224
-	panelBytes                           = 32 * 4 // bytes of one group of four k in a panel
+	tA, tLDA, tB, tK4, tTail, tTiles = 0, 8, 16, 24, 32, 40
+	tBias, tScale, tC, tLDC, tMask   = 48, 56, 64, 72, 80
+	tZero, tLow, tHigh, tFlip        = 88, 152, 216, 280
+	panelBytes                       = 32 * 4 // bytes of one group of four k in a panel
 )
 
 func gemmFile() {
@@ -231,7 +231,6 @@ func (v *vnniTile) finish() {
 		VMOVDQU32_Z(Mem{Base: scale, Disp: 64}, v.k2, v.s[1])
 	}
 	VMOVDQU64(byteOrder(), v.s[2])
-	VBROADCASTSS(Mem{Base: v.t, Disp: tMax}, v.s[3])
 	for i := 0; i < v.h; i += 4 / v.nv {
 		v.requant(i, c, ldc)
 	}
@@ -244,8 +243,7 @@ func byteOrder() Mem {
 }
 
 // requant turns up to four accumulators (two rows of 32 columns, or four rows of 16) into one vector of bytes and
-// stores its rows. The upper bound is applied in float, where it also keeps the conversion from overflowing; the
-// lower one by the saturation of the packs, then exactly.
+// stores its rows. The caller knows that the conversion cannot overflow; packs saturate, and then the bounds are exact.
 func (v *vnniTile) requant(i int, c, ldc reg.GPVirtual) {
 	rows := min(4/v.nv, v.h-i)
 	var q []reg.VecPhysical
@@ -254,7 +252,6 @@ func (v *vnniTile) requant(i int, c, ldc reg.GPVirtual) {
 			z := v.acc[i+r][j]
 			VCVTDQ2PS(z, z)
 			VMULPS(v.s[j], z, z)
-			VMINPS(v.s[3], z, z)
 			VCVTPS2DQ(z, z)
 			q = append(q, z)
 		}
@@ -265,6 +262,7 @@ func (v *vnniTile) requant(i int, c, ldc reg.GPVirtual) {
 		w = packWords(v.t, q[2:])
 	}
 	VPACKUSWB(w, z, z)
+	VPMINUB(Mem{Base: v.t, Disp: tHigh}, z, z)
 	VPMAXUB(Mem{Base: v.t, Disp: tLow}, z, z)
 	VPXORD(Mem{Base: v.t, Disp: tFlip}, z, z)
 	VPERMD(z, v.s[2], z)

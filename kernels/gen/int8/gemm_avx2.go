@@ -151,7 +151,6 @@ func (v *avx2Tile) finish() {
 
 	Label("requant")
 	VMOVDQU(byteOrderAVX2(), ymm[14])
-	VBROADCASTSS(Mem{Base: v.t, Disp: tMax}, ymm[15])
 	for i := 0; i < v.h; i += 2 {
 		v.requant(i, scale)
 		v.store(v.acc(i, 0), min(2, v.h-i), c, ldc)
@@ -166,7 +165,6 @@ func (v *avx2Tile) requant(i int, scale reg.GPVirtual) {
 	for r, y := range q {
 		VCVTDQ2PS(y, y)
 		VMULPS(Mem{Base: scale, Disp: 32 * (r % v.nv)}, y, y)
-		VMINPS(ymm[15], y, y)
 		VCVTPS2DQ(y, y)
 	}
 	y := packWords(v.t, q[:min(2, len(q))])
@@ -175,6 +173,7 @@ func (v *avx2Tile) requant(i int, scale reg.GPVirtual) {
 		w = packWords(v.t, q[2:])
 	}
 	VPACKUSWB(w, y, y)
+	VPMINUB(Mem{Base: v.t, Disp: tHigh}, y, y)
 	VPMAXUB(Mem{Base: v.t, Disp: tLow}, y, y)
 	VPXOR(Mem{Base: v.t, Disp: tFlip}, y, y)
 	VPERMD(y, ymm[14], y)
