@@ -11,7 +11,8 @@ import (
 func init() { graph.Register("", 11, DynamicQuantizeLinear{}) }
 
 // DynamicQuantizeLinear quantizes float32 x to uint8 with the parameters that x's own range, widened to hold 0, gives:
-// outputs y, scale = (max-min)/255 and zero point = clamp(roundeven(-min/scale)), in float32.
+// outputs y, scale = (max-min)/255 and zero point = clamp(roundeven(-min/scale)), in float32. NaN is left out of the range
+// and becomes 0.
 type DynamicQuantizeLinear struct{}
 
 // Infer gives x's shape as uint8, a float32 scalar and a uint8 scalar.
@@ -46,17 +47,25 @@ func (DynamicQuantizeLinear) Run(x *graph.Exec, in, out []*tensor.Tensor) error 
 	return nil
 }
 
-// dynamicUint8 quantizes v over its own range.
-func dynamicUint8(v []float32) (q []uint8, scale float32, zero uint8) {
-	var lo, hi float32
-	for _, e := range v {
-		lo, hi = min(lo, e), max(hi, e)
-	}
+// Params gives scale and zero point for a range that need not hold 0.
+func (DynamicQuantizeLinear) Params(lo, hi float32) (scale float32, zero uint8) {
+	lo, hi = min(lo, 0), max(hi, 0)
 	scale = 1
 	if lo != hi {
 		scale = (hi - lo) / 255
 	}
-	zero = uint8(saturate(float32(0-lo/scale), 0, 0, math.MaxUint8))
+	return scale, uint8(saturate(float32(0-lo/scale), 0, 0, math.MaxUint8))
+}
+
+// dynamicUint8 quantizes v over its own range.
+func dynamicUint8(v []float32) (q []uint8, scale float32, zero uint8) {
+	var lo, hi float32
+	for _, e := range v {
+		if e == e { // not NaN
+			lo, hi = min(lo, e), max(hi, e)
+		}
+	}
+	scale, zero = DynamicQuantizeLinear{}.Params(lo, hi)
 	q = make([]uint8, len(v))
 	for i, e := range v {
 		q[i] = uint8(saturate(e/scale, int64(zero), 0, math.MaxUint8))

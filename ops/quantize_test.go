@@ -91,6 +91,9 @@ func init() {
 		in:  tensors(vec[float32](0, 2, -3, -2.5, 1.34, 0.5)),
 		out: tensors(vec[uint8](153, 255, 0, 26, 221, 179), tensor.Scalar(float32(5)/255), tensor.Scalar(uint8(153))),
 	}, opCase{
+		name: "without NaN", in: tensors(vec[float32](float32(math.NaN()), 5.1, float32(math.NaN()))),
+		out: tensors(vec[uint8](0, 255, 0), tensor.Scalar(float32(5.1)/255), tensor.Scalar(uint8(0))),
+	}, opCase{
 		name: "all zero", in: tensors(vec[float32](0, 0)), out: tensors(vec[uint8](0, 0), tensor.Scalar(float32(1)), tensor.Scalar(uint8(0))),
 	})
 }

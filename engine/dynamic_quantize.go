@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"math"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
+)
+
+// dynamicQuantize is DynamicQuantizeLinear in two passes: the range, then the integers.
+type dynamicQuantize struct{ ops.DynamicQuantizeLinear }
+
+func (q dynamicQuantize) source() graph.Op { return q.DynamicQuantizeLinear }
+
+// lowerDynamicQuantize keeps the layout of x; the parameters have none.
+func lowerDynamicQuantize(l *lowering, n *graph.Node) bool {
+	op, ok := n.Op.(ops.DynamicQuantizeLinear)
+	if !ok || !isFloat(n.In[0]) {
+		return false
+	}
+	form, in := l.last, []*graph.Value(nil)
+	if n.Out[0] != nil {
+		in, ok = l.elementwise(n)
+	}
+	if n.Out[0] == nil || !ok {
+		form, in = l.plain, []*graph.Value{l.plainOf(n.In[0])}
+	}
+	out := l.emit(n, dynamicQuantize{op}, in)
+	for i, v := range n.Out {
+		if v != nil {
+			form[v] = out[i]
+		}
+		form = l.plain
+	}
+	return true
+}
+
+func (q dynamicQuantize) exec(x *exec, in, out []*tensor.Tensor) error {
+	src := tensor.View[float32](in[0])
+	scale, zero := q.Params(extremes(x, src))
+	for i := range out {
+		switch {
+		case out[i] == nil:
+		case i == 0:
+			y := x.Make(out[0], tensor.Uint8, in[0].Shape...)
+			blocks(x, len(src), func(a, b int) {
+				x.p.set.QuantizeF32(y.Data[a:b], src[a:b], scale, int32(zero), 0, math.MaxUint8)
+			})
+		case i == 1:
+			tensor.View[float32](x.Make(out[1], tensor.Float32))[0] = scale
+		case i == 2:
+			x.Make(out[2], tensor.Uint8).Data[0] = zero
+		}
+	}
+	return nil
+}
+
+// extremes is the smallest and the largest number of src; without any, lo is above hi.
+func extremes(x *exec, src []float32) (lo, hi float32) {
+	ends := make([][2]float32, (len(src)+grain-1)/grain)
+	blocks(x, len(src), func(a, b int) { ends[a/grain][0], ends[a/grain][1] = x.p.set.MinMaxF32(src[a:b]) })
+	lo, hi = float32(math.Inf(1)), float32(math.Inf(-1))
+	for _, e := range ends {
+		lo, hi = min(lo, e[0]), max(hi, e[1])
+	}
+	return lo, hi
+}
