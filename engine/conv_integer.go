@@ -30,7 +30,7 @@ func (c integerConv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 func lowerConvInteger(l *lowering, n *graph.Node) bool {
 	c := n.Op.(ops.ConvInteger)
 	in := append(append([]*graph.Value{}, n.In...), nil, nil)
-	w, ok := l.weights8(in[1], in[3])
+	w, ok := l.convWeights8(in[1], in[3])
 	if !ok || !spatial(in[0]) || len(in[1].Shape) != in[0].Rank() || c.Group < 1 || in[2] != nil && !single(in[2]) {
 		return false
 	}
@@ -40,7 +40,7 @@ func lowerConvInteger(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	op.x.signed = in[0].DType == tensor.Int8
-	op.sums = rowSums(w, op.wshape[0])
+	op.sums = w.sums
 	op.pack(l, w)
 	l.p.packed += len(op.packed)
 	args := []*graph.Value{l.lastOf(in[0])}
@@ -70,9 +70,12 @@ func (c integerConv) exec(x *exec, in, out []*tensor.Tensor) error {
 	}
 	group := q.QLinearConv.Group
 	for i := range group {
-		job := kernels.GemmU8S8{
-			M: g.n * g.oh * g.ow, N: q.n, K: q.k, B: q.packed[i*q.per : (i+1)*q.per], PairsFit: q.fit, Bias: bias[i*q.n : (i+1)*q.n],
-			C32: dst[i*q.n:], LDC: m,
+		job := product8{GemmU8S8: kernels.GemmU8S8{
+			M: g.n * g.oh * g.ow, N: q.n, K: q.k, B: q.packed[i*q.per : (i+1)*q.per], PairsFit: q.fit,
+			Bias: bias[i*q.n : (i+1)*q.n], C32: dst[i*q.n:], LDC: m,
+		}}
+		if q.shift != nil {
+			job.shift = q.shift[i*q.n : (i+1)*q.n]
 		}
 		q.product(x, g, src[min(i*cg, len(src)):], job)
 	}

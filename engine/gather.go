@@ -131,8 +131,9 @@ func fillBytes(b []byte, v byte) {
 
 // stripSpec says how strips pads: the element size in bytes and the bytes of one padding element.
 type stripSpec struct {
-	size int
-	pad  []byte // nil: zeros
+	size  int
+	pad   []byte // nil: zeros
+	parts int    // how often to list the taps, 0 means once
 }
 
 // strip is one output row's view of its input: x holds the rows, taps are element offsets in it, y is the index of the
@@ -156,9 +157,11 @@ func strips(x *exec, g geom, src []byte, s stripSpec, f func(st strip)) {
 		wp = g.w
 	}
 	var taps []int
-	for ky := range g.kh {
-		for kx := range g.kw {
-			taps = append(taps, (ky*g.dh*wp+kx*g.dw)*g.c)
+	for range max(1, s.parts) {
+		for ky := range g.kh {
+			for kx := range g.kw {
+				taps = append(taps, (ky*g.dh*wp+kx*g.dw)*g.c)
+			}
 		}
 	}
 	span := (g.kh-1)*g.dh + 1

@@ -133,3 +133,8 @@ func (s *scratch) floats(n int) []float32 { return f32(s.bytes(4 * n)) }
 func f32(b []byte) []float32 {
 	return tensor.View[float32](&tensor.Tensor{DType: tensor.Float32, Data: b})
 }
+
+// i32 shows aligned bytes as int32.
+func i32(b []byte) []int32 {
+	return tensor.View[int32](&tensor.Tensor{DType: tensor.Int32, Data: b})
+}

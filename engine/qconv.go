@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"slices"
-
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
 	"github.com/tfsopt/tfsopt/ops"
@@ -51,8 +49,9 @@ func paramsOf(scale, zero *graph.Value) (params, bool) {
 type qlinear struct {
 	k, n   int
 	packed []int8
-	fit    bool // what PackS8 said of packed
-	per    int  // of one group
+	fit    bool    // what PackS8 said of packed
+	shift  []int32 // as weights8 says
+	per    int     // of one group
 	bias   []int32
 	scale  []float32 // x·w/y, one a column
 	x, y   params
@@ -66,37 +65,10 @@ var flip = func() (t [256]byte) {
 	return t
 }()
 
-// weights8 gives symmetric int8 weights; uint8 weights around 128 are the same thing. They are valid until the next
-// call.
-func (l *lowering) weights8(w, zero *graph.Value) ([]int8, bool) {
-	if !w.IsConst() || !isByte(w) {
-		return nil, false
-	}
-	want := int64(0)
-	if w.DType == tensor.Uint8 {
-		want = 128
-	}
-	if zero == nil && want != 0 {
-		return nil, false
-	}
-	if zero != nil && (!zero.IsConst() || slices.ContainsFunc(tensor.Ints(zero.Const), func(z int64) bool { return z != want })) {
-		return nil, false
-	}
-	if want == 0 {
-		return tensor.View[int8](w.Const), true
-	}
-	out := signed(l.raw.bytes(len(w.Const.Data)))
-	copy(out, tensor.View[int8](w.Const))
-	for i := range out {
-		out[i] ^= -128
-	}
-	return out, true
-}
-
 // signed shows bytes as int8.
 func signed(b []byte) []int8 { return tensor.View[int8](&tensor.Tensor{DType: tensor.Int8, Data: b}) }
 
-// requant fills scale and bias: the zero point's share of each sum is known beforehand. w is K×N at w[k*rs+n*cs].
+// requant fills scale and bias: the zero point's share of each column's sum is known beforehand.
 func (q *qlinear) requant(ws *graph.Value, bias []int32, sums []int32) bool {
 	if !ws.IsConst() || !isFloat(ws) || ws.Const.Len() != 1 && ws.Const.Len() != len(sums) {
 		return false
@@ -123,6 +95,7 @@ type qconv struct {
 	qlinear
 	wshape []int
 	depth  bool
+	parts  int // weights of one tap of a depthwise convolution, which are added
 }
 
 func (c qconv) source() graph.Op { return c.QLinearConv }
@@ -142,7 +115,7 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 	c, in := n.Op.(ops.QLinearConv), n.In
 	x, okx := paramsOf(in[1], in[2])
 	y, oky := paramsOf(in[6], in[7])
-	w, okw := l.weights8(in[3], in[5])
+	w, okw := l.convWeights8(in[3], in[5])
 	if !okx || !oky || !okw || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Group < 1 {
 		return false
 	}
@@ -154,7 +127,7 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 		bias = tensor.View[int32](in[8].Const)
 	}
 	op := qconv{QLinearConv: c, qlinear: qlinear{x: x, y: y}, wshape: in[3].Const.Shape}
-	if op.wshape[0]%c.Group != 0 || !op.requant(in[4], bias, rowSums(w, op.wshape[0])) {
+	if op.wshape[0]%c.Group != 0 || !op.requant(in[4], bias, w.sums) {
 		return false
 	}
 	op.depth = c.Group > 1 && c.Group == op.wshape[0] && op.wshape[1] == 1
@@ -164,32 +137,27 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 	return true
 }
 
-// rowSums sums each of m equal parts of w.
-func rowSums(w []int8, m int) []int32 {
-	sums := make([]int32, m)
-	per := len(w) / max(m, 1)
-	for i := range sums {
-		for _, v := range w[i*per : (i+1)*per] {
-			sums[i] += int32(v)
-		}
-	}
-	return sums
-}
-
-func (c *qconv) pack(l *lowering, w []int8) {
-	set := l.p.set
+func (c *qconv) pack(l *lowering, weights weights8) {
+	set, w := l.p.set, weights.w
 	m, cg, taps := c.wshape[0], c.wshape[1], tensor.Size(c.wshape[2:])
 	if c.depth {
-		rows := l.temp8(m * taps)
+		c.parts = weights.parts(taps)
+		rows := l.temp8(m * taps * c.parts)
 		for i := range m {
 			for t := range taps {
-				rows[t*m+i] = w[i*taps+t]
+				v := weights.value(i, i*taps+t)
+				for p := range c.parts {
+					part := max(-128, min(v, 127))
+					rows[(p*taps+t)*m+i] = int8(part)
+					v -= part
+				}
 			}
 		}
-		c.packed = make([]int8, set.PackedDepthwiseS8(taps, m))
-		set.PackDepthwiseS8(c.packed, rows, taps, m)
+		c.packed = make([]int8, set.PackedDepthwiseS8(taps*c.parts, m))
+		set.PackDepthwiseS8(c.packed, rows, taps*c.parts, m)
 		return
 	}
+	c.shift = weights.shift
 	c.k, c.n = cg*taps, m/c.Group
 	c.per = set.PackedS8(c.k, c.n)
 	c.packed = signed(tensor.Aligned(c.per * c.Group))
@@ -253,14 +221,18 @@ func (q *qlinear) zeroByte() byte {
 }
 
 // job is the product for n columns from column at.
-func (q *qlinear) job(at, n int) kernels.GemmU8S8 {
+func (q *qlinear) job(at, n int) product8 {
 	lo, hi := q.y.limits()
-	return kernels.GemmU8S8{
+	p := product8{GemmU8S8: kernels.GemmU8S8{
 		N: n, K: q.k, PairsFit: q.fit, Bias: q.bias[at : at+n], Scale: q.scale[at : at+n], Zero: q.y.zero, Lo: lo, Hi: hi,
+	}}
+	if q.shift != nil {
+		p.shift = q.shift[at : at+n]
 	}
+	return p
 }
 
-func (c qconv) product(x *exec, g geom, src []byte, job kernels.GemmU8S8) {
+func (c qconv) product(x *exec, g geom, src []byte, job product8) {
 	cg := c.wshape[1]
 	if g.pointwise() {
 		job.A, job.LDA = src, g.c
@@ -278,41 +250,13 @@ func (c qconv) product(x *exec, g geom, src []byte, job kernels.GemmU8S8) {
 		}
 		sub := slice8(job, t)
 		sub.A, sub.LDA = rows, row
-		x.p.set.GemmU8S8(&sub)
-	})
-}
-
-// slice8 cuts a product to a tile; the caller sets A. Panels are multiples of 64 columns of ceil(K/4)·4 bytes.
-func slice8(j kernels.GemmU8S8, t tile) kernels.GemmU8S8 {
-	j.B = j.B[t.n0*((j.K+3)&^3):]
-	if j.C != nil {
-		j.C = j.C[t.m0*j.LDC+t.n0:]
-		j.Scale = j.Scale[t.n0:t.n1]
-	} else {
-		j.C32 = j.C32[t.m0*j.LDC+t.n0:]
-	}
-	if j.Bias != nil {
-		j.Bias = j.Bias[t.n0:t.n1]
-	}
-	j.M, j.N = t.m1-t.m0, t.n1-t.n0
-	return j
-}
-
-func gemm8(x *exec, j kernels.GemmU8S8) {
-	if x.p.pool.threads == 1 {
-		x.p.set.GemmU8S8(&j)
-		return
-	}
-	split(x, j.M, j.N, j.K, len(j.B), func(_ *scratch, t tile) {
-		sub := slice8(j, t)
-		sub.A = j.A[t.m0*j.LDA:]
-		x.p.set.GemmU8S8(&sub)
+		sub.run(x.p.set, s)
 	})
 }
 
 func (c qconv) depthwise(x *exec, g geom, src, dst []byte) {
 	lo, hi := c.y.limits()
-	strips(x, g, src, stripSpec{size: 1, pad: []byte{c.zeroByte()}}, func(st strip) {
+	strips(x, g, src, stripSpec{size: 1, pad: []byte{c.zeroByte()}, parts: c.parts}, func(st strip) {
 		x.p.set.DepthwiseU8S8(&kernels.DepthwiseU8S8{
 			N: g.ow, C: g.c, X: st.x, Step: g.sw * g.c, Taps: st.taps, W: c.packed, Bias: c.bias, Scale: c.scale,
 			Zero: c.y.zero, Lo: lo, Hi: hi, Y: dst[st.y*g.c:], LDY: g.c,

@@ -77,15 +77,19 @@ func lowerQGemm(l *lowering, n *graph.Node) bool {
 
 func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	x, okx := paramsOf(m.xs, m.xz)
-	w, okw := l.weights8(m.w, m.wz)
-	if !okx || !okw || len(m.w.Const.Shape) != 2 || m.x.Rank() < 2 {
+	if !okx || !m.w.IsConst() || len(m.w.Const.Shape) != 2 || m.x.Rank() < 2 {
 		return false
 	}
 	op := qgemm{Op: n.Op, qlinear: qlinear{x: x, k: m.w.Const.Shape[0], n: m.w.Const.Shape[1]}, float: m.ys == nil}
-	rs, cs := op.n, 1
+	rs, cs, inner := op.n, 1, 1
 	if m.transB {
-		op.k, op.n, rs, cs = op.n, op.k, 1, op.n
+		op.k, op.n, rs, cs, inner = op.n, op.k, 1, op.n, op.n
 	}
+	w, ok := l.weights8(m.w, m.wz, channels{op.n, inner})
+	if !ok {
+		return false
+	}
+	op.shift = w.shift
 	op.y = params{scale: 1}
 	if !op.float {
 		var ok bool
@@ -97,17 +101,11 @@ func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	if !ok {
 		return false
 	}
-	sums := make([]int32, op.n)
-	for j := range op.n {
-		for k := range op.k {
-			sums[j] += int32(w[k*rs+j*cs])
-		}
-	}
-	if !op.requant(m.ws, bias, sums) {
+	if !op.requant(m.ws, bias, w.sums) {
 		return false
 	}
 	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	op.fit = l.p.set.PackS8(op.packed, w, op.k, op.n, rs, cs)
+	op.fit = l.p.set.PackS8(op.packed, w.w, op.k, op.n, rs, cs)
 	l.p.packed += len(op.packed)
 	l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(m.x)}))
 	return true
@@ -175,18 +173,18 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	if len(n.In) > 3 {
 		wz = n.In[3]
 	}
-	w, ok := l.weights8(n.In[1], wz)
-	if !ok || len(n.In[1].Const.Shape) != 2 || n.In[0].Rank() < 2 || xz != nil && !single(xz) {
+	if !n.In[1].IsConst() || len(n.In[1].Const.Shape) != 2 || n.In[0].Rank() < 2 || xz != nil && !single(xz) {
 		return false
 	}
 	op := integerMatMul{Op: n.Op, qlinear: qlinear{k: n.In[1].Const.Shape[0], n: n.In[1].Const.Shape[1]}}
-	op.x.signed = n.In[0].DType == tensor.Int8
-	op.sums = make([]int32, op.n)
-	for i, v := range w {
-		op.sums[i%op.n] += int32(v)
+	w, ok := l.weights8(n.In[1], wz, channels{op.n, 1})
+	if !ok {
+		return false
 	}
+	op.x.signed = n.In[0].DType == tensor.Int8
+	op.sums, op.shift = w.sums, w.shift
 	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	op.fit = l.p.set.PackS8(op.packed, w, op.k, op.n, op.n, 1)
+	op.fit = l.p.set.PackS8(op.packed, w.w, op.k, op.n, op.n, 1)
 	l.p.packed += len(op.packed)
 	in := []*graph.Value{l.plainOf(n.In[0])}
 	if xz != nil {
@@ -218,9 +216,9 @@ func (m integerMatMul) exec(x *exec, in, out []*tensor.Tensor) error {
 	for i, sum := range m.sums {
 		bias[i] = -zero * sum
 	}
-	gemm8(x, kernels.GemmU8S8{
+	gemm8(x, product8{shift: m.shift, GemmU8S8: kernels.GemmU8S8{
 		M: tensor.Size(s[:len(s)-1]), N: m.n, K: m.k, A: m.unsigned(x, in[0]), LDA: m.k, B: m.packed, PairsFit: m.fit,
 		Bias: bias, C32: tensor.View[int32](y), LDC: m.n,
-	})
+	}})
 	return nil
 }
