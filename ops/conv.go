@@ -133,6 +133,9 @@ func (c Conv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, g.shape()...), sum)
 }
 
+// Products runs over (tap, input channel within the group).
+func (c Conv) Products(w []int) Products { return convProducts(c.Group, w) }
+
 // Quant says that input 1 is the weight with its output channels first and input 2 the bias.
 func (Conv) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 0, Bias: 2} }
 

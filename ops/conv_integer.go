@@ -43,6 +43,14 @@ func (c ConvInteger) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetInts(x.Make(out[0], tensor.Int32, g.shape()...), convolve(g, xs, ws))
 }
 
+// Products runs over (tap, input channel within the group). ONNX Runtime has the weights on the left side of its product,
+// where int8 is exact.
+func (c ConvInteger) Products(w []int) Products {
+	p := convProducts(c.Group, w)
+	p.Wide = true
+	return p
+}
+
 // Cost counts the multiply-adds.
 func (ConvInteger) Cost(in, out []graph.Type) graph.Cost { return convCost(in[1], out[0]) }
 

@@ -123,6 +123,9 @@ func transpose[T any](v []T, rows, cols int) []T {
 	return out
 }
 
+// Products runs over the rows of the right side, over its columns if it is transposed.
+func (g Gemm) Products(w []int) Products { return matProducts(w, g.TransB) }
+
 // Quant says that input 1 is the weight and input 2 the bias.
 func (g Gemm) Quant() graph.Quant {
 	if g.TransB {

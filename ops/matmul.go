@@ -71,6 +71,9 @@ func (MatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetDoubles(t, multiply(s, tensor.Doubles(in[0]), tensor.Doubles(in[1])))
 }
 
+// Products runs over the rows of the right side.
+func (MatMul) Products(w []int) Products { return matProducts(w, false) }
+
 // Quant says that input 1 is the weight when it is constant, with its output channels last (1 for a matrix).
 func (MatMul) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1} }
 

@@ -121,6 +121,12 @@ func integerProduct(a, za, b, zb *tensor.Tensor) (matShape, []int64, error) {
 	return s, multiply(s, av, bv), nil
 }
 
+// Products runs over the rows of the right side.
+func (MatMulInteger) Products(w []int) Products { return matProducts(w, false) }
+
+// Products runs over the rows of the right side.
+func (QLinearMatMul) Products(w []int) Products { return matProducts(w, false).quantizedSides() }
+
 // Cost counts the multiply-adds.
 func (MatMulInteger) Cost(in, out []graph.Type) graph.Cost { return matCost(in[0], out[0]) }
 

@@ -166,6 +166,19 @@ func (s matShape) real(sum []int64, p []*tensor.Tensor) ([]float32, error) {
 	return r, err
 }
 
+// Products runs over the rows of the right side, over its columns if it is transposed.
+func (q QGemm) Products(w []int) Products { return matProducts(w, q.TransB).quantizedSides() }
+
+// Products runs over the rows of the right side.
+func (DynamicQuantizeMatMul) Products(w []int) Products {
+	p := matProducts(w, false)
+	p.Dynamic = true
+	return p
+}
+
+// Products runs over the rows of the right side.
+func (MatMulIntegerToFloat) Products(w []int) Products { return matProducts(w, false) }
+
 // Cost counts the multiply-adds.
 func (q QGemm) Cost(in, out []graph.Type) graph.Cost { return q.gemm().Cost(in, out) }
 

@@ -62,6 +62,9 @@ func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetInts(x.Make(out[0], in[7].DType, g.shape()...), sum)
 }
 
+// Products runs over (tap, input channel within the group).
+func (c QLinearConv) Products(w []int) Products { return convProducts(c.Group, w).quantizedSides() }
+
 // Cost counts the multiply-adds.
 func (QLinearConv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[3], out[0]) }
 
