@@ -2,7 +2,6 @@ package engine
 
 import (
 	"github.com/tfsopt/tfsopt/graph"
-	"github.com/tfsopt/tfsopt/kernels"
 	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -61,23 +60,13 @@ func (c integerConv) exec(x *exec, in, out []*tensor.Tensor) error {
 		q.x.zero = int32(tensor.Ints(in[1])[0])
 	}
 	zero := int32(q.zeroByte())
-	m, cg := q.wshape[0], q.wshape[1]
+	m := q.wshape[0]
 	y := x.Make(out[0], tensor.Int32, append(shape, m)...)
 	dst, src := tensor.View[int32](y), q.unsigned(x, in[0])
 	bias := make([]int32, m)
 	for i, sum := range c.sums {
 		bias[i] = -zero * sum
 	}
-	group := q.QLinearConv.Group
-	for i := range group {
-		job := product8{GemmU8S8: kernels.GemmU8S8{
-			M: g.n * g.oh * g.ow, N: q.n, K: q.k, B: q.packed[i*q.per : (i+1)*q.per], PairsFit: q.fit,
-			Bias: bias[i*q.n : (i+1)*q.n], C32: dst[i*q.n:], LDC: m,
-		}}
-		if q.shift != nil {
-			job.shift = q.shift[i*q.n : (i+1)*q.n]
-		}
-		q.product(x, g, src[min(i*cg, len(src)):], job)
-	}
+	q.sum(x, g, src, dst, bias)
 	return nil
 }

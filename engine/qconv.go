@@ -112,6 +112,9 @@ func (c qconv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 // lowerQConv packs a QLinearConv whose parameters are constant. Inputs: x, x_scale, x_zero, w, w_scale, w_zero,
 // y_scale, y_zero, bias.
 func lowerQConv(l *lowering, n *graph.Node) bool {
+	if is16(n.In[0]) {
+		return lowerQConv16(l, n)
+	}
 	c, in := n.Op.(ops.QLinearConv), n.In
 	x, okx := paramsOf(in[1], in[2])
 	y, oky := paramsOf(in[6], in[7])
@@ -196,7 +199,7 @@ func (c qconv) exec(x *exec, in, out []*tensor.Tensor) error {
 	for i := range c.Group {
 		job := c.job(i*c.n, c.n)
 		job.M, job.B, job.LDC = g.n*g.oh*g.ow, c.packed[i*c.per:(i+1)*c.per], m
-		job.C = y.Data[i*c.n:]
+		job.C = y.Data[min(i*c.n, len(y.Data)):]
 		c.product(x, g, src[min(i*cg, len(src)):], job)
 	}
 	return nil
@@ -222,14 +225,32 @@ func (q *qlinear) zeroByte() byte {
 
 // job is the product for n columns from column at.
 func (q *qlinear) job(at, n int) product8 {
-	lo, hi := q.y.limits()
-	p := product8{GemmU8S8: kernels.GemmU8S8{
-		N: n, K: q.k, PairsFit: q.fit, Bias: q.bias[at : at+n], Scale: q.scale[at : at+n], Zero: q.y.zero, Lo: lo, Hi: hi,
-	}}
+	p := q.sumJob(at, n)
+	p.Bias, p.Scale, p.Zero = q.bias[at:at+n], q.scale[at:at+n], q.y.zero
+	p.Lo, p.Hi = q.y.limits()
+	return p
+}
+
+// sumJob is a product of n columns from column at that gives sums.
+func (q *qlinear) sumJob(at, n int) product8 {
+	p := product8{GemmU8S8: kernels.GemmU8S8{N: n, K: q.k, PairsFit: q.fit}}
 	if q.shift != nil {
 		p.shift = q.shift[at : at+n]
 	}
 	return p
+}
+
+// sum computes the sums of all groups, of src as the kernels read it; bias may be nil.
+func (c qconv) sum(x *exec, g geom, src []byte, dst, bias []int32) {
+	m, cg := c.wshape[0], c.wshape[1]
+	for i := range c.Group {
+		job := c.sumJob(i*c.n, c.n)
+		job.M, job.B, job.C32, job.LDC = g.n*g.oh*g.ow, c.packed[i*c.per:(i+1)*c.per], dst[min(i*c.n, len(dst)):], m
+		if bias != nil {
+			job.Bias = bias[i*c.n : (i+1)*c.n]
+		}
+		c.product(x, g, src[min(i*cg, len(src)):], job)
+	}
 }
 
 func (c qconv) product(x *exec, g geom, src []byte, job product8) {

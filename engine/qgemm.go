@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/tfsopt/tfsopt/graph"
-	"github.com/tfsopt/tfsopt/kernels"
 	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -76,6 +75,9 @@ func lowerQGemm(l *lowering, n *graph.Node) bool {
 }
 
 func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
+	if is16(m.x) {
+		return lowerMatrix16(l, n, m)
+	}
 	x, okx := paramsOf(m.xs, m.xz)
 	if !okx || !m.w.IsConst() || len(m.w.Const.Shape) != 2 || m.x.Rank() < 2 {
 		return false
@@ -216,9 +218,9 @@ func (m integerMatMul) exec(x *exec, in, out []*tensor.Tensor) error {
 	for i, sum := range m.sums {
 		bias[i] = -zero * sum
 	}
-	gemm8(x, product8{shift: m.shift, GemmU8S8: kernels.GemmU8S8{
-		M: tensor.Size(s[:len(s)-1]), N: m.n, K: m.k, A: m.unsigned(x, in[0]), LDA: m.k, B: m.packed, PairsFit: m.fit,
-		Bias: bias, C32: tensor.View[int32](y), LDC: m.n,
-	}})
+	job := m.sumJob(0, m.n)
+	job.M, job.A, job.LDA, job.B, job.LDC = tensor.Size(s[:len(s)-1]), m.unsigned(x, in[0]), m.k, m.packed, m.n
+	job.Bias, job.C32 = bias, tensor.View[int32](y)
+	gemm8(x, job)
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// integerProducts are operators with constant weights w, whose zero points are z; X is the type of x, W that of w and z,
+// integerProducts are operators with constant weights w, whose zero points are z; X is the type of x and y, W that of w and z,
 // and Z the number of zero points: [] or the one given after the name.
 var integerProducts = []struct{ name, channels, text string }{
 	{"QLinearConv", "7", `
@@ -28,6 +28,10 @@ var integerProducts = []struct{ name, channels, text string }{
   input x: X[1,6,9,8]
   const w: W[6,3,3,3] = random 1
   y: X[1,6,5,4] = QLinearConv(x, s, xz, w, ws, z, ys, xz, b) {group=2 strides=[2,2] pads=[1,1,1,1]}`},
+	{"QLinearConv of no images", "6", `
+  input x: X[0,6,9,8]
+  const w: W[6,3,3,3] = random 1
+  y: X[0,6,9,8] = QLinearConv(x, s, xz, w, ws, z, ys, xz, b) {group=2 pads=[1,1,1,1]}`},
 	{"QLinearConv depthwise", "20", `
   input x: X[1,20,9,8]
   const w: W[20,1,3,3] = random 1
@@ -81,7 +85,14 @@ type weightCase struct {
 }
 
 func testWeightZeroPoints(t *testing.T, c weightCase) {
-	for _, kind := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+	for _, kind := range []tensor.DType{tensor.Uint8, tensor.Int8, tensor.Uint16, tensor.Int16} {
+		bias := tensor.Int32
+		if kind.Bits() == 16 {
+			bias = tensor.Int64
+			if !strings.Contains(c.text, "QLinear") {
+				continue
+			}
+		}
 		text := `graph "g" {
   opset "" 17
   opset "com.microsoft" 1
@@ -90,14 +101,14 @@ func testWeightZeroPoints(t *testing.T, c weightCase) {
   const ws: float32[] = {0.5}
   const xz: X[] = {101}
   const z: W[ZEROS] = random 2
-  const b: int32[CHANNELS] = random 3` + c.text + "\n  output y\n}"
-		names := strings.NewReplacer("X[", kind.String()+"[", "W[", c.kind.String()+"[", "ZEROS", c.zeros, "CHANNELS", c.channels)
+  const b: BIAS[CHANNELS] = random 3` + c.text + "\n  output y\n}"
+		names := strings.NewReplacer("X[", kind.String()+"[", "W[", c.kind.String()+"[", "ZEROS", c.zeros, "CHANNELS", c.channels, "BIAS", bias.String())
 		r := rand.New(rand.NewPCG(4, uint64(len(c.text))))
 		g := parse(t, names.Replace(text))
 		setInts(r, g.Value("z"), c.kind)
 		setInts(r, g.Value("w"), c.kind)
 		if b := g.Value("b"); b != nil {
-			setInts(r, b, tensor.Int32)
+			setInts(r, b, bias)
 		}
 		if c.narrow {
 			for _, name := range []string{"w", "z"} {
@@ -122,7 +133,7 @@ func testWeightZeroPoints(t *testing.T, c weightCase) {
 			for threads := range 2 {
 				p := compile(t, g, engine.Options{Threads: threads + 1, CPU: set.Name})
 				if got := run(t, p, x); !got[0].Equal(want[0]) {
-					t.Errorf("x %s, %s, %d threads: %v, want %v", kind, set.Name, threads+1, got[0].Data[:8], want[0].Data[:8])
+					t.Errorf("x %s, %s, %d threads: %x, want %x", kind, set.Name, threads+1, got[0].Data, want[0].Data)
 				}
 				steps, err := p.Steps([]*tensor.Tensor{x}, 1)
 				if err != nil {
@@ -138,14 +149,19 @@ func testWeightZeroPoints(t *testing.T, c weightCase) {
 	}
 }
 
-// setInts replaces a constant by integers of the whole range, those of 32 bits smaller; both ends are among them.
+// setInts replaces a constant by integers of the whole range, both ends among them, or of a bias.
 func setInts(r *rand.Rand, v *graph.Value, d tensor.DType) {
 	ints := tensor.New(d, v.Const.Shape...)
-	if d == tensor.Int32 {
+	switch d {
+	case tensor.Int32:
 		for i := range tensor.View[int32](ints) {
 			tensor.View[int32](ints)[i] = int32(r.IntN(2000) - 1000)
 		}
-	} else {
+	case tensor.Int64:
+		for i := range tensor.View[int64](ints) {
+			tensor.View[int64](ints)[i] = r.Int64N(1<<34) - 1<<33
+		}
+	default:
 		for i := range ints.Data {
 			ints.Data[i] = []byte{0, 127, 128, 255, byte(r.Uint32()), byte(r.Uint32())}[r.IntN(6)]
 		}

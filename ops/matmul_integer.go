@@ -17,7 +17,8 @@ type MatMulInteger struct{}
 
 // QLinearMatMul is MatMul on 8-bit integers. Inputs: a, its scale and zero point, b, its scale and zero point, the
 // result's scale and zero point; those of a may be one for each row, those of b one for each column. The int32 sum
-// becomes clamp(roundeven(float32(sum)·((a_scale·b_scale)/y_scale)) + y_zero_point), all in float32.
+// becomes clamp(roundeven(float32(sum)·((a_scale·b_scale)/y_scale)) + y_zero_point), all in float32. With 16-bit a the sum
+// is int64.
 type QLinearMatMul struct{}
 
 // Infer gives MatMul's shape as int32.
@@ -59,7 +60,7 @@ func (QLinearMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	zero, sy := tensor.Ints(in[7])[0], tensor.Floats(in[6])[0]
 	err = s.eachScaled(in[1], in[4], func(i int, scale float32) {
-		sum[i] = saturate(float32(float32(int32(sum[i]))*(scale/sy)), zero, lo, hi)
+		sum[i] = saturate(float32(float32(accumulated(sum[i], in[0].DType))*(scale/sy)), zero, lo, hi)
 	})
 	if err != nil {
 		return err

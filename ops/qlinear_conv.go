@@ -9,10 +9,10 @@ import (
 
 func init() { graph.Register("", 10, QLinearConv{}) }
 
-// QLinearConv is Conv on 8-bit integers. Inputs: x, its scale and zero point, w, its scales and zero points (one or
+// QLinearConv is Conv on 8-bit integers, or on 16-bit x and result, as TFLite has them, with 8-bit weights. Inputs: x, its scale and zero point, w, its scales and zero points (one or
 // one for each output channel), the result's scale and zero point, and optionally an int32 bias at scale
 // x_scale·w_scale. The int32 sum becomes clamp(roundeven(float32(sum)·((x_scale·w_scale)/y_scale)) + y_zero_point), all
-// in float32.
+// in float32. With 16-bit x sum and bias are int64.
 type QLinearConv Conv
 
 // Window resolves the geometry for the full shapes of the input and the weight.
@@ -57,7 +57,7 @@ func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("%d weight scales for %d output channels", n, g.m)
 	}
 	for i, s := range sum {
-		sum[i] = rq.apply(int32(s), i/g.outSize%g.m)
+		sum[i] = rq.apply(accumulated(s, in[0].DType), i/g.outSize%g.m)
 	}
 	return tensor.SetInts(x.Make(out[0], in[7].DType, g.shape()...), sum)
 }
@@ -92,9 +92,17 @@ func newRequant(x, w, y, zero *tensor.Tensor) (requant, error) {
 }
 
 // apply requantises one sum of output channel c.
-func (r requant) apply(sum int32, c int) int64 {
+func (r requant) apply(sum int64, c int) int64 {
 	if len(r.scale) == 1 {
 		c = 0
 	}
 	return saturate(float32(float32(sum)*r.scale[c]), r.zero, r.lo, r.hi)
+}
+
+// accumulated is a sum as its accumulator holds it: in int32, which wraps around, or in int64 for wider x.
+func accumulated(sum int64, x tensor.DType) int64 {
+	if x.Bits() > 8 {
+		return sum
+	}
+	return int64(int32(sum))
 }

@@ -15,6 +15,13 @@ func init() {
 			out:  tensors(cell(1, 3, 129)),
 		},
 		opCase{
+			name: "16-bit x, with a sum and a bias beyond int32",
+			in: tensors(shaped([]int{1, 1, 2}, []int16{-32768, 32767}...), one, tensor.Scalar(int16(0)),
+				shaped([]int{2, 1, 2}, []int8{-128, 127, 1, 0}...), tensor.Scalar(float32(1.0/4096)), tensor.Scalar(int8(0)), one,
+				tensor.Scalar(int16(3)), vec[int64](-1<<23, 1<<40)),
+			out: tensors(shaped([]int{1, 2, 1}, []int16{-5, 32767}...)),
+		},
+		opCase{
 			name: "by channel, with zero points and bias",
 			in: tensors(cell(1, 3), one, first, shaped([]int{2, 1, 2}, []uint8{1, 2, 3, 4}...), vec[float32](1, 0.5), vec[uint8](1, 2), one, first,
 				vec[int32](5, -10)),
