@@ -18,14 +18,15 @@ import (
 var models = []struct {
 	file          string
 	nodes, engine int // at most, in files and in the engine
+	transposes    int // at most, between nodes
 }{
-	{"kws_dscnn/dscnn_kws_fp32.onnx", 23, 23},
-	{"mnist/mnist.onnx", 8, 8},
-	{"magika/standard_v3_3/model.onnx", 76, 60},
-	{"mobilenet_v1_025/mobilenet_v1_0.25_224_fp32.onnx", 59, 59},
-	{"mobilenet_v2_035_flowers/mobilenet_v2_0.35_128_tfs_channel_first.onnx", 101, 101},
-	{"ppocr_cls/ch_ppocr_mobile_v2.0_cls_infer.onnx", 179, 125},
-	{"resnet8_cifar10/resnet8_cifar10_fp32.onnx", 24, 24},
+	{"kws_dscnn/dscnn_kws_fp32.onnx", 23, 23, 0},
+	{"mnist/mnist.onnx", 8, 8, 0},
+	{"magika/standard_v3_3/model.onnx", 76, 60, 1},
+	{"mobilenet_v1_025/mobilenet_v1_0.25_224_fp32.onnx", 59, 59, 0},
+	{"mobilenet_v2_035_flowers/mobilenet_v2_0.35_128_tfs_channel_first.onnx", 101, 101, 0},
+	{"ppocr_cls/ch_ppocr_mobile_v2.0_cls_infer.onnx", 179, 125, 0},
+	{"resnet8_cifar10/resnet8_cifar10_fp32.onnx", 24, 24, 0},
 }
 
 func TestModels(t *testing.T) {
@@ -61,6 +62,9 @@ func TestModels(t *testing.T) {
 				if len(f.Graph.Nodes) > p.most {
 					t.Errorf("%d nodes are left, want at most %d: %v", len(f.Graph.Nodes), p.most, ops)
 				}
+				if inner := between(f.Graph); inner > m.transposes {
+					t.Errorf("%d transposes are left between nodes, want at most %d", inner, m.transposes)
+				}
 				again := before.Clone()
 				if _, err := p.pipeline.Run(t.Context(), again, nil); err != nil || again.String() != f.Graph.String() {
 					t.Errorf("a second run gives another graph (%v)", err)
@@ -69,6 +73,16 @@ func TestModels(t *testing.T) {
 			})
 		}
 	}
+}
+
+// between counts the transposes that neither read an input nor make an output.
+func between(g *graph.Graph) (count int) {
+	for _, n := range g.Nodes {
+		if n.OpName() == "Transpose" && n.In[0].Def != nil && !g.IsOutput(n.Out[0]) {
+			count++
+		}
+	}
+	return count
 }
 
 // compare computes both graphs on the same random inputs. The longest sums have some thousand terms and are rounded once

@@ -2,6 +2,7 @@ package optimize
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -9,91 +10,173 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// Transpose moves transposes behind elementwise operators, where they meet and cancel: converters put one before and one
-// behind each convolution, with clamps and sums in between. A reshape does not need one that moves dimensions of size 1
-// alone.
+// Transpose removes transposes by computing what stands between them in another order of axes, region by region: see
+// Turn. Converters put one before and one after each convolution, with clamps, sums and quantization in between. A
+// reshape does not need one that moves dimensions of size 1 alone.
 type Transpose struct{}
+
+// maxRounds bounds how often all orders are tried: each choice may bring new transposes together.
+const maxRounds = 8
 
 // Name is "transpose".
 func (Transpose) Name() string { return "transpose" }
 
-// Apply counts the nodes that it passed or removed.
+// Apply counts the nodes that it turned or removed.
 func (Transpose) Apply(_ context.Context, g *graph.Graph) (int, error) {
 	e := edit(g)
-	for _, n := range slices.Clone(g.Nodes) {
-		if !single(n) {
-			continue
+	again := true
+	for round := 0; again && round < maxRounds; round++ {
+		again = false
+		e.joinTransposes()
+		for _, order := range e.orders() {
+			if turned, saved := Turn(g, order, nil); saved {
+				e.turn(turned, order)
+				e.joinTransposes()
+				removeDead(g)
+				again = true
+			}
+			if e.b.Err != nil {
+				return e.changes, e.b.Err
+			}
 		}
-		switch n.Op.(type) {
-		case ops.Transpose:
-			e.join(n)
-			if keepsOrder(n) {
-				e.redirect(n.Out[0], n.In[0])
-			}
-		case ops.Reshape:
+	}
+	for _, n := range slices.Clone(g.Nodes) {
+		if _, ok := n.Op.(ops.Reshape); ok {
 			e.skipTranspose(n)
-		default:
-			if count := elementwise[n.OpName()]; count > 0 && len(n.In) >= count {
-				e.sink(n, count)
-			}
 		}
 	}
 	return e.finish()
 }
 
-// elementwise operators give each element from those at its place in their first inputs, of which this is the number.
-var elementwise = map[string]int{
-	"Abs": 1, "Cast": 1, "Clip": 1, "Elu": 1, "Erf": 1, "Exp": 1, "HardSigmoid": 1, "HardSwish": 1, "LeakyRelu": 1, "Neg": 1,
-	"Relu": 1, "Sigmoid": 1, "Softplus": 1, "Sqrt": 1, "Tanh": 1,
-	"Add": 2, "Div": 2, "Max": 2, "Min": 2, "Mul": 2, "PRelu": 2, "Sub": 2,
-}
-
-// sink computes n on what stands before the transposes in front of it, and transposes the result. At least one of those
-// must have no other reader, so that there are never more transposes than before.
-func (e *editor) sink(n *graph.Node, count int) {
-	if len(n.In) > count && n.OpName() != "Clip" {
-		return
-	}
-	var perm []int
-	gone := false
-	for _, v := range n.In[:count] {
-		if v.IsConst() {
+// orders lists the permutations of the graph's transposes and their inverses, in the order in which they appear.
+func (e *editor) orders() [][]int {
+	var out [][]int
+	for _, n := range e.g.Nodes {
+		p := perm(n)
+		if !permutation(p) || graph.InPlace(p) {
 			continue
 		}
-		t := made(v, "Transpose")
-		if t == nil {
-			return
-		}
-		p := t.Op.(ops.Transpose).Perm
-		if p == nil || perm != nil && !slices.Equal(p, perm) || !permutation(p) {
-			return
-		}
-		perm = p
-		gone = gone || e.reader(v) != nil || count == 2 && n.In[0] == n.In[1] && len(e.uses[v]) == 2 && !e.leaves[v]
-	}
-	if !gone {
-		return
-	}
-	in := slices.Clone(n.In)
-	for i, v := range in[:count] {
-		if t := made(v, "Transpose"); t != nil {
-			in[i] = t.In[0]
-		} else if in[i] = e.untransposed(v, perm); in[i] == nil {
-			return
+		for _, o := range [][]int{graph.Inverse(p), p} {
+			if !slices.ContainsFunc(out, func(q []int) bool { return slices.Equal(o, q) }) {
+				out = append(out, o)
+			}
 		}
 	}
-	e.setIn(n, in...)
-	out := n.Out[0]
-	u := &graph.Value{Name: e.b.Fresh(out.Name), Def: n, Fact: graph.Fact{Type: graph.AnyRank(out.DType)}}
-	n.Out[0] = u
+	return out
+}
+
+// joinTransposes makes one of two that follow each other, and drops those that do nothing.
+func (e *editor) joinTransposes() {
+	for _, n := range e.g.Nodes {
+		if perm(n) == nil || !single(n) {
+			continue
+		}
+		e.join(n)
+		if keepsOrder(n) {
+			e.redirect(n.Out[0], n.In[0])
+		}
+	}
+}
+
+// turn makes nodes compute on reordered data, with transposes before and after each; those that meet are left to
+// joinTransposes.
+func (e *editor) turn(turned map[*graph.Node]graph.Permuted, order []int) {
+	made := map[string]*graph.Value{} // by value and order
+	for _, n := range slices.Clone(e.g.Nodes) {
+		p, ok := turned[n]
+		if !ok {
+			continue
+		}
+		if p.Op != nil {
+			n.Op = p.Op
+		}
+		in := slices.Clone(n.In)
+		for len(in) < len(p.In) && len(p.Const) > 0 {
+			in = append(in, nil)
+		}
+		for i, v := range n.In {
+			if i < len(p.In) && p.In[i] != nil && v != nil {
+				in[i] = e.ordered(v, p.In[i], made)
+			}
+		}
+		for i, t := range p.Const {
+			in[i] = e.revise(in[i], fmt.Sprint(label(n), "_", i), t)
+		}
+		for len(in) > 0 && in[len(in)-1] == nil {
+			in = in[:len(in)-1]
+		}
+		e.setIn(n, in...)
+		e.reorderOutputs(n, p.Out, made)
+		e.changes++
+	}
+	if err := e.g.Sort(); err != nil && e.b.Err == nil {
+		e.b.Err = err
+	}
+}
+
+// reorderOutputs gives n new outputs, from which transposes make the old.
+func (e *editor) reorderOutputs(n *graph.Node, orders [][]int, made map[string]*graph.Value) {
+	for i, v := range n.Out {
+		if v == nil || orders[i] == nil || graph.InPlace(orders[i]) {
+			continue
+		}
+		u := &graph.Value{Name: e.b.Fresh(v.Name), Def: n, Fact: graph.Fact{Type: graph.AnyRank(v.DType)}}
+		n.Out[i] = u
+		t := &graph.Node{Name: e.b.Fresh(label(n) + "_transpose"), Op: ops.Transpose{Perm: graph.Inverse(orders[i])}, Out: []*graph.Value{v}}
+		v.Def = t
+		e.setIn(t, u)
+		e.g.Nodes = append(e.g.Nodes, t)
+		made[fmt.Sprintf("%p %v", v, orders[i])] = u
+	}
 	if err := graph.InferNode(n); err != nil && e.b.Err == nil {
 		e.b.Err = err
 	}
-	t := &graph.Node{Name: e.b.Fresh(label(n) + "_transpose"), Op: ops.Transpose{Perm: perm}, Out: []*graph.Value{out}}
-	out.Def = t
-	e.setIn(t, u)
-	e.g.Nodes = append(e.g.Nodes, t)
-	e.changes++
+}
+
+// ordered gives a value with its axes reordered; one of lower rank gets leading dimensions of 1 first.
+func (e *editor) ordered(v *graph.Value, order []int, made map[string]*graph.Value) *graph.Value {
+	if v.IsConst() {
+		return e.orderedConst(v, order)
+	}
+	key := fmt.Sprintf("%p %v", v, order)
+	if u := made[key]; u != nil {
+		return u
+	}
+	u := v
+	if lead := len(order) - v.Rank(); lead > 0 {
+		axes := make([]int64, lead)
+		for i := range axes {
+			axes[i] = int64(i)
+		}
+		u = e.add(v.Name+"_rank", ops.Unsqueeze{}, u, e.b.Const(v.Name+"_axes", tensor.From(axes, lead)))
+	}
+	made[key] = e.add(v.Name+"_transpose", ops.Transpose{Perm: order}, u)
+	return made[key]
+}
+
+// add is a new node with one output.
+func (e *editor) add(name string, op graph.Op, in ...*graph.Value) *graph.Value {
+	v := e.b.Add(name, op, in...)
+	n := v.Def
+	n.In = nil
+	e.setIn(n, in...)
+	return v
+}
+
+// orderedConst is ordered for constants, of which those with one element are the same in any order.
+func (e *editor) orderedConst(v *graph.Value, order []int) *graph.Value {
+	c := v.Const
+	if c.Len() == 1 {
+		return v
+	}
+	shape := slices.Concat(slices.Repeat([]int{1}, len(order)-len(c.Shape)), c.Shape)
+	out := &tensor.Tensor{}
+	x := &graph.Exec{Ctx: context.Background()}
+	err := graph.RunKernel(x, ops.Transpose{Perm: order}, []*tensor.Tensor{c.Reshape(shape...)}, []*tensor.Tensor{out})
+	if err != nil && e.b.Err == nil {
+		e.b.Err = err
+	}
+	return e.revise(v, v.Name, out)
 }
 
 func permutation(p []int) bool {
@@ -104,28 +187,6 @@ func permutation(p []int) bool {
 		}
 	}
 	return true
-}
-
-// untransposed gives the constant that, transposed by perm, broadcasts as v does; nil if v has too many dimensions.
-func (e *editor) untransposed(v *graph.Value, perm []int) *graph.Value {
-	c := v.Const
-	if len(c.Shape) > len(perm) {
-		return nil
-	}
-	if c.Len() == 1 {
-		return v
-	}
-	shape := slices.Concat(slices.Repeat([]int{1}, len(perm)-len(c.Shape)), c.Shape)
-	inverse := make([]int, len(perm))
-	for i, p := range perm {
-		inverse[p] = i
-	}
-	out := &tensor.Tensor{}
-	err := graph.RunKernel(&graph.Exec{Ctx: context.Background()}, ops.Transpose{Perm: inverse}, []*tensor.Tensor{c.Reshape(shape...)}, []*tensor.Tensor{out})
-	if err != nil {
-		return nil
-	}
-	return e.revise(v, v.Name, out)
 }
 
 // skipTranspose lets a reshape read what stands before a transpose that leaves the elements in their order.

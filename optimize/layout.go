@@ -1,0 +1,206 @@
+package optimize
+
+import (
+	"slices"
+
+	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
+)
+
+// Side says in which order of axes a node computes.
+type Side int
+
+// A node that is Free computes in either order, as its operator permutes (graph.Permuter); one that is Fixed stays in
+// the order that the graph gives it, one that is Turned computes in the other.
+const (
+	Free Side = iota
+	Fixed
+	Turned
+)
+
+// Turn chooses which nodes compute with the axes of their data reordered, so that the fewest bytes are transposed
+// between those that do and those that do not: the minimum cut. A Transpose costs nothing where it meets its inverse. Of two
+// choices that cost the same, the one with the later Transposes is better, since what follows a product may then join
+// it; the fewest nodes are turned.
+//
+// side says what nodes other than Transposes want; where it says Free the operator must permute, else the node is Fixed.
+// nil stands for Free everywhere. saved tells whether the choice is cheaper than to turn none.
+func Turn(g *graph.Graph, order []int, side func(*graph.Node) Side) (turned map[*graph.Node]graph.Permuted, saved bool) {
+	t := &turning{
+		order: order, inverse: graph.Inverse(order), uses: g.Uses(), leaves: leaving(g), cut: newCut(),
+		index: map[*graph.Node]int{}, permuted: map[*graph.Node]graph.Permuted{}, late: map[*graph.Node]int64{},
+	}
+	for i, n := range g.Nodes {
+		t.late[n] = int64(i + 1)
+		t.place(n, side)
+	}
+	if len(t.index) == 0 {
+		return nil, false
+	}
+	for _, v := range g.Values() {
+		t.value(v)
+	}
+	cost, reached := t.cut.minimum()
+	turned = map[*graph.Node]graph.Permuted{}
+	for n, i := range t.index {
+		if reached[i] {
+			turned[n] = t.permuted[n]
+		}
+	}
+	return turned, cost < t.present
+}
+
+// turning is the network of a Turn: nodes on the source's side are turned.
+type turning struct {
+	order, inverse []int
+	uses           map[*graph.Value][]graph.Use
+	leaves         map[*graph.Value]bool
+	cut            *cut
+	index          map[*graph.Node]int            // of those that may turn
+	permuted       map[*graph.Node]graph.Permuted // what each would become
+	present        int64                          // the cost of turning none
+	late           map[*graph.Node]int64          // the place of each in the graph
+}
+
+// place gives n a place in the network if it may turn, and adds the cost of operands that come in orders of their own.
+func (t *turning) place(n *graph.Node, side func(*graph.Node) Side) {
+	want := Free
+	if side != nil {
+		want = side(n)
+	}
+	op, ok := n.Op.(graph.Permuter)
+	if _, is := n.Op.(ops.Transpose); is || !ok || want == Fixed {
+		return
+	}
+	in := make([]graph.Fact, len(n.In))
+	for i, v := range n.In {
+		if v != nil {
+			in[i] = v.Fact
+		}
+	}
+	p, ok := op.Permute(in, len(n.Out), t.order)
+	if !ok {
+		return
+	}
+	at := t.cut.node()
+	t.index[n], t.permuted[n] = at, p
+	if want == Turned {
+		t.cut.link(cutSource, at, always)
+	}
+	for i, v := range n.In {
+		if i < len(p.In) && v != nil && !v.IsConst() && p.In[i] != nil && !t.in(n, i) && !t.joins(v, v.Def) {
+			t.cut.link(at, cutSink, t.weight(v))
+		}
+	}
+	for i, v := range n.Out {
+		if v != nil && p.Out[i] != nil && !graph.InPlace(p.Out[i]) && !t.out(n, i) && (len(t.uses[v]) != 1 || !t.joins(v, t.uses[v][0].Node)) {
+			t.cut.link(at, cutSink, t.weight(v))
+		}
+	}
+}
+
+// joins tells whether v has one end at a Transpose, which another order joins.
+func (t *turning) joins(v *graph.Value, n *graph.Node) bool {
+	return perm(n) != nil && len(t.uses[v]) == 1 && !t.leaves[v]
+}
+
+// in tells whether input i of a turned n is wanted in the order of the data.
+func (t *turning) in(n *graph.Node, i int) bool {
+	p, ok := t.permuted[n]
+	return ok && i < len(p.In) && slices.Equal(p.In[i], t.order) && n.In[i].Rank() == len(t.order)
+}
+
+// out tells whether output i of a turned n comes in the order of the data.
+func (t *turning) out(n *graph.Node, i int) bool {
+	p, ok := t.permuted[n]
+	return ok && slices.Equal(p.Out[i], t.order)
+}
+
+// perm is the order of the Transpose that n is, nil if it is none.
+func perm(n *graph.Node) []int {
+	if n == nil {
+		return nil
+	}
+	op, _ := n.Op.(ops.Transpose)
+	return op.Perm
+}
+
+// value adds what it costs when some of those who make and read v are turned and others not. One transpose serves all
+// readers on the other side.
+func (t *turning) value(v *graph.Value) {
+	if v.IsConst() || v.Rank() != len(t.order) {
+		return
+	}
+	asIs, turned := t.cut.node(), t.cut.node() // v as it is, and transposed: who reads it so
+	w := t.from(v, asIs, turned)
+	fixed := t.leaves[v]
+	for _, u := range t.uses[v] {
+		i, free := t.index[u.Node]
+		switch {
+		case free && t.in(u.Node, u.Index):
+			t.cut.link(asIs, i, always)
+			t.cut.link(i, turned, always)
+		case t.meets(u.Node):
+			t.cut.link(cutSource, turned, always)
+			t.present += w
+		default:
+			fixed = true
+		}
+	}
+	if fixed {
+		t.cut.link(asIs, cutSink, always)
+	}
+}
+
+// meets tells whether n is a Transpose that vanishes if what makes its input is turned. One that vanishes if a reader of its
+// output is turned counts as that.
+func (t *turning) meets(n *graph.Node) bool {
+	if !slices.Equal(perm(n), t.order) {
+		return false
+	}
+	in := n.In[0]
+	if _, free := t.index[in.Def]; !free || !t.out(in.Def, slices.Index(in.Def.Out, in)) {
+		return false
+	}
+	return !slices.Equal(t.order, t.inverse) || !slices.ContainsFunc(t.uses[n.Out[0]], func(u graph.Use) bool { return t.in(u.Node, u.Index) })
+}
+
+// from links v's two forms with what makes it, and gives the cost of going from one to the other. A Transpose
+// makes both at that cost, the inverse of the order the second for nothing.
+func (t *turning) from(v *graph.Value, asIs, turned int) int64 {
+	if p := perm(v.Def); p != nil && !t.meets(v.Def) {
+		w := t.weight(v.Def.In[0])
+		t.cut.link(cutSource, asIs, w)
+		if t.present += w; !slices.Equal(p, t.inverse) {
+			t.cut.link(turned, cutSink, w)
+		}
+		return w
+	}
+	w, made := t.weight(v), cutSink
+	if i, ok := t.index[v.Def]; ok && t.out(v.Def, slices.Index(v.Def.Out, v)) {
+		made = i
+	}
+	t.cut.link(made, asIs, w)
+	t.cut.link(turned, made, w)
+	return w
+}
+
+// maxNodes is how many nodes one byte outweighs.
+const maxNodes = 1 << 16
+
+// weight is the cost of transposing a value: its bytes, then how early it is made. Symbolic dimensions count 8.
+func (t *turning) weight(v *graph.Value) int64 {
+	size := int64(max(v.DType.Bits(), 8) / 8)
+	for _, d := range v.Shape {
+		bind := map[string]int{}
+		for _, name := range d.Names() {
+			bind[name] = 8
+		}
+		n, ok := d.Bind(bind).Value()
+		if !ok {
+			n = 8
+		}
+		size = min(size*int64(max(n, 1)), 1<<40)
+	}
+	return size*maxNodes + maxNodes - min(t.late[v.Def], maxNodes)
+}
