@@ -105,7 +105,7 @@ func lowerPow(l *lowering, n *graph.Node) bool {
 	}
 	one := *n
 	one.In = n.In[:1]
-	return agnostic(func(op graph.Op) graph.Op { return unaryOf{unary{op, f}} })(l, &one)
+	return elementwise(func(op graph.Op) graph.Op { return unaryOf{unary{op, f}} })(l, &one)
 }
 
 // unaryOf is a unary whose operator has more inputs, which are settled.
@@ -137,7 +137,7 @@ func lowerSum(l *lowering, n *graph.Node) bool {
 			v = &graph.Value{Name: n.Out[0].Name, Fact: graph.Fact{Type: partType(n, i+2)}}
 			step.Out = []*graph.Value{v}
 		}
-		if !agnostic(wrapBinary)(l, step) {
+		if !elementwise(wrapBinary)(l, step) {
 			return false
 		}
 	}

@@ -82,40 +82,25 @@ func (b box) copy(to, from int, dims []boxDim) {
 // segment is one range of an axis: n positions from first on, step apart.
 type segment struct{ first, n, step int }
 
-// mover is Slice, Pad with a constant, or Split, with constant parameters, in either layout. It sees only the data.
+// mover is Slice, Pad with a constant, or Split, with constant parameters. It sees only the data.
 type mover struct {
 	graph.Op
 	rest []graph.Fact // the other inputs
-	last bool
 }
 
 func (m mover) source() graph.Op { return m.Op }
 
-// Infer infers the operator on the layout that it means.
+// Infer infers the operator with its constants.
 func (m mover) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
-	t := in[0].Type
-	if m.last {
-		t = channelsFirst(t)
-	}
-	types, err := m.Op.Infer(append([]graph.Fact{{Type: t}}, m.rest...), outs)
-	if err != nil || !m.last {
-		return types, err
-	}
-	for i := range types {
-		types[i] = channelsLast(types[i])
-	}
-	return types, nil
+	return m.Op.Infer(append([]graph.Fact{in[0]}, m.rest...), outs)
 }
 
-// axis is where an axis of the operator lies.
-func (m mover) axis(a, rank int) int {
-	if a < 0 {
-		a += rank
+// positive is an axis counted from the front.
+func positive(axis, rank int) int {
+	if axis < 0 {
+		axis += rank
 	}
-	if m.last {
-		return axisLast(a, rank)
-	}
-	return a
+	return axis
 }
 
 // list reads a constant input, nil if it is omitted.
@@ -211,7 +196,7 @@ func (m mover) slice(x *exec, src, out *tensor.Tensor) error {
 		if steps != nil {
 			step = steps[i]
 		}
-		a = m.axis(a, len(src.Shape))
+		a = positive(a, len(src.Shape))
 		parts[a] = rangeOf(src.Shape[a], start, ends[i], step)
 	}
 	shape := make([]int, len(parts))
@@ -252,7 +237,7 @@ func (m mover) pad(x *exec, src, out *tensor.Tensor) error {
 		if axes != nil {
 			a = axes[i]
 		}
-		a = m.axis(a, len(src.Shape))
+		a = positive(a, len(src.Shape))
 		before, after := pads[i], pads[n+i]
 		shape[a] += before + after
 		lo, hi := max(0, -before), min(src.Shape[a], src.Shape[a]+after)
@@ -273,7 +258,7 @@ func (m mover) split(x *exec, op ops.Split, src *tensor.Tensor, out []*tensor.Te
 	if err != nil {
 		return err
 	}
-	a := m.axis(op.Axis, len(src.Shape))
+	a := positive(op.Axis, len(src.Shape))
 	first := 0
 	for i, t := range out {
 		shape, ok := types[i].Fixed()
@@ -290,7 +275,7 @@ func (m mover) split(x *exec, op ops.Split, src *tensor.Tensor, out []*tensor.Te
 	return nil
 }
 
-// lowerMove takes Slice, Split and Pad with constant parameters; channels stay last.
+// lowerMove takes Slice, Split and Pad with constant parameters.
 func lowerMove(l *lowering, n *graph.Node) bool {
 	v := n.In[0]
 	bits := v.DType.Bits()
@@ -300,7 +285,7 @@ func lowerMove(l *lowering, n *graph.Node) bool {
 	if p, ok := n.Op.(ops.Pad); ok && p.Mode != "constant" {
 		return false
 	}
-	op := mover{Op: n.Op, last: spatial(v) && l.isLast(v)}
+	op := mover{Op: n.Op}
 	for _, w := range n.In[1:] {
 		if w != nil && !w.IsConst() {
 			return false
@@ -311,10 +296,6 @@ func lowerMove(l *lowering, n *graph.Node) bool {
 		}
 		op.rest = append(op.rest, f)
 	}
-	if op.last {
-		l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(v)}))
-	} else {
-		l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(v)}))
-	}
+	l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(v)}))
 	return true
 }

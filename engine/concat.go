@@ -8,13 +8,10 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// concat joins tensors of whole-byte elements; axis is that of the layout it runs in.
-type concat struct {
-	ops.Concat
-	src graph.Op
-}
+// concat joins tensors of whole-byte elements.
+type concat struct{ ops.Concat }
 
-func (c concat) source() graph.Op { return c.src }
+func (c concat) source() graph.Op { return c.Concat }
 
 func (c concat) exec(x *exec, in, out []*tensor.Tensor) error {
 	first := in[0]
@@ -51,36 +48,11 @@ func (c concat) exec(x *exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// lowerConcat keeps channels last if an operand has them so.
 func lowerConcat(l *lowering, n *graph.Node) bool {
 	op, ok := n.Op.(ops.Concat)
 	if !ok || n.Out[0].DType == tensor.String {
 		return false
 	}
-	in, last := l.elementwise(n)
-	for _, v := range n.In {
-		last = last && v.Rank() == n.Out[0].Rank() && !v.IsConst()
-	}
-	if !last {
-		l.keep(n, concat{op, op})
-		return true
-	}
-	moved := op
-	moved.Axis = axisLast(op.Axis, n.Out[0].Rank())
-	l.set(l.last, n, l.emit(n, concat{moved, op}, in))
+	l.keep(n, concat{op})
 	return true
-}
-
-// axisLast is where an axis goes when channels move last.
-func axisLast(axis, rank int) int {
-	if axis < 0 {
-		axis += rank
-	}
-	switch axis {
-	case 0:
-		return 0
-	case 1:
-		return rank - 1
-	}
-	return axis - 1
 }

@@ -13,26 +13,12 @@ type dynamicQuantize struct{ ops.DynamicQuantizeLinear }
 
 func (q dynamicQuantize) source() graph.Op { return q.DynamicQuantizeLinear }
 
-// lowerDynamicQuantize keeps the layout of x; the parameters have none.
 func lowerDynamicQuantize(l *lowering, n *graph.Node) bool {
 	op, ok := n.Op.(ops.DynamicQuantizeLinear)
 	if !ok || !isFloat(n.In[0]) {
 		return false
 	}
-	form, in := l.last, []*graph.Value(nil)
-	if n.Out[0] != nil {
-		in, ok = l.elementwise(n)
-	}
-	if n.Out[0] == nil || !ok {
-		form, in = l.plain, []*graph.Value{l.plainOf(n.In[0])}
-	}
-	out := l.emit(n, dynamicQuantize{op}, in)
-	for i, v := range n.Out {
-		if v != nil {
-			form[v] = out[i]
-		}
-		form = l.plain
-	}
+	l.keep(n, dynamicQuantize{op})
 	return true
 }
 

@@ -109,7 +109,7 @@ func lowerClip(l *lowering, n *graph.Node) bool {
 	}
 	one := *n
 	one.In = n.In[:1]
-	return agnostic(func(op graph.Op) graph.Op { return clip{op, lo, hi} })(l, &one)
+	return elementwise(func(op graph.Op) graph.Op { return clip{op, lo, hi} })(l, &one)
 }
 
 func (c clip) exec(x *exec, in, out []*tensor.Tensor) error {
@@ -173,7 +173,7 @@ func (s standIn) Ints(in []graph.Fact) []graph.Dim {
 
 // lowerBinary leaves Min and Max of more or fewer than two to their kernels.
 func lowerBinary(l *lowering, n *graph.Node) bool {
-	return len(n.In) == 2 && agnostic(wrapBinary)(l, n)
+	return len(n.In) == 2 && elementwise(wrapBinary)(l, n)
 }
 
 func wrapBinary(op graph.Op) graph.Op {

@@ -90,9 +90,9 @@ func (e expand) exec(x *exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// lowerExpand keeps channels last, and begins them where one number a channel is spread over pixels.
+// lowerExpand takes a constant shape.
 func lowerExpand(l *lowering, n *graph.Node) bool {
-	v, out := n.In[0], n.Out[0]
+	v := n.In[0]
 	bits := v.DType.Bits()
 	if v.Unranked || v.DType.IsInt() || bits == 0 || bits%8 != 0 || v.DType == tensor.String {
 		return false
@@ -101,21 +101,6 @@ func lowerExpand(l *lowering, n *graph.Node) bool {
 	if !ok {
 		return false
 	}
-	if spatial(out) && v.Rank() == out.Rank() && len(shape) == v.Rank() && (l.isLast(v) || pixel(v)) {
-		op := expand{Op: n.Op, shape: permuted(shape, lastPerm(len(shape)))}
-		l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(v)}))
-		return true
-	}
 	l.set(l.plain, n, l.emit(n, expand{Op: n.Op, shape: shape}, []*graph.Value{l.plainOf(v)}))
 	return true
-}
-
-// pixel tells whether v has channels and no extent.
-func pixel(v *graph.Value) bool {
-	for _, d := range v.Shape[2:] {
-		if !d.Is(1) {
-			return false
-		}
-	}
-	return !v.Shape[1].Is(1)
 }

@@ -26,26 +26,13 @@ type fakeQuantizeGrad struct{ ops.FakeQuantizeGrad }
 func (f fakeQuantize) source() graph.Op     { return f.FakeQuantize }
 func (f fakeQuantizeGrad) source() graph.Op { return f.FakeQuantizeGrad }
 
-// lowerFakeQuantize keeps data with one scale in the layout that it has.
 func lowerFakeQuantize(l *lowering, n *graph.Node) bool {
 	switch op := n.Op.(type) {
 	case ops.FakeQuantize:
-		if n.In[1].Rank() == 0 {
-			return agnostic(func(graph.Op) graph.Op { return fakeQuantize{op} })(l, n)
-		}
 		l.keep(n, fakeQuantize{op})
 		return true
 	case ops.FakeQuantizeGrad:
-		step := fakeQuantizeGrad{op}
-		if n.In[2].Rank() != 0 || !spatial(n.In[1]) || !l.isLast(n.In[0]) && !l.isLast(n.In[1]) {
-			l.keep(n, step)
-			return true
-		}
-		in := []*graph.Value{l.lastOf(n.In[0]), l.lastOf(n.In[1])}
-		for _, v := range n.In[2:] {
-			in = append(in, l.plainOf(v))
-		}
-		l.setChannels(n, l.emit(n, step, in))
+		l.keep(n, fakeQuantizeGrad{op})
 		return true
 	}
 	return false

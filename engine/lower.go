@@ -18,7 +18,10 @@ func prepare(ctx context.Context, g *graph.Graph) error {
 	if _, err := optimize.ForEngine().Run(ctx, g, nil); err != nil {
 		return err
 	}
-	return fuse(g)
+	if err := fuse(g); err != nil {
+		return err
+	}
+	return layout(g)
 }
 
 // lowering rebuilds a graph out of the engine's operators. A value of rank 3 to 5 can exist in two forms, as the graph
@@ -208,89 +211,15 @@ func firstPerm(rank int) []int {
 	return perm
 }
 
-// isLast tells whether a value already exists with channels last, and only so.
-func (l *lowering) isLast(v *graph.Value) bool { return l.last[v] != nil && l.plain[v] == nil }
-
 // spatial tells whether a value can have channels last: rank 3 or 4.
 func spatial(v *graph.Value) bool { return v != nil && (v.Rank() == 3 || v.Rank() == 4) }
 
-// agnostic lowers an operator that works element by element: where its operands already lie channels last it stays
-// there, constants follow.
-func agnostic(wrap func(graph.Op) graph.Op) lowerer {
+// elementwise lowers an operator that works element by element, in whichever order of axes the graph has it.
+func elementwise(wrap func(graph.Op) graph.Op) lowerer {
 	return func(l *lowering, n *graph.Node) bool {
-		op := wrap(n.Op)
-		in, ok := l.elementwise(n)
-		if !ok {
-			l.keep(n, op)
-			return true
-		}
-		l.set(l.last, n, l.emit(n, op, in))
+		l.keep(n, wrap(n.Op))
 		return true
 	}
-}
-
-// elementwise gives a node's inputs with channels last, if they can be had without moving more than constants.
-func (l *lowering) elementwise(n *graph.Node) ([]*graph.Value, bool) {
-	out := n.Out[0]
-	if !spatial(out) {
-		return nil, false
-	}
-	found := false
-	for _, v := range n.In {
-		switch {
-		case v == nil || v.IsConst():
-		case v.Rank() == out.Rank():
-			found = found || l.isLast(v)
-		case v.Unranked || v.Rank() > out.Rank():
-			return nil, false
-		}
-	}
-	if !found {
-		return nil, false
-	}
-	in := make([]*graph.Value, len(n.In))
-	for i, v := range n.In {
-		switch {
-		case v == nil:
-		case v.IsConst():
-			in[i] = l.constLast(v, out.Rank())
-		case v.Rank() == 0:
-			in[i] = l.plainOf(v)
-		case v.Rank() < out.Rank():
-			in[i] = l.lowLast(v, out.Rank())
-		default:
-			in[i] = l.lastOf(v)
-		}
-	}
-	return in, true
-}
-
-// lowLast is a computed operand of lower rank, given leading dimensions of one and moved as constLast does.
-func (l *lowering) lowLast(v *graph.Value, rank int) *graph.Value {
-	lead := make([]int64, rank-v.Rank())
-	for i := range lead {
-		lead[i] = int64(i)
-	}
-	axes := l.b.Const(v.Name+"_axes", tensor.From(lead, len(lead)))
-	w := l.b.Add(v.Name+"_rank", view{ops.Unsqueeze{}}, l.plainOf(v), axes)
-	return l.permute(w, lastPerm(rank))
-}
-
-// constLast is a constant operand of an elementwise operator, moved so that it broadcasts over channels last.
-func (l *lowering) constLast(v *graph.Value, rank int) *graph.Value {
-	if v.Const.Len() == 1 || len(v.Const.Shape) > rank {
-		return l.plainOf(v)
-	}
-	shape := make([]int, rank)
-	for i := range shape {
-		shape[i] = 1
-	}
-	copy(shape[rank-len(v.Const.Shape):], v.Const.Shape)
-	perm := lastPerm(rank)
-	t := tensor.New(v.DType, permuted(shape, perm)...)
-	permuteBytes(t.Data, v.Const.Data, permuteSpec{shape: shape, perm: perm, size: v.DType.Bits() / 8})
-	l.p.packed += len(t.Data)
-	return l.b.Const(v.Name, t)
 }
 
 func permuted(shape, perm []int) []int {

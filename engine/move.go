@@ -44,10 +44,6 @@ func lowerView(l *lowering, n *graph.Node) bool {
 			return false
 		}
 	}
-	if n.OpName() == "Identity" && spatial(n.In[0]) && l.isLast(n.In[0]) {
-		l.last[n.Out[0]] = l.last[n.In[0]]
-		return true
-	}
 	l.keep(n, view{n.Op})
 	return true
 }

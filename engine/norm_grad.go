@@ -34,7 +34,7 @@ func (r rowOp) exec(x *exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// lowerRows runs along the last dimension, which is the channels where they lie there.
+// lowerRows runs along the last dimension.
 func lowerRows(l *lowering, n *graph.Node) bool {
 	r := rowOp{Op: n.Op}
 	switch o := n.Op.(type) {
@@ -48,19 +48,6 @@ func lowerRows(l *lowering, n *graph.Node) bool {
 		r.axis, r.two = o.Axis, (*kernels.Set).LogSoftmaxGrad
 	default:
 		return false
-	}
-	axis := r.axis
-	if axis < 0 {
-		axis += n.In[0].Rank()
-	}
-	if axis == 1 && spatial(n.In[0]) && isFloat(n.In[0]) && (l.isLast(n.In[0]) || l.isLast(n.In[len(n.In)-1])) {
-		r.axis = -1
-		in := make([]*graph.Value, len(n.In))
-		for i, v := range n.In {
-			in[i] = l.lastOf(v)
-		}
-		l.set(l.last, n, l.emit(n, r, in))
-		return true
 	}
 	l.keep(n, r)
 	return true

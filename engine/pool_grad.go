@@ -34,16 +34,30 @@ func (p poolGrad) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
 	return []graph.Type{channelsLast(t[0])}, nil
 }
 
-// lowerReluGrad lets the gradient of a pool behind the Relu do both.
+// lowerReluGrad lets the gradient of a pool after the Relu do both.
 func lowerReluGrad(l *lowering, n *graph.Node) bool {
-	if p := n.In[0].Def; p != nil && p.OpName() == "tfsopt.MaxPoolGrad" && p.In[1] == n.In[1] {
+	dy, y, form := n.In[0], n.In[1], l.last
+	if turned(dy) && turned(y) { // n computes with channels last
+		dy, y, form = dy.Def.In[0], y.Def.In[0], l.plain
+	}
+	if p := dy.Def; p != nil && p.OpName() == "tfsopt.MaxPoolGrad" && p.In[1] == y {
 		one := *p
-		one.Name, one.Out = n.Name, n.Out
+		one.Name, one.Out = n.Name, []*graph.Value{{Name: n.Out[0].Name, Fact: dy.Fact}}
 		if l.poolGrad(&one, true) {
+			form[n.Out[0]] = l.last[one.Out[0]]
 			return true
 		}
 	}
-	return agnostic(wrapGate)(l, n)
+	return elementwise(wrapGate)(l, n)
+}
+
+// turned tells whether v is a value with its channels moved last.
+func turned(v *graph.Value) bool {
+	if v.Def == nil {
+		return false
+	}
+	op, ok := v.Def.Op.(ops.Transpose)
+	return ok && slices.Equal(op.Perm, lastPerm(v.Rank()))
 }
 
 func lowerPoolGrad(l *lowering, n *graph.Node) bool { return l.poolGrad(n, false) }

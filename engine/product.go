@@ -350,7 +350,7 @@ func (l *lowering) untransposed(v *graph.Value) (*graph.Value, []int) {
 	}
 	t, ok := v.Def.Op.(ops.Transpose)
 	r := v.Rank()
-	if !ok || len(t.Perm) != r || v.Def.In[0].IsConst() || l.isLast(v.Def.In[0]) {
+	if !ok || len(t.Perm) != r || v.Def.In[0].IsConst() || l.last[v.Def.In[0]] != nil && l.plain[v.Def.In[0]] == nil {
 		return l.plainOf(v), nil
 	}
 	if t.Perm[r-1] != r-1 && t.Perm[r-2] != r-1 {

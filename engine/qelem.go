@@ -72,13 +72,13 @@ func lowerQuantize(l *lowering, n *graph.Node) bool {
 		if !isFloat(n.In[0]) || zero == nil && n.Out[0].DType != tensor.Uint8 {
 			return false
 		}
-		return agnostic(func(graph.Op) graph.Op { return quantize{op, p} })(l, &one)
+		return elementwise(func(graph.Op) graph.Op { return quantize{op, p} })(l, &one)
 	case ops.DequantizeLinear:
 		if !isByte(n.In[0]) || n.Out[0].DType != tensor.Float32 {
 			return false
 		}
 		p.signed = n.In[0].DType == tensor.Int8
-		return agnostic(func(graph.Op) graph.Op { return dequantize{op, p} })(l, &one)
+		return elementwise(func(graph.Op) graph.Op { return dequantize{op, p} })(l, &one)
 	}
 	return false
 }
@@ -128,7 +128,7 @@ func lowerQBinary(l *lowering, n *graph.Node) bool {
 	_, name := graph.NameOf(n.Op)
 	two := *n
 	two.In = []*graph.Value{in[0], in[3]}
-	return agnostic(func(op graph.Op) graph.Op {
+	return elementwise(func(op graph.Op) graph.Op {
 		return qbinary{Op: op, a: a, b: b, y: y, mul: name == "QLinearMul"}
 	})(l, &two)
 }
@@ -181,5 +181,5 @@ func lowerLookup(l *lowering, n *graph.Node) bool {
 	}
 	one := *n
 	one.In = n.In[:1]
-	return agnostic(func(op graph.Op) graph.Op { return lookup{op, res.DType, (*[256]byte)(res.Data)} })(l, &one)
+	return elementwise(func(op graph.Op) graph.Op { return lookup{op, res.DType, (*[256]byte)(res.Data)} })(l, &one)
 }

@@ -8,18 +8,16 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// reduce is ReduceSum or ReduceMean over constant axes of float32 data, or ReduceMax over the last ones. src is the
-// operator of the graph; Op, on the layout that the data has, does the work.
+// reduce is ReduceSum or ReduceMean over constant axes of float32 data, or ReduceMax over the last ones.
 type reduce struct {
 	graph.Op
-	src  graph.Op
 	drop []bool
 	keep bool
 	mean bool
 	max  bool
 }
 
-func (r reduce) source() graph.Op { return r.src }
+func (r reduce) source() graph.Op { return r.Op }
 
 // Infer drops the axes.
 func (r reduce) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
@@ -162,11 +160,10 @@ func maxOf(x *exec, v []float32) float32 {
 	return x.p.set.Max(v)
 }
 
-// lowerReduce takes constant axes. Where the data lies channels last, so does a result that keeps the rank; one that
-// does not is the same in both layouts unless channels and a spatial dimension stay.
+// lowerReduce takes constant axes.
 func lowerReduce(l *lowering, n *graph.Node) bool {
 	v := n.In[0]
-	op := reduce{Op: n.Op, src: n.Op}
+	op := reduce{Op: n.Op}
 	noop := false
 	switch o := n.Op.(type) {
 	case ops.ReduceSum:
@@ -180,15 +177,6 @@ func lowerReduce(l *lowering, n *graph.Node) bool {
 	}
 	if !isFloat(v) || v.Unranked || v.Rank() == 0 || !op.axes(n, noop) {
 		return false
-	}
-	if spatial(v) && l.isLast(v) && !op.max && (op.keep || op.sameOrder()) {
-		op.drop = permutedBools(op.drop, lastPerm(v.Rank()))
-		form := l.plain
-		if op.keep {
-			form = l.last
-		}
-		l.set(form, n, l.emit(n, op, []*graph.Value{l.lastOf(v)}))
-		return true
 	}
 	if op.max && !op.lastAxes() {
 		return false
@@ -223,19 +211,6 @@ func (r *reduce) axes(n *graph.Node, noop bool) bool {
 	return true
 }
 
-// sameOrder tells whether what stays of a spatial value comes in the same order in both layouts.
-func (r reduce) sameOrder() bool {
-	if r.drop[1] {
-		return true
-	}
-	for _, gone := range r.drop[2:] {
-		if !gone {
-			return false
-		}
-	}
-	return true
-}
-
 // lastAxes tells whether only the last dimensions are dropped.
 func (r reduce) lastAxes() bool {
 	for i := 1; i < len(r.drop); i++ {
@@ -244,12 +219,4 @@ func (r reduce) lastAxes() bool {
 		}
 	}
 	return true
-}
-
-func permutedBools(v []bool, perm []int) []bool {
-	out := make([]bool, len(perm))
-	for i, p := range perm {
-		out[i] = v[p]
-	}
-	return out
 }

@@ -3,6 +3,14 @@ package engine
 // lowerers says how each operator becomes steps; what is not here runs its own kernel.
 var lowerers map[string]lowerer
 
+// imageOps are the operators whose steps take images, and what belongs to them, with their channels last.
+var imageOps = map[string]bool{
+	"Conv": true, "ConvTranspose": true, "QLinearConv": true, "ConvInteger": true, "tfsopt.ConvWeightGrad": true,
+	"MaxPool": true, "AveragePool": true, "GlobalAveragePool": true, "com.microsoft.QLinearGlobalAveragePool": true,
+	"tfsopt.MaxPoolGrad": true, "tfsopt.AveragePoolGrad": true,
+	"BatchNormalization": true, "tfsopt.BatchNormalizationGrad": true,
+}
+
 func init() {
 	lowerers = map[string]lowerer{
 		"Conv":              lowerConv,
@@ -19,7 +27,7 @@ func init() {
 		"Unsqueeze":         lowerView,
 		"Identity":          lowerView,
 		"Dropout":           lowerDropout,
-		"Cast":              agnostic(wrapCast),
+		"Cast":              elementwise(wrapCast),
 		"Clip":              lowerClip,
 		"Concat":            lowerConcat,
 		"Softmax":           lowerRows,
@@ -29,18 +37,18 @@ func init() {
 		"ReduceMean":                    lowerReduce,
 		"ReduceMax":                     lowerReduce,
 		"Expand":                        lowerExpand,
-		"Where":                         agnostic(wrapWhere),
+		"Where":                         elementwise(wrapWhere),
 		"Pow":                           lowerPow,
 		"Sum":                           lowerSum,
-		"LeakyRelu":                     agnostic(wrapActivation),
-		"ThresholdedRelu":               agnostic(wrapActivation),
-		"HardSigmoid":                   agnostic(wrapActivation),
-		"Elu":                           agnostic(wrapActivation),
-		"Selu":                          agnostic(wrapActivation),
-		"Celu":                          agnostic(wrapActivation),
-		"Swish":                         agnostic(wrapActivation),
-		"Softplus":                      agnostic(wrapActivation),
-		"Mish":                          agnostic(wrapActivation),
+		"LeakyRelu":                     elementwise(wrapActivation),
+		"ThresholdedRelu":               elementwise(wrapActivation),
+		"HardSigmoid":                   elementwise(wrapActivation),
+		"Elu":                           elementwise(wrapActivation),
+		"Selu":                          elementwise(wrapActivation),
+		"Celu":                          elementwise(wrapActivation),
+		"Swish":                         elementwise(wrapActivation),
+		"Softplus":                      elementwise(wrapActivation),
+		"Mish":                          elementwise(wrapActivation),
 		"GroupNormalization":            lowerGroupNorm,
 		"InstanceNormalization":         lowerGroupNorm,
 		"LogSoftmax":                    lowerRows,
@@ -57,7 +65,7 @@ func init() {
 		"tfsopt.BatchNormalizationGrad": lowerBatchNormGrad,
 		"tfsopt.MaxPoolGrad":            lowerPoolGrad,
 		"tfsopt.AveragePoolGrad":        lowerPoolGrad,
-		"tfsopt.ClipGrad":               agnostic(wrapGate),
+		"tfsopt.ClipGrad":               elementwise(wrapGate),
 
 		"QuantizeLinear":        lowerQuantize,
 		"DequantizeLinear":      lowerQuantize,
@@ -79,10 +87,10 @@ func init() {
 		"com.microsoft.QLinearLeakyRelu":         lowerLookup,
 	}
 	for name := range unaries {
-		lowerers[name] = agnostic(wrapUnary)
+		lowerers[name] = elementwise(wrapUnary)
 	}
 	for name := range relations {
-		lowerers[name] = agnostic(wrapRelation)
+		lowerers[name] = elementwise(wrapRelation)
 	}
 	for name := range binaries {
 		lowerers[name] = lowerBinary

@@ -597,3 +597,61 @@ func trailing(runs []run, n int) map[int][]int {
 	}
 	return out
 }
+
+// Permute reorders the gradient, the result and what comes of them alike.
+func (ReluGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return together(in, outs, 2, order)
+}
+
+// Permute reorders the gradient, the result and what comes of them alike.
+func (ClipGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return together(in, outs, 2, order)
+}
+
+// together is alike where the first `data` inputs must have the full rank.
+func together(in []graph.Fact, outs, data int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, data, order)
+	return p, ok && !slices.ContainsFunc(in[:data], func(f graph.Fact) bool { return f.Rank() != len(order) })
+}
+
+// Permute moves the axis along.
+func (o SoftmaxGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 2, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
+// Permute moves the axis along.
+func (o LogSoftmaxGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 2, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
+// Permute moves the axis of the scales along.
+func (q FakeQuantize) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := scaleAxis(in, outs, q.Axis, order)
+	q.Axis = to
+	p.Op = q
+	return p, ok
+}
+
+// Permute reorders both inputs and their gradient alike; with scales along an axis it does not, since they have a gradient too.
+func (q FakeQuantizeGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := together(in, outs, 2, order)
+	for i := 1; i < len(p.Out); i++ {
+		p.Out[i] = nil
+	}
+	return p, ok && in[2].Rank() == 0
+}
+
+// Permute reorders x and its integers; their parameters are scalars.
+func (DynamicQuantizeLinear) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, 1, order)
+	for i := 1; i < len(p.Out); i++ {
+		p.Out[i] = nil
+	}
+	return p, ok
+}

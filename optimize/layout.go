@@ -18,32 +18,84 @@ const (
 	Turned
 )
 
+// Choice says where a node computes and, unless it is Fixed, what it becomes when it is turned. Transposes are not
+// asked for.
+type Choice func(n *graph.Node) (graph.Permuted, Side)
+
+// Permutes is the Choice that leaves all nodes Free whose operators permute.
+func Permutes(order []int) Choice {
+	return func(n *graph.Node) (graph.Permuted, Side) {
+		op, ok := n.Op.(graph.Permuter)
+		if !ok {
+			return graph.Permuted{}, Fixed
+		}
+		in := make([]graph.Fact, len(n.In))
+		for i, v := range n.In {
+			if v != nil {
+				in[i] = v.Fact
+			}
+		}
+		p, ok := op.Permute(in, len(n.Out), order)
+		if !ok {
+			return p, Fixed
+		}
+		return p, Free
+	}
+}
+
+// Layout turns the Free nodes that Turn chooses, with Transposes around them. A node that is Turned stays as the graph has
+// it: the caller replaces it by something that computes in the other order, for which those Transposes vanish.
+func Layout(g *graph.Graph, order []int, choose Choice) error {
+	turned, _ := Turn(g, order, choose)
+	if len(turned) == 0 {
+		return nil
+	}
+	e := edit(g)
+	e.turn(turned, order)
+	e.joinTransposes()
+	_, err := e.finish()
+	return err
+}
+
 // Turn chooses which nodes compute with the axes of their data reordered, so that the fewest bytes are transposed
 // between those that do and those that do not: the minimum cut. A Transpose costs nothing where it meets its inverse. Of two
 // choices that cost the same, the one with the later Transposes is better, since what follows a product may then join
-// it; the fewest nodes are turned.
-//
-// side says what nodes other than Transposes want; where it says Free the operator must permute, else the node is Fixed.
-// nil stands for Free everywhere. saved tells whether the choice is cheaper than to turn none.
-func Turn(g *graph.Graph, order []int, side func(*graph.Node) Side) (turned map[*graph.Node]graph.Permuted, saved bool) {
+// it; the fewest nodes are turned. The result holds those that were Free; saved tells whether it is cheaper than to turn none.
+func Turn(g *graph.Graph, order []int, choose Choice) (turned map[*graph.Node]graph.Permuted, saved bool) {
 	t := &turning{
 		order: order, inverse: graph.Inverse(order), uses: g.Uses(), leaves: leaving(g), cut: newCut(),
 		index: map[*graph.Node]int{}, permuted: map[*graph.Node]graph.Permuted{}, late: map[*graph.Node]int64{},
 	}
+	var free []*graph.Node
 	for i, n := range g.Nodes {
 		t.late[n] = int64(i + 1)
-		t.place(n, side)
+		if perm(n) != nil {
+			continue
+		}
+		p, side := choose(n)
+		if side == Fixed {
+			continue
+		}
+		t.index[n], t.permuted[n] = t.cut.node(), p
+		if side == Turned {
+			t.cut.link(cutSource, t.index[n], always)
+		} else {
+			free = append(free, n)
+		}
 	}
-	if len(t.index) == 0 {
+	if len(free) == 0 {
 		return nil, false
+	}
+	for _, n := range free {
+		t.operands(n)
 	}
 	for _, v := range g.Values() {
 		t.value(v)
 	}
 	cost, reached := t.cut.minimum()
 	turned = map[*graph.Node]graph.Permuted{}
-	for n, i := range t.index {
-		if reached[i] {
+	for _, n := range free {
+		if reached[t.index[n]] {
 			turned[n] = t.permuted[n]
 		}
 	}
@@ -62,39 +114,17 @@ type turning struct {
 	late           map[*graph.Node]int64          // the place of each in the graph
 }
 
-// place gives n a place in the network if it may turn, and adds the cost of operands that come in orders of their own.
-func (t *turning) place(n *graph.Node, side func(*graph.Node) Side) {
-	want := Free
-	if side != nil {
-		want = side(n)
-	}
-	op, ok := n.Op.(graph.Permuter)
-	if _, is := n.Op.(ops.Transpose); is || !ok || want == Fixed {
-		return
-	}
-	in := make([]graph.Fact, len(n.In))
-	for i, v := range n.In {
-		if v != nil {
-			in[i] = v.Fact
-		}
-	}
-	p, ok := op.Permute(in, len(n.Out), t.order)
-	if !ok {
-		return
-	}
-	at := t.cut.node()
-	t.index[n], t.permuted[n] = at, p
-	if want == Turned {
-		t.cut.link(cutSource, at, always)
-	}
+// operands adds the cost of what comes in orders of its own when n is turned.
+func (t *turning) operands(n *graph.Node) {
+	p, at := t.permuted[n], t.index[n]
 	for i, v := range n.In {
 		if i < len(p.In) && v != nil && !v.IsConst() && p.In[i] != nil && !t.in(n, i) && !t.joins(v, v.Def) {
-			t.cut.link(at, cutSink, t.weight(v))
+			t.cut.link(at, cutSink, t.weight(v, p.In[i]))
 		}
 	}
 	for i, v := range n.Out {
 		if v != nil && p.Out[i] != nil && !graph.InPlace(p.Out[i]) && !t.out(n, i) && (len(t.uses[v]) != 1 || !t.joins(v, t.uses[v][0].Node)) {
-			t.cut.link(at, cutSink, t.weight(v))
+			t.cut.link(at, cutSink, t.weight(v, graph.Inverse(p.Out[i])))
 		}
 	}
 }
@@ -169,14 +199,14 @@ func (t *turning) meets(n *graph.Node) bool {
 // makes both at that cost, the inverse of the order the second for nothing.
 func (t *turning) from(v *graph.Value, asIs, turned int) int64 {
 	if p := perm(v.Def); p != nil && !t.meets(v.Def) {
-		w := t.weight(v.Def.In[0])
+		w := t.weight(v.Def.In[0], p)
 		t.cut.link(cutSource, asIs, w)
 		if t.present += w; !slices.Equal(p, t.inverse) {
-			t.cut.link(turned, cutSink, w)
+			t.cut.link(turned, cutSink, t.weight(v.Def.In[0], graph.Compose(p, t.order)))
 		}
 		return w
 	}
-	w, made := t.weight(v), cutSink
+	w, made := t.weight(v, t.order), cutSink
 	if i, ok := t.index[v.Def]; ok && t.out(v.Def, slices.Index(v.Def.Out, v)) {
 		made = i
 	}
@@ -188,8 +218,13 @@ func (t *turning) from(v *graph.Value, asIs, turned int) int64 {
 // maxNodes is how many nodes one byte outweighs.
 const maxNodes = 1 << 16
 
-// weight is the cost of transposing a value: its bytes, then how early it is made. Symbolic dimensions count 8.
-func (t *turning) weight(v *graph.Value) int64 {
+// weight is the cost of transposing a value: its bytes, unless only dimensions of size 1 move, then how early it is
+// made. Symbolic dimensions count 8.
+func (t *turning) weight(v *graph.Value, order []int) int64 {
+	late := maxNodes - min(t.late[v.Def], maxNodes)
+	if movesOnes(v.Shape, order) {
+		return late
+	}
 	size := int64(max(v.DType.Bits(), 8) / 8)
 	for _, d := range v.Shape {
 		bind := map[string]int{}
@@ -202,5 +237,20 @@ func (t *turning) weight(v *graph.Value) int64 {
 		}
 		size = min(size*int64(max(n, 1)), 1<<40)
 	}
-	return size*maxNodes + maxNodes - min(t.late[v.Def], maxNodes)
+	return size*maxNodes + late
+}
+
+// movesOnes tells whether an order leaves the elements of a tensor where they are.
+func movesOnes(shape []graph.Dim, order []int) bool {
+	last, lead := -1, len(order)-len(shape) // leading dimensions of 1 are still to come
+	for _, p := range order {
+		if p < lead || shape[p-lead].Is(1) {
+			continue
+		}
+		if p < last {
+			return false
+		}
+		last = p
+	}
+	return true
 }

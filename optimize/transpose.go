@@ -29,7 +29,7 @@ func (Transpose) Apply(_ context.Context, g *graph.Graph) (int, error) {
 		again = false
 		e.joinTransposes()
 		for _, order := range e.orders() {
-			if turned, saved := Turn(g, order, nil); saved {
+			if turned, saved := Turn(g, order, Permutes(order)); saved {
 				e.turn(turned, order)
 				e.joinTransposes()
 				removeDead(g)
@@ -200,15 +200,8 @@ func (e *editor) skipTranspose(n *graph.Node) {
 	if !ok || slices.Contains(shape, 0) || !permutation(perm) || len(perm) != len(t.In[0].Shape) {
 		return
 	}
-	last := -1
-	for _, p := range perm {
-		if t.In[0].Shape[p].Is(1) {
-			continue
-		}
-		if p < last {
-			return
-		}
-		last = p
+	if !movesOnes(t.In[0].Shape, perm) {
+		return
 	}
 	e.setIn(n, t.In[0], n.In[1])
 	e.changes++
