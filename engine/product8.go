@@ -38,7 +38,7 @@ func (w *weights8) parts(per int) int {
 
 // convWeights8 is weights8 of a convolution, whose output channels are the first dimension.
 func (l *lowering) convWeights8(w, zero *graph.Value) (weights8, bool) {
-	if !w.IsConst() || w.Const.Len() == 0 || len(w.Const.Shape) == 0 {
+	if !w.IsConst() || w.Const.Len() == 0 {
 		return weights8{}, false
 	}
 	n := w.Const.Shape[0]

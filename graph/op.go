@@ -44,6 +44,22 @@ type Quant struct {
 	Bias   int  // index of the bias input; 0: none
 }
 
+// Stored is an operator that computes in float with weights which a file may hold as integers.
+type Stored interface {
+	Op
+	// Weights lists the inputs that are weights if they are constant, given what is known of the inputs.
+	Weights(in []Fact) []Weight
+}
+
+// Weight says which elements of an input have a scale in common: those at the same position along Axes.
+type Weight struct {
+	Input int
+	View  []int // the shape in which Axes count, of as many elements; nil: the input's own
+	Axes  []int
+	Along int  // axis of the input along which products add up
+	Rows  bool // only some rows are read: a table of embeddings
+}
+
 // Costed counts the work of an operator; shapes must be fixed.
 type Costed interface {
 	Op

@@ -139,6 +139,11 @@ func (c Conv) Products(w []int) Products { return convProducts(c.Group, w) }
 // Quant says that input 1 is the weight with its output channels first and input 2 the bias.
 func (Conv) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 0, Bias: 2} }
 
+// Weights says that each output channel has a scale.
+func (Conv) Weights([]graph.Fact) []graph.Weight {
+	return []graph.Weight{{Input: 1, Axes: []int{0}, Along: 1}}
+}
+
 // Cost counts one multiply-add for each output element and weight that it reads, padding included.
 func (Conv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[1], out[0]) }
 

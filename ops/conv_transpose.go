@@ -228,5 +228,22 @@ func (c ConvTranspose) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // each index of that axis is shared by Group output channels.
 func (ConvTranspose) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1, Bias: 2} }
 
+// Weights says that each output channel of each group has a scale: W is [C, M/group, kernel...], and C counts the groups'
+// input channels one group after the other.
+func (o ConvTranspose) Weights(in []graph.Fact) []graph.Weight {
+	shape, ok := in[1].Fixed()
+	g := max(o.Group, 1)
+	switch {
+	case !ok || len(shape) < 2 || shape[0]%g != 0:
+		return nil
+	case g == 1:
+		return []graph.Weight{{Input: 1, Axes: []int{1}}}
+	case shape[0] == g:
+		return []graph.Weight{{Input: 1, Axes: []int{0, 1}}}
+	}
+	view := append([]int{g, shape[0] / g}, shape[1:]...)
+	return []graph.Weight{{Input: 1, View: view, Axes: []int{0, 2}}}
+}
+
 // Cost counts one multiply-add for each input element and weight that it meets.
 func (ConvTranspose) Cost(in, _ []graph.Type) graph.Cost { return convCost(in[1], in[0]) }

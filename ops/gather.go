@@ -58,6 +58,14 @@ func (o Gather) Ints(in []graph.Fact) []graph.Dim {
 	return out
 }
 
+// Weights says that a matrix whose rows are taken is a table, each row with a scale.
+func (o Gather) Weights(in []graph.Fact) []graph.Weight {
+	if in[0].Rank() != 2 || o.Axis != 0 && o.Axis != -2 {
+		return nil
+	}
+	return []graph.Weight{{Input: 0, Axes: []int{0}, Along: 1, Rows: true}}
+}
+
 // Run fails on an index outside of the dimension.
 func (o Gather) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	shape, err := shapeOf(o, in)

@@ -134,6 +134,18 @@ func (g Gemm) Quant() graph.Quant {
 	return graph.Quant{Weight: 1, Axis: 1, Bias: 2}
 }
 
+// Weights says that a constant side has a scale for each row or column of the result.
+func (g Gemm) Weights([]graph.Fact) []graph.Weight {
+	a, b := 0, 1
+	if g.TransA {
+		a = 1
+	}
+	if g.TransB {
+		b = 0
+	}
+	return []graph.Weight{{Input: 1, Axes: []int{b}, Along: 1 - b}, {Input: 0, Axes: []int{a}, Along: 1 - a}}
+}
+
 // Cost counts the multiply-adds.
 func (g Gemm) Cost(in, out []graph.Type) graph.Cost {
 	a := in[0]

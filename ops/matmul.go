@@ -77,6 +77,18 @@ func (MatMul) Products(w []int) Products { return matProducts(w, false) }
 // Quant says that input 1 is the weight when it is constant, with its output channels last (1 for a matrix).
 func (MatMul) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1} }
 
+// Weights says that a constant side has a scale for each row or column of the result.
+func (MatMul) Weights(in []graph.Fact) []graph.Weight {
+	var out []graph.Weight
+	if r := in[1].Rank(); r >= 2 {
+		out = append(out, graph.Weight{Input: 1, Axes: []int{r - 1}, Along: r - 2})
+	}
+	if r := in[0].Rank(); r >= 2 {
+		out = append(out, graph.Weight{Input: 0, Axes: []int{r - 2}, Along: r - 1})
+	}
+	return out
+}
+
 // Cost counts the multiply-adds.
 func (MatMul) Cost(in, out []graph.Type) graph.Cost { return matCost(in[0], out[0]) }
 

@@ -65,6 +65,11 @@ type recurrent struct {
 	Layout          int       `attr:"layout" default:"0"`
 }
 
+// Weights says that W and R, [dirs, gates·hidden, input or hidden], have a scale for each row.
+func (recurrent) Weights([]graph.Fact) []graph.Weight {
+	return []graph.Weight{{Input: 1, Axes: []int{0, 1}, Along: 2}, {Input: 2, Axes: []int{0, 1}, Along: 2}}
+}
+
 var directions = map[string]int{"forward": 1, "reverse": 1, "bidirectional": 2}
 
 func (o recurrent) check() error {

@@ -9,7 +9,7 @@ import (
 
 // fileGrowth is how many bytes a folded node may add to a file, engineGrowth how many to a program.
 const (
-	fileGrowth   = 64 << 10
+	fileGrowth   = 1 << 10
 	engineGrowth = 256 << 20
 )
 

@@ -3,6 +3,7 @@ package quantize
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -94,6 +95,12 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 			c.outMean[i].add(t, conv)
 			return c.outMean[i].finite()
 		})
+		if l.leader != nil {
+			if h := c.grams[slices.Index(layers, l.leader)]; h != nil {
+				on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
+			}
+			continue
+		}
 		if n := gramBytes(l, gramSide); n > 0 && n <= budget {
 			h := newGram(l)
 			budget -= n

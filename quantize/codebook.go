@@ -31,6 +31,22 @@ const maxStep = math.MaxUint8
 // minCoded is how many bytes a weight must save to be worth nodes of its own.
 const minCoded = 512
 
+// storable are the operators whose weights may share values.
+var storable = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true}
+
+// weightOf is a node's constant float32 weight, nil if it has none.
+func weightOf(n *graph.Node) *graph.Value {
+	q, ok := n.Op.(graph.Quantizable)
+	if !ok {
+		return nil
+	}
+	i := q.Quant().Weight
+	if i == 0 || len(n.In) <= i || !n.In[i].IsConst() || n.In[i].DType != tensor.Float32 || n.In[i].Const.Len() == 0 {
+		return nil
+	}
+	return n.In[i]
+}
+
 // Codebook makes each constant float32 weight of a convolution or product share 2^bits - 1 values, those of k-means over
 // its nonzero elements, and zero, which stays zero (Han et al., Deep Compression, arXiv 1510.00149). With data, weights
 // then choose among the values, and these are solved for, so that the outputs of layers change least. g stays as it is;

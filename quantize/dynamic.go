@@ -1,7 +1,7 @@
 package quantize
 
 import (
-	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/ops"
@@ -17,17 +17,10 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(layers) == 0 {
-		return nil, errNothing
-	}
 	r := newRewriter(p)
 	res := &converted{Result: &Result{Graph: r.g}, of: r.of}
 	d := &dynamics{r: r, layers: layers, inputs: map[*graph.Value][]*graph.Value{}, stored: map[*graph.Value]*weights{}}
 	for _, l := range layers {
-		if l.node.OpName() == "Conv" && l.weight.Rank() != 4 {
-			res.Warnings = append(res.Warnings, fmt.Sprintf("%s: ConvInteger is for images: it stays float", l.node.Name))
-			continue
-		}
 		l.scales(o)
 		l.nearest()
 		d.layer(l)
@@ -36,6 +29,11 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 		res.Layers = append(res.Layers, rep)
 		res.nodes = append(res.nodes, l.node)
 	}
+	k, err := r.rest(nil)
+	if err != nil {
+		return nil, err
+	}
+	res.add(f, k)
 	if len(res.Layers) == 0 {
 		return nil, errNothing
 	}
@@ -87,20 +85,56 @@ func (d *dynamics) weights(l *layer) *weights {
 			readers++
 		}
 	}
-	shape, ints := []int{l.rows}, d.columns
-	if l.node.OpName() == "Conv" {
-		shape, ints = []int{1, l.rows, 1, 1}, d.unsigned
+	shape := []int{l.rows}
+	conv := l.node.OpName() == "Conv"
+	if conv {
+		shape = d.perChannel(l)
 	}
 	if len(l.scale) == 1 {
 		shape = nil
 	}
-	w := &weights{of: l}
-	w.ints = d.r.constant(d.r.takeName(l.weight, readers), ints(l))
-	w.scale = d.r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
+	w := &weights{of: l, scale: d.r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))}
+	switch {
+	case conv:
+		w.ints = d.r.constant(d.r.takeName(l.weight, readers), d.unsigned(l))
+	case d.table(l) != nil:
+		w.ints = d.tied(l, w)
+	default:
+		w.ints = d.r.constant(d.r.takeName(l.weight, readers), d.columns(l))
+	}
 	if d.stored[l.weight] == nil {
 		d.stored[l.weight] = w
 	}
 	return w
+}
+
+// table is the constant, others read it too, of which a layer's weight has the rows as columns; nil: there is none.
+func (d *dynamics) table(l *layer) *graph.Value {
+	if t := d.r.p.ties[l.weight]; t != nil {
+		return t
+	}
+	if l.axis == 0 && slices.ContainsFunc(d.r.p.uses[l.weight], func(u graph.Use) bool { return d.r.p.roles[u.Node] != weighs }) {
+		return l.weight
+	}
+	return nil
+}
+
+// tied are the integers of a layer whose weight is a table: kept as such, and transposed for the product.
+func (d *dynamics) tied(l *layer, w *weights) *graph.Value {
+	t := d.table(l)
+	e := &encoded{scale: w.scale, ints: d.r.constant(t.Name+"_quantized", tensor.From(slices.Clone(l.ints), t.Const.Shape...))}
+	d.r.encoded[d.r.of[t]] = e
+	return d.r.add(l.weight.Name+"_transposed", ops.Transpose{Perm: []int{1, 0}}, e.ints)
+}
+
+// perChannel is the shape of what a convolution has one of for each output channel.
+func (d *dynamics) perChannel(l *layer) []int {
+	shape := make([]int, l.weight.Rank())
+	for i := range shape {
+		shape[i] = 1
+	}
+	shape[1] = l.rows
+	return shape
 }
 
 // input quantizes a layer's input, once for all its readers.
@@ -148,7 +182,7 @@ func (d *dynamics) bias(l *layer, bias []float64) *graph.Value {
 	}
 	shape := []int{l.rows}
 	if l.node.OpName() == "Conv" {
-		shape = []int{1, l.rows, 1, 1}
+		shape = d.perChannel(l)
 	}
 	return d.r.constant(l.node.Name+"_bias", tensor.From(v, shape...))
 }

@@ -12,7 +12,7 @@ func Simulate(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (si
 	if o, err = o.forTraining(); err != nil {
 		return nil, nil, err
 	}
-	f, err := prepare(ctx, g)
+	f, err := prepare(ctx, g, o)
 	if err != nil {
 		return nil, nil, err
 	}

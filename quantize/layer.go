@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -24,6 +25,7 @@ type layer struct {
 	ints    []int8    // [rows][k]
 	correct []float64 // [rows], added to the bias
 	input   *activation
+	leader  *layer // that reads the same weight the same way and rounds it for all; nil: this one
 }
 
 // layersOf makes the layers of a placement in the order of the graph.
@@ -43,9 +45,21 @@ func layersOf(p *placement) ([]*layer, error) {
 		if p.o.Weights == "int4" {
 			l.minInt, l.maxInt = -8, 7
 		}
+		l.follow(out, p.o)
 		out = append(out, l)
 	}
+	p.layers = out
 	return out, errors.Join(errs...)
+}
+
+// follow makes the first of the layers that read the same weight alike the leader, whose scales and integers are all theirs.
+func (l *layer) follow(before []*layer, o Options) {
+	for _, b := range before {
+		if b.leader == nil && b.weight == l.weight && b.axis == l.axis && b.step(o) == l.step(o) {
+			l.leader = b
+			return
+		}
+	}
 }
 
 func newLayer(n *graph.Node) (*layer, error) {
@@ -112,6 +126,10 @@ func fromRows[T any](l *layer, rows []T) []T {
 // scales chooses the weights' scales by row or for all: the explicit step, or what reaches the largest weights. 4-bit
 // ones are shrunk where that makes the square error smaller.
 func (l *layer) scales(o Options) {
+	if l.leader != nil {
+		l.scale = l.leader.scale
+		return
+	}
 	n := l.rows
 	if o.PerTensor {
 		n = 1
@@ -162,7 +180,11 @@ func (l *layer) fit(w []float32) float32 {
 	return best
 }
 
-// fitBias widens scales so that the bias fits int32 with room for its correction.
+// finest is how many steps a bias has at least where nothing else decides its step.
+const finest = 1 << 24
+
+// fitBias widens scales so that the bias fits int32 with room for its correction. A channel without weights takes the scale
+// that keeps its bias.
 func (l *layer) fitBias(o Options) {
 	if l.bias == nil || l.step(o) != 0 {
 		return
@@ -170,6 +192,11 @@ func (l *layer) fitBias(o Options) {
 	sx := float64(l.input.group.scale)
 	for r := range l.rows {
 		s := &l.scale[r*len(l.scale)/l.rows]
+		if len(l.scale) == l.rows && !slices.ContainsFunc(l.w[r*l.k:(r+1)*l.k], func(x float32) bool { return x != 0 }) {
+			if fine := math.Abs(float64(l.bias[r])) / (sx * finest); fine > 0 && (l.leader == nil || fine > float64(*s)) {
+				*s = max(float32(fine), 1e-20)
+			}
+		}
 		if need := math.Abs(float64(l.bias[r])) / (sx * (1 << 29)); need > float64(*s) {
 			*s = float32(need)
 		}
@@ -180,6 +207,10 @@ func (l *layer) scaleOfRow(r int) float32 { return l.scale[r*len(l.scale)/l.rows
 
 // nearest rounds every weight to nearest even.
 func (l *layer) nearest() {
+	if l.leader != nil {
+		l.ints = l.leader.ints
+		return
+	}
 	l.ints = make([]int8, len(l.w))
 	for r := range l.rows {
 		s := l.scaleOfRow(r)
@@ -212,17 +243,7 @@ func (l *layer) back() []float32 {
 
 // integers is the weight as the integers that it became.
 func (l *layer) integers() *tensor.Tensor {
-	shape := l.weight.Const.Shape
-	if l.dtype() == tensor.Int8 {
-		return tensor.From(fromRows(l, l.ints), shape...)
-	}
-	v := make([]int64, len(l.ints))
-	for i, q := range fromRows(l, l.ints) {
-		v[i] = int64(q)
-	}
-	t := tensor.New(l.dtype(), shape...)
-	_ = tensor.SetInts(t, v) // in range
-	return t
+	return integersOf(l.dtype(), fromRows(l, l.ints), l.weight.Const.Shape...)
 }
 
 // correctedBias is the bias with its correction; nil if there is neither.
@@ -247,8 +268,10 @@ func (l *layer) report() Layer {
 	r := Layer{Name: l.node.Name, Op: l.node.OpName(), Precision: l.dtype().String()}
 	var sum float64
 	clipped := 0
+	by := newChannels(l.rows)
 	for i, b := range l.back() {
 		e := math.Abs(float64(b) - float64(l.w[i]))
+		by.add(i/l.k, float64(l.w[i]), e)
 		r.MaxError = max(r.MaxError, e)
 		sum += e
 		s := l.scaleOfRow(i / l.k)
@@ -259,5 +282,7 @@ func (l *layer) report() Layer {
 	}
 	r.MeanError = sum / float64(len(l.w))
 	r.Clipped = float64(clipped) / float64(len(l.w))
+	r.WorstSQNR = by.least()
+	r.Worst = by.worst
 	return r
 }

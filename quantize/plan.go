@@ -32,7 +32,7 @@ func Plan(g *graph.Graph, set *data.Set, o Options) (Memory, error) {
 		return m, err
 	}
 	ctx := context.Background()
-	f, err := prepare(ctx, g)
+	f, err := prepare(ctx, g, o)
 	if err != nil {
 		return m, err
 	}
@@ -54,7 +54,7 @@ func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Opt
 	if err != nil {
 		return m, err
 	}
-	if len(p.order) == 0 {
+	if p.nothing() {
 		return m, errNothing
 	}
 	watched := p.watched()
@@ -93,10 +93,10 @@ func (m Memory) onlyWeights(f *graph.Graph, o Options) (Memory, error) {
 		}
 	} else {
 		var largest int64
-		for _, s := range storedOf(f, o) {
+		for _, s := range storedOf(f, o, nil) {
 			s.narrow(o)
 			size := s.weight.Const.Len()
-			m.Layers += len(s.nodes)
+			m.Layers += len(s.uses)
 			m.Weights += int64(s.dtype.Bytes(size))
 			largest = max(largest, int64(size)*12) // float32 and int64
 		}

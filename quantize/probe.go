@@ -3,7 +3,6 @@ package quantize
 import (
 	"fmt"
 
-	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
@@ -12,18 +11,16 @@ const probeElements = 4096
 
 // probe compares the same values of two graphs on spread elements.
 type probe struct {
-	index         map[*graph.Value]int
-	kept          map[[2]int][]float32 // by sample and layer
+	kept          map[[2]int][]float32 // by sample and place
 	signal, noise []float64
 }
 
-func (p *probe) keep(sample int, v *graph.Value, t *tensor.Tensor) error {
-	p.kept[[2]int{sample, p.index[v]}] = thin(t)
+func (p *probe) keep(i, sample int, t *tensor.Tensor) error {
+	p.kept[[2]int{sample, i}] = thin(t)
 	return nil
 }
 
-func (p *probe) compare(sample int, v *graph.Value, t *tensor.Tensor) error {
-	i := p.index[v]
+func (p *probe) compare(i, sample int, t *tensor.Tensor) error {
 	a, b := p.kept[[2]int{sample, i}], thin(t)
 	if len(a) != len(b) {
 		return fmt.Errorf("%d elements, the float graph has %d", len(b), len(a))

@@ -40,7 +40,7 @@ func Train(ctx context.Context, g *graph.Graph, o Options, t Training) (*Trained
 	if !t.Set.Labelled() && !t.Objective.Unlabelled {
 		return nil, errors.New("quantization-aware training needs labels, and the data has none")
 	}
-	f, err := prepare(ctx, g)
+	f, err := prepare(ctx, g, o)
 	if err != nil {
 		return nil, err
 	}
@@ -110,14 +110,14 @@ func (s *session) trainStatic(f *graph.Graph, t Training) (*Trained, error) {
 
 // trainWeights trains with weights alone quantized.
 func (s *session) trainWeights(f *graph.Graph, t Training) (*Trained, error) {
-	all := storedOf(f, s.o)
+	all := storedOf(f, s.o, nil)
 	if len(all) == 0 {
 		return nil, errNothing
 	}
 	sim := newSimulation(&placement{g: f, o: s.o, uses: f.Uses()})
 	for _, w := range all {
 		if err := w.finite(); err != nil {
-			return nil, graph.NodeError(w.nodes[0], err)
+			return nil, graph.NodeError(w.uses[0].Node, err)
 		}
 		w.narrow(s.o)
 		w.choose()
@@ -128,11 +128,11 @@ func (s *session) trainWeights(f *graph.Graph, t Training) (*Trained, error) {
 		return nil, err
 	}
 	f = learnt.onto(f)
-	all = storedOf(f, s.o)
 	for i, w := range all {
-		w.narrow(s.o)
-		w.layout()
-		w.scale = learnt.scales(sim.weights[i])
+		w.scale = nil
+		if v := sim.weights[i]; v != nil {
+			w.scale = learnt.scales(v)
+		}
 	}
 	r, err := s.uncalibrated(f, func(f *graph.Graph, o Options) (*converted, error) { return keepIntegers(f, all, o) })
 	if err != nil {

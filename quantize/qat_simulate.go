@@ -30,29 +30,33 @@ func (s *simulation) layer(l *layer) {
 	if s.p.o.PerTensor {
 		scale = scale.Reshape()
 	}
-	s.weight([]*graph.Node{l.node}, op, scale, l.step(s.p.o) != 0)
+	s.weight([]graph.Use{{Node: l.node, Index: 1}}, op, scale, l.step(s.p.o) != 0)
 }
 
-// stored quantizes a weight of the mode weight-only.
+// stored quantizes a weight of the mode weight-only. One with scales along several axes is rounded after training.
 func (s *simulation) stored(w *stored) {
+	axis, one := w.axis()
+	if !one && !w.whole || w.weight.DType != tensor.Float32 {
+		s.weights = append(s.weights, nil)
+		return
+	}
 	lo, hi := w.limits()
-	op := ops.FakeQuantize{Axis: w.axis, Lo: int(lo), Hi: int(hi)}
-	s.weight(w.nodes, op, tensor.From(w.scale, w.shape...), w.step != 0)
+	op := ops.FakeQuantize{Axis: axis, Lo: int(lo), Hi: int(hi)}
+	s.weight(w.uses, op, tensor.From(w.scale, w.shape...), w.step != 0)
 }
 
 // weight lets nodes read their weight quantized. A fixed scale is not trained.
-func (s *simulation) weight(nodes []*graph.Node, op ops.FakeQuantize, scale *tensor.Tensor, fixed bool) {
-	at := nodes[0].Op.(graph.Quantizable).Quant().Weight
-	old := nodes[0].In[at]
+func (s *simulation) weight(uses []graph.Use, op ops.FakeQuantize, scale *tensor.Tensor, fixed bool) {
+	old := uses[0].Node.In[uses[0].Index]
 	v, by := s.scale(old.Name, scale, fixed)
 	s.weights = append(s.weights, v)
 	w := s.add(old.Name+"_simulated", op, s.of[old], by)
-	for _, n := range nodes {
-		s.nodes[n].In[at] = w
+	for _, u := range uses {
+		s.nodes[u.Node].In[u.Index] = w
 	}
 	if share := zeroShare(old.Const); share > manyZeros && !s.pruned[old.Name] {
 		s.pruned[old.Name] = true
-		s.warnings = append(s.warnings, fmt.Sprintf("%s: %.1f %% of its weights are zero and stay zero", nodes[0].Name, 100*share))
+		s.warnings = append(s.warnings, fmt.Sprintf("%s: %.1f %% of its weights are zero and stay zero", uses[0].Node.Name, 100*share))
 	}
 }
 

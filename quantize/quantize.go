@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
@@ -15,6 +14,7 @@ import (
 type Result struct {
 	Graph    *graph.Graph
 	Layers   []Layer
+	Outputs  []Output // measured, where there are samples
 	Warnings []string
 }
 
@@ -25,6 +25,8 @@ type Layer struct {
 	MaxError, MeanError float64 // of its weights, |ŵ - w|
 	HalfStep            float64 // the largest half step of its weights
 	Clipped             float64 // share of its weights beyond the range
+	Worst               int     // the output channel whose weights lost most
+	WorstSQNR           float64 // of the weights of that channel, in dB; 0: nothing was lost
 }
 
 // ErrNoData says that a mode needs calibration samples.
@@ -38,7 +40,7 @@ func Quantize(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*R
 	if err != nil {
 		return nil, err
 	}
-	f, err := prepare(ctx, g)
+	f, err := prepare(ctx, g, o)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +61,16 @@ func Quantize(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*R
 }
 
 // prepare gives the simplified copy of the graph that is quantized.
-func prepare(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
+func prepare(ctx context.Context, g *graph.Graph, o Options) (*graph.Graph, error) {
 	f := g.Clone()
 	if err := f.Infer(); err != nil {
 		return nil, err
 	}
-	_, err := optimize.Default().Run(ctx, f, nil)
-	return f, err
+	if _, err := optimize.Default().Run(ctx, f, nil); err != nil || o.Mode == modeWeightOnly {
+		return f, err
+	}
+	plain(f)
+	return f, expose(f)
 }
 
 // known checks that the layers that options name exist.
@@ -95,7 +100,7 @@ func (s *session) ranges(f *graph.Graph) (*placement, []*layer, *calibration, er
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if len(p.order) == 0 {
+	if p.nothing() {
 		return nil, nil, nil, errNothing
 	}
 	c, err := s.calibrate(p, layers)
@@ -120,7 +125,7 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 	}
 	for i, l := range layers {
 		l.nearest()
-		if g := c.grams[i]; g != nil && l.step(s.o) == 0 {
+		if g := c.grams[i]; g != nil && l.leader == nil && l.step(s.o) == 0 {
 			l.adapt(g)
 		}
 	}
@@ -139,7 +144,7 @@ func (s *session) finish(p *placement, layers []*layer) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Graph: out, Warnings: s.set.Warnings()}
-	if r.Layers, err = s.measure(p, layers); err != nil {
+	if err = s.measure(p, layers, r); err != nil {
 		return nil, err
 	}
 	if s.o.Style == styleQOperator {
@@ -148,42 +153,4 @@ func (s *session) finish(p *placement, layers []*layer) (*Result, error) {
 		}
 	}
 	return r, nil
-}
-
-// measureSamples bounds the samples that layers are measured on.
-const measureSamples = 8
-
-// measure gives each layer's SQNR: both graphs run the same samples, one after the other.
-func (s *session) measure(p *placement, layers []*layer) ([]Layer, error) {
-	out := make([]Layer, len(layers))
-	float := map[*layer]bool{}
-	for _, l := range layers {
-		float[l] = true
-	}
-	q, of, err := rewrite(p, layers, float)
-	if err != nil {
-		return nil, err
-	}
-	signal, noise := make([]float64, len(layers)), make([]float64, len(layers))
-	index := map[*graph.Value]int{}
-	var plain, quantized []*graph.Value
-	for i, l := range layers {
-		v := l.node.Out[0]
-		index[v], index[of[v]] = i, i
-		plain, quantized = append(plain, v), append(quantized, of[v])
-	}
-	probe := &probe{index: index, kept: map[[2]int][]float32{}, signal: signal, noise: noise}
-	if err := s.pass("measure", p.g, plain, measureSamples, probe.keep); err != nil {
-		return nil, err
-	}
-	if err := s.pass("measure", q, quantized, measureSamples, probe.compare); err != nil {
-		return nil, err
-	}
-	for i, l := range layers {
-		out[i] = l.report()
-		if noise[i] > 0 && signal[i] > 0 {
-			out[i].SQNR = 10 * math.Log10(signal[i]/noise[i])
-		}
-	}
-	return out, nil
 }

@@ -18,12 +18,14 @@ type rewriter struct {
 	float    map[*layer]bool // whose weights stay float numbers that integers stand for
 	scales   map[*group][2]*graph.Value
 	zeros    map[int]*graph.Value
-	unsigned *graph.Value // the zero point of uint8 weights
-	given    string       // a name that is free for the next value
+	unsigned *graph.Value              // the zero point of uint8 weights
+	given    string                    // a name that is free for the next value
+	skip     map[*graph.Node]bool      // nodes of g whose weights stay float
+	encoded  map[*graph.Value]*encoded // what constants of g became
 }
 
 func newRewriter(p *placement) *rewriter {
-	r := &rewriter{p: p, nodes: map[*graph.Node]*graph.Node{}, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}}
+	r := &rewriter{p: p, nodes: map[*graph.Node]*graph.Node{}, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}, encoded: map[*graph.Value]*encoded{}, skip: map[*graph.Node]bool{}}
 	r.g, r.of = p.g.CloneMap()
 	r.names = r.g.Names()
 	for i, n := range p.g.Nodes {
@@ -40,6 +42,10 @@ func rewrite(p *placement, layers []*layer, float map[*layer]bool) (*graph.Graph
 	r.float = float
 	for _, l := range layers {
 		r.layer(l)
+	}
+	var err error
+	if p.kept, err = r.rest(nil); err != nil {
+		return nil, nil, err
 	}
 	for _, n := range p.g.Nodes {
 		if p.roles[n] == point {
@@ -114,6 +120,7 @@ func (r *rewriter) layer(l *layer) {
 	q := l.node.Op.(graph.Quantizable).Quant()
 	bias := l.correctedBias()
 	if r.float[l] {
+		r.skip[n] = true
 		n.In[q.Weight] = r.constant(l.weight.Name+"_hat", tensor.From(fromRows(l, l.back()), l.weight.Const.Shape...))
 		if bias != nil && q.Bias > 0 {
 			setInput(n, q.Bias, r.constant(l.node.Name+"_bias", tensor.From(r.roundedBias(l, bias), l.rows)))
@@ -140,17 +147,52 @@ func (r *rewriter) layer(l *layer) {
 
 // weight puts the integers and DequantizeLinear in the place of a layer's weight.
 func (r *rewriter) weight(l *layer) {
+	n, at := r.nodes[l.node], l.node.Op.(graph.Quantizable).Quant().Weight
+	v := n.In[at]
+	if e := r.encoded[v]; e != nil && l.leader != nil {
+		n.In[at] = e.restored
+		return
+	}
 	shape, zero := []int{len(l.scale)}, len(l.scale)
 	if r.p.o.PerTensor {
 		shape, zero = nil, -1
 	}
-	ints := r.constant(r.takeName(l.weight, 1), l.integers())
-	scale := r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))
-	in := []*graph.Value{ints, scale}
+	e := &encoded{axis: l.axis, scale: r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))}
+	in := []*graph.Value{r.integers(l, e), e.scale}
 	if l.dtype() == tensor.Int8 {
-		in = append(in, r.zeroPoints(zero))
+		e.zero = r.zeroPoints(zero)
+		in = append(in, e.zero)
 	}
-	r.nodes[l.node].In[1] = r.dequantize(l.weight.Name+"_dequantized", l.axis, in...)
+	e.ints = in[0]
+	e.restored = r.dequantize(l.weight.Name+"_dequantized", l.axis, in...)
+	n.In[at] = e.restored
+	if r.encoded[v] == nil {
+		r.encoded[v] = e
+	}
+}
+
+// integers makes the constant of a layer's weight. Where that is the transpose of a table which others read, the table's
+// integers are the constant, and a Transpose that runtimes fold stands before the layer.
+func (r *rewriter) integers(l *layer, e *encoded) *graph.Value {
+	table := r.p.ties[l.weight]
+	if table == nil || r.encoded[r.of[table]] != nil || l.dtype() != tensor.Int8 {
+		return r.constant(r.takeName(l.weight, r.alike(l)), l.integers())
+	}
+	ints := permuted(fromRows(l, l.ints), l.weight.Const.Shape, []int{1, 0})
+	rows := &encoded{axis: 1 - l.axis, ints: r.constant(table.Name+"_quantized", tensor.From(ints, table.Const.Shape...)), scale: e.scale}
+	r.encoded[r.of[table]] = rows
+	return r.add(l.weight.Name+"_transposed", ops.Transpose{Perm: []int{1, 0}}, rows.ints)
+}
+
+// alike counts the layers that share the integers of l.
+func (r *rewriter) alike(l *layer) int {
+	n := 0
+	for _, other := range r.p.layers {
+		if l == other || l.leader == other || other.leader == l || l.leader != nil && l.leader == other.leader {
+			n++
+		}
+	}
+	return n
 }
 
 func setInput(n *graph.Node, i int, v *graph.Value) {

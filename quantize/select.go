@@ -45,22 +45,26 @@ type group struct {
 
 // placement says which values of a graph become integers.
 type placement struct {
-	g      *graph.Graph
-	uses   map[*graph.Value][]graph.Use
-	roles  map[*graph.Node]role
-	clamp  map[*graph.Node]*graph.Node // the Relu or Clip that the node's integer twin includes
-	values map[*graph.Value]*activation
-	order  []*activation
-	groups []*group
-	logit  map[*graph.Value]bool
-	o      Options
+	g       *graph.Graph
+	uses    map[*graph.Value][]graph.Use
+	roles   map[*graph.Node]role
+	clamp   map[*graph.Node]*graph.Node // the Relu or Clip that the node's integer twin includes
+	values  map[*graph.Value]*activation
+	order   []*activation
+	groups  []*group
+	logit   map[*graph.Value]bool
+	ties    map[*graph.Value]*graph.Value // weights that are the transpose of a table: that table
+	layers  []*layer
+	rounded map[string]*stored // weights of operators that stay float, by name; nil: each is rounded once
+	kept    *kept              // of the last graph that was written
+	o       Options
 }
 
 // place decides on a sorted graph with types.
 func place(g *graph.Graph, o Options) *placement {
 	p := &placement{
 		g: g, o: o, uses: g.Uses(), roles: map[*graph.Node]role{}, clamp: map[*graph.Node]*graph.Node{},
-		values: map[*graph.Value]*activation{}, logit: map[*graph.Value]bool{},
+		values: map[*graph.Value]*activation{}, logit: map[*graph.Value]bool{}, rounded: map[string]*stored{},
 	}
 	p.findLogits()
 	available := map[*graph.Value]bool{}
@@ -80,6 +84,7 @@ func place(g *graph.Graph, o Options) *placement {
 			delete(p.clamp, n)
 		}
 	}
+	p.tie()
 	p.collect()
 	p.share()
 	return p
@@ -345,4 +350,23 @@ func (p *placement) watched() []*activation {
 		out = append(out, a)
 	}
 	return out
+}
+
+// nothing tells that neither an operator becomes one of integers nor a weight of the others is stored as such.
+func (p *placement) nothing() bool {
+	if len(p.order) > 0 {
+		return false
+	}
+	found := false
+	var look func(g *graph.Graph)
+	look = func(g *graph.Graph) {
+		found = found || len(storedOf(g, p.o, nil)) > 0
+		for _, n := range g.Nodes {
+			for _, b := range graph.Bodies(n.Op) {
+				look(b)
+			}
+		}
+	}
+	look(p.g)
+	return !found
 }

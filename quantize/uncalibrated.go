@@ -10,7 +10,7 @@ import (
 type converted struct {
 	*Result
 	of    map[*graph.Value]*graph.Value // from the float graph's values
-	nodes []*graph.Node                 // of the float graph, one for each of the Layers
+	nodes []*graph.Node                 // of the float graph, one for each of the Layers; nil: in a body
 }
 
 // uncalibrated runs a mode that needs no data. If there are samples the layers' SQNR is that of their outputs, else
@@ -24,24 +24,36 @@ func (s *session) uncalibrated(f *graph.Graph, mode func(*graph.Graph, Options) 
 		return c.Result, nil
 	}
 	c.Warnings = append(c.Warnings, s.set.Warnings()...)
-	p := &probe{index: map[*graph.Value]int{}, kept: map[[2]int][]float32{}}
-	p.signal, p.noise = make([]float64, len(c.nodes)), make([]float64, len(c.nodes))
-	var plain, quantized []*graph.Value
+	m := newMeasured()
+	for _, n := range c.nodes {
+		if v := firstOut(n); v != nil {
+			m.watch(v, c.of[v])
+		}
+	}
+	m.outputs(f, c.Graph)
+	if err := m.run(s, f, c.Graph); err != nil {
+		return nil, err
+	}
 	for i, n := range c.nodes {
-		v := n.Out[0]
-		p.index[v], p.index[c.of[v]] = i, i
-		plain, quantized = append(plain, v), append(quantized, c.of[v])
+		if v := firstOut(n); v != nil {
+			c.Layers[i].SQNR = m.sqnr(v)
+		}
 	}
-	if err := s.pass("measure", f, plain, measureSamples, p.keep); err != nil {
-		return nil, err
-	}
-	if err := s.pass("measure", c.Graph, quantized, measureSamples, p.compare); err != nil {
-		return nil, err
-	}
-	for i := range c.Layers {
-		c.Layers[i].SQNR = decibels(p.signal[i], p.noise[i])
-	}
+	c.Outputs = m.results(f)
 	return c.Result, nil
+}
+
+// firstOut is the first output that somebody reads; nil if there is no node.
+func firstOut(n *graph.Node) *graph.Value {
+	if n == nil {
+		return nil
+	}
+	for _, v := range n.Out {
+		if v != nil {
+			return v
+		}
+	}
+	return nil
 }
 
 // decibels is a signal-to-noise ratio, 0 if there is no signal or no noise to speak of.
