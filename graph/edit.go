@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
-	"reflect"
 	"strconv"
 )
 
@@ -265,108 +264,6 @@ func (g *Graph) Check() error {
 		}
 	})
 	return errors.Join(errs...)
-}
-
-// Clone copies the structure, bodies too; constants' tensors are shared.
-func (g *Graph) Clone() *Graph {
-	c, _ := g.CloneMap()
-	return c
-}
-
-// CloneMap is Clone, with the map from old values to new ones (of this graph, not of its bodies).
-func (g *Graph) CloneMap() (*Graph, map[*Value]*Value) {
-	values := map[*Value]*Value{}
-	nodes := map[*Node]*Node{}
-	c := *g
-	val := func(v *Value) *Value {
-		if v == nil {
-			return nil
-		}
-		if w := values[v]; w != nil {
-			return w
-		}
-		w := *v
-		w.Meta = cloneMap(v.Meta)
-		values[v] = &w
-		return &w
-	}
-	vals := func(in []*Value) []*Value {
-		out := make([]*Value, len(in))
-		for i, v := range in {
-			out[i] = val(v)
-		}
-		return out
-	}
-	c.Nodes = make([]*Node, len(g.Nodes))
-	for i, n := range g.Nodes {
-		c.Nodes[i] = &Node{Name: n.Name, Op: CloneOp(n.Op), In: vals(n.In), Out: vals(n.Out), Meta: cloneMap(n.Meta)}
-		nodes[n] = c.Nodes[i]
-	}
-	c.Inputs, c.Outputs, c.Unused = vals(g.Inputs), vals(g.Outputs), vals(g.Unused)
-	c.Opsets, c.Meta = cloneMap(g.Opsets), cloneMap(g.Meta)
-	c.States = append([]State(nil), g.States...)
-	for i := range c.States {
-		c.States[i].Value = val(c.States[i].Value)
-	}
-	ports := func(in []Port) []Port {
-		out := append([]Port(nil), in...)
-		for i := range out {
-			out[i].Value = val(out[i].Value)
-		}
-		return out
-	}
-	c.Signatures = append([]Signature(nil), g.Signatures...)
-	for i, s := range c.Signatures {
-		c.Signatures[i].Inputs, c.Signatures[i].Outputs, c.Signatures[i].Next = ports(s.Inputs), ports(s.Outputs), ports(s.Next)
-	}
-	for old, v := range values {
-		if old.Def != nil {
-			v.Def = nodes[old.Def]
-		}
-	}
-	return &c, values
-}
-
-func cloneMap[V any](m map[string]V) map[string]V {
-	if m == nil {
-		return nil
-	}
-	out := make(map[string]V, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
-}
-
-// CloneOp copies an operator; bodies become copies of their own.
-func CloneOp(op Op) Op {
-	if len(Bodies(op)) == 0 {
-		return op
-	}
-	return WithBodies(op, func(b *Graph) *Graph { return b.Clone() })
-}
-
-// WithBodies is op with every body replaced.
-func WithBodies(op Op, change func(*Graph) *Graph) Op {
-	if o, ok := op.(Opaque); ok {
-		o.Attrs = append([]Attr(nil), o.Attrs...)
-		for i, a := range o.Attrs {
-			if b, ok := a.Value.(*Graph); ok {
-				o.Attrs[i].Value = change(b)
-			}
-		}
-		return o
-	}
-	info := byType[reflect.TypeOf(op)]
-	c := reflect.New(info.typ).Elem()
-	c.Set(reflect.ValueOf(op))
-	for _, f := range info.fields {
-		x := c.FieldByIndex(f.index)
-		if b, ok := x.Interface().(*Graph); ok && b != nil {
-			x.Set(reflect.ValueOf(change(b)))
-		}
-	}
-	return c.Interface().(Op)
 }
 
 // Namer gives names that are not yet taken in a graph.

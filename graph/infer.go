@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -92,6 +93,7 @@ func merge(t, declared Type) Type {
 func (g *Graph) Bind(sizes map[string]int) error {
 	seen := map[string]bool{}
 	for _, v := range g.Inputs {
+		v.Shape = slices.Clone(v.Shape)
 		for i, d := range v.Shape {
 			for _, name := range d.Names() {
 				seen[name] = true
