@@ -3,6 +3,7 @@ package formats
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // Mapping is a file in memory, read-only: writing to Data crashes the program.
@@ -17,6 +18,25 @@ func Map(path string) (*Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
+	return mapOpened(f, path)
+}
+
+// MapIn is Map for a file in dir; no symbolic link may lead out of it.
+func MapIn(dir, name string) (*Mapping, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return mapOpened(f, filepath.Join(dir, name))
+}
+
+// mapOpened maps f and closes it.
+func mapOpened(f *os.File, path string) (*Mapping, error) {
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {

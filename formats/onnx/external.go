@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 
@@ -11,7 +12,7 @@ import (
 
 // external maps the files beside a model that hold its larger tensors.
 type external struct {
-	dir   string
+	model string // its path
 	file  *formats.File
 	files map[string]*formats.Mapping
 }
@@ -58,11 +59,7 @@ func (e *external) open(location string) (*formats.Mapping, error) {
 	if m := e.files[location]; m != nil {
 		return m, nil
 	}
-	path, err := filepath.EvalSymlinks(filepath.Join(e.dir, filepath.FromSlash(location)))
-	if err != nil {
-		return nil, err
-	}
-	m, err := formats.Map(path)
+	m, err := e.mapped(filepath.FromSlash(location))
 	if err != nil {
 		return nil, err
 	}
@@ -70,4 +67,24 @@ func (e *external) open(location string) (*formats.Mapping, error) {
 	e.file.Hold(m)
 	e.file.Bytes += int64(len(m.Data))
 	return m, nil
+}
+
+// mapped looks beside the model. Where the model itself is a symbolic link, as in the caches of download tools, its data
+// may be a link to a file beside the one that the model's link leads to.
+func (e *external) mapped(name string) (*formats.Mapping, error) {
+	dir := filepath.Dir(e.model)
+	m, err := formats.MapIn(dir, name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return m, err
+	}
+	model, modelErr := filepath.EvalSymlinks(e.model)
+	data, dataErr := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if modelErr != nil || dataErr != nil {
+		return nil, err
+	}
+	beside, relErr := filepath.Rel(filepath.Dir(model), data)
+	if relErr != nil || !filepath.IsLocal(beside) {
+		return nil, err
+	}
+	return formats.MapIn(filepath.Dir(model), beside)
 }

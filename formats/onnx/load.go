@@ -36,7 +36,7 @@ func Load(path string) (*formats.File, error) {
 	}
 	f := &formats.File{Format: Name, Bytes: int64(len(m.Data))}
 	f.Hold(m)
-	f.Graph, f.Warnings, err = read(m.Data, &external{dir: filepath.Dir(path), file: f, files: map[string]*formats.Mapping{}})
+	f.Graph, f.Warnings, err = read(m.Data, &external{model: path, file: f, files: map[string]*formats.Mapping{}})
 	if err != nil {
 		f.Close()
 		var s *formats.SyntaxError
