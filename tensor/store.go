@@ -164,21 +164,25 @@ func roundFloat8(a float64, f f8) int {
 	if a == 0 {
 		return 0
 	}
-	if a == 0 {
-		return 0
-	}
 	_, e := math.Frexp(a) // a = m * 2^e, m in [0.5, 1)
 	exp := max(e-1+f.bias, 1)
 	q := int(math.RoundToEven(math.Ldexp(a, f.bias+f.mant-exp)))
 	return q + (exp-1)<<f.mant // a carry out of the mantissa lands in the exponent
 }
 
-// ToFloat8E8M0 rounds to the nearest power of two, up on a tie, saturating (OCP MX specification).
+// ToFloat8E8M0 rounds |x| to the nearest power of two, up on a tie. The type has neither zero nor infinity (OCP MX
+// specification 1.0, 5.4.1): as in ONNX's saturating Cast these become its smallest and largest number, 2^-127 and 2^127.
 func ToFloat8E8M0(x float32) byte {
-	if x != x {
+	a := math.Abs(float64(x))
+	switch {
+	case x != x:
 		return 0xff
+	case a == 0:
+		return 0
+	case math.IsInf(a, 1):
+		return 254
 	}
-	m, e := math.Frexp(math.Abs(float64(x)))
+	m, e := math.Frexp(a)
 	if m >= 0.75 {
 		e++
 	}
