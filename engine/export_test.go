@@ -50,3 +50,27 @@ func (p *Program) Steps(in []*tensor.Tensor, runs int) ([]StepTime, error) {
 	}
 	return list, nil
 }
+
+// PairsFit says of each integer product with packed weights whether their pairs fit int16.
+func (p *Program) PairsFit() []bool {
+	var fit []bool
+	p.g.Walk(func(n *graph.Node) {
+		switch op := n.Op.(type) {
+		case qconv:
+			if !op.depth {
+				fit = append(fit, op.fit)
+			}
+		case integerConv:
+			fit = append(fit, op.fit)
+		case qconv16:
+			fit = append(fit, op.fit)
+		case qgemm:
+			fit = append(fit, op.fit)
+		case qgemm16:
+			fit = append(fit, op.fit)
+		case integerMatMul:
+			fit = append(fit, op.fit)
+		}
+	})
+	return fit
+}

@@ -28,6 +28,10 @@ var integerProducts = []struct{ name, channels, text string }{
   input x: X[1,6,9,8]
   const w: W[6,3,3,3] = random 1
   y: X[1,6,5,4] = QLinearConv(x, s, xz, w, ws, z, ys, xz, b) {group=2 strides=[2,2] pads=[1,1,1,1]}`},
+	{"QLinearConv 1x1 groups", "4", `
+  input x: X[1,6,5,5]
+  const w: W[4,3,1,1] = random 1
+  y: X[1,4,5,5] = QLinearConv(x, s, xz, w, ws, z, ys, xz, b) {group=2}`},
 	{"QLinearConv of no images", "6", `
   input x: X[0,6,9,8]
   const w: W[6,3,3,3] = random 1
@@ -172,6 +176,65 @@ func setInts(r *rand.Rand, v *graph.Value, d tensor.DType) {
 func shapeOf(v *graph.Value) []int {
 	shape, _ := v.Fixed()
 	return shape
+}
+
+// TestPairsFit: every operator finds whether the pairs of its weights fit, a pair in the first group as well as one in the
+// last, and gives the reference's bits for the largest activations.
+func TestPairsFit(t *testing.T) {
+	for _, c := range integerProducts {
+		if strings.Contains(c.name, "depthwise") {
+			continue // no products
+		}
+		for _, at := range []string{"nowhere", "first", "last"} {
+			t.Run(c.name+"/"+at, func(t *testing.T) { testPairsFit(t, c.text, c.channels, at) })
+		}
+	}
+}
+
+func testPairsFit(t *testing.T, text, channels, at string) {
+	text = `graph "g" {
+  opset "" 17
+  opset "com.microsoft" 1
+  const s: float32[] = {0.02}
+  const ys: float32[] = {40}
+  const ws: float32[] = {0.5}
+  const xz: uint8[] = {101}
+  const z: int8[] = {0}
+  const b: int32[CHANNELS] = random 3` + text + "\n  output y\n}"
+	g := parse(t, strings.NewReplacer("X[", "uint8[", "W[", "int8[", "CHANNELS", channels).Replace(text))
+	r := rand.New(rand.NewPCG(1, 1))
+	if b := g.Value("b"); b != nil {
+		setInts(r, b, tensor.Int32)
+	}
+	w := tensor.New(tensor.Int8, shapeOf(g.Value("w"))...)
+	data := tensor.View[int8](w)
+	for i := range data {
+		data[i] = 64
+	}
+	half := len(data) / 2
+	for i := range data {
+		if at == "first" && i < half || at == "last" && i >= half {
+			data[i] = 65
+		}
+	}
+	g.Value("w").Fact = graph.FactOf(w)
+	if err := g.Infer(); err != nil {
+		t.Fatal(err)
+	}
+	x := tensor.New(tensor.Uint8, shapeOf(g.Inputs[0])...)
+	for i := range x.Data {
+		x.Data[i] = 255
+	}
+	want := reference(t, g, x)
+	for _, set := range kernels.Available() {
+		p := compile(t, g, engine.Options{Threads: 1, CPU: set.Name})
+		if got := p.PairsFit(); len(got) != 1 || got[0] != (at == "nowhere") {
+			t.Errorf("%s: fit %v", set.Name, got)
+		}
+		if got := run(t, p, x); !got[0].Equal(want[0]) {
+			t.Errorf("%s: %x, want %x", set.Name, got[0].Data, want[0].Data)
+		}
+	}
 }
 
 // BenchmarkWeightZeroPoints times a 3x3 layer whose weights are int8, or need a correction by the sums of windows.
