@@ -145,8 +145,7 @@ func constOf(f graph.Fact) *tensor.Tensor {
 func foldable(n *graph.Node) bool {
 	_, fast := n.Op.(fastOp)
 	_, kernel := n.Op.(graph.Kernel)
-	_, random := n.Op.(interface{ Random() })
-	return (fast || kernel) && !random && len(graph.Bodies(n.Op)) == 0
+	return (fast || kernel) && !graph.TraitsOf(original(n).Op).Random && len(graph.Bodies(n.Op)) == 0
 }
 
 func (b *builder) fold(n *graph.Node, in []graph.Fact) (bool, error) {

@@ -148,8 +148,11 @@ func (pl *plan) release(f *frame) {
 
 func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {
 	x := &exec{Exec: &graph.Exec{Ctx: ctx, Threads: pl.p.pool.threads}, p: pl.p, scratch: &f.scratch, shared: &f.shared}
+	if x.Draws = c.draws; x.Draws == nil {
+		x.Draws = graph.NewDraws(c.Seed)
+	}
 	x.Body = func(b *graph.Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-		sub := &Call{In: in}
+		sub := &Call{In: in, draws: x.Draws}
 		err := pl.p.bodies[b].Run(ctx, sub)
 		return sub.Out, err
 	}
@@ -210,6 +213,7 @@ func (pl *plan) step(x *exec, f *frame, st *step) error {
 	if op, ok := st.node.Op.(fastOp); ok {
 		return runFast(op, x, args[:n], args[n:])
 	}
+	x.Node = st.node
 	return x.kernel(st.node.Op, args[:n], args[n:])
 }
 

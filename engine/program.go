@@ -26,6 +26,8 @@ type Call struct {
 	Signature      string
 	In, Out, State []*tensor.Tensor
 	See            func(v *graph.Value, t *tensor.Tensor)
+	Seed           uint64 // of random operators without a seed of their own
+	draws          *graph.Draws
 }
 
 // Options adjust compilation. The zero value uses all cores, the best kernels and keeps four plans.

@@ -95,6 +95,7 @@ func evalNode(x *Exec, n *Node, env map[*Value]*tensor.Tensor) error {
 			out[i] = &tensor.Tensor{}
 		}
 	}
+	x.Node = n
 	if err := RunKernel(x, n.Op, in, out); err != nil {
 		return err
 	}

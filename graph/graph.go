@@ -4,6 +4,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tfsopt/tfsopt/tensor"
@@ -101,6 +102,12 @@ func (t Type) Fixed() ([]int, bool) {
 		return nil, false
 	}
 	return FixedShape(t.Shape)
+}
+
+// EqualShapes tells whether two types surely have the same shape.
+func EqualShapes(a, b Type) bool {
+	return !a.Unranked && !b.Unranked && slices.Equal(a.Shape, b.Shape) &&
+		!slices.ContainsFunc(a.Shape, func(d Dim) bool { return !d.Known() })
 }
 
 // String prints "float32[batch,3,224,224]", "int64[...]" when unranked, "sequence(float32[?])".

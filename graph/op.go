@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"math/rand/v2"
 
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -82,7 +81,10 @@ type Exec struct {
 	Body func(g *Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error)
 	// Threads bounds the parallelism that a kernel may use; 0 and 1 mean none.
 	Threads int
-	rng     *rand.Rand
+	// Draws gives random operators their numbers; nil stands for the Draws of seed 0.
+	Draws *Draws
+	// Node is what runs.
+	Node *Node
 }
 
 // Make gives t the type and shape, reusing its storage when that is large enough, and returns it. The elements are
@@ -103,17 +105,6 @@ func (x *Exec) Make(t *tensor.Tensor, d tensor.DType, shape ...int) *tensor.Tens
 	}
 	t.Data = t.Data[:size]
 	return t
-}
-
-// Rand is a generator for operators without a seed attribute; its seed is fixed, so that results repeat.
-func (x *Exec) Rand(seed *float32) *rand.Rand {
-	if seed != nil {
-		return rand.New(rand.NewPCG(uint64(int64(*seed)), 0x9e3779b97f4a7c15))
-	}
-	if x.rng == nil {
-		x.rng = rand.New(rand.NewPCG(0, 0x9e3779b97f4a7c15))
-	}
-	return x.rng
 }
 
 // Opaque is an operator that its format knows and we do not. It survives a round trip through that format.

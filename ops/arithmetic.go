@@ -17,6 +17,7 @@ func init() {
 
 // Add is a + b.
 type Add struct {
+	learning
 	pairwise
 	allData
 }
@@ -50,6 +51,7 @@ func mul[T word](a, b T) T { return a * b }
 
 // Sub is a - b.
 type Sub struct {
+	learning
 	pairwise
 	allData
 }
@@ -77,6 +79,7 @@ func (Sub) Ints(in []graph.Fact) []graph.Dim {
 
 // Mul is a · b.
 type Mul struct {
+	learning
 	pairwise
 	allData
 }
@@ -91,6 +94,7 @@ func (Mul) Ints(in []graph.Fact) []graph.Dim { return zipInts(in, graph.Dim.Mul)
 
 // Div is a / b; integers are divided toward zero, and by zero give zero as in numpy.
 type Div struct {
+	learning
 	pairwise
 	allData
 }
@@ -171,7 +175,9 @@ func (Mod) Ints(in []graph.Fact) []graph.Dim {
 }
 
 // Pow is a to the power b; the result has a's type, b may be of any other.
-type Pow struct{}
+type Pow struct {
+	learning
+}
 
 // Infer gives the broadcast type.
 func (Pow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
@@ -229,6 +235,7 @@ func powInt(a, b int64) int64 {
 
 // Min is the smallest of its inputs; NaN wins.
 type Min struct {
+	alone
 	variadic
 	allData
 }
@@ -246,6 +253,7 @@ func (Min) Ints(in []graph.Fact) []graph.Dim { return pick(in, lesser) }
 
 // Max is the largest of its inputs; NaN wins.
 type Max struct {
+	alone
 	variadic
 	allData
 }
@@ -275,6 +283,7 @@ func pick(in []graph.Fact, f func(int, int) int) []graph.Dim {
 
 // Sum is the sum of its inputs, rounded once.
 type Sum struct {
+	alone
 	variadic
 	allData
 }
@@ -286,6 +295,7 @@ func (Sum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Mean is the mean of its inputs, rounded once.
 type Mean struct {
+	alone
 	variadic
 	allData
 }

@@ -11,6 +11,7 @@ func init() { graph.Register("", 13, Concat{}) }
 
 // Concat joins any number of tensors along Axis.
 type Concat struct {
+	alone
 	Axis int `attr:"axis" required:"true"`
 }
 

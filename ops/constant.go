@@ -69,6 +69,9 @@ type ConstantOfShape struct {
 	Value *tensor.Tensor `attr:"value"`
 }
 
+// Traits says that a few numbers ask for a result of any size.
+func (ConstantOfShape) Traits() graph.Traits { return graph.Traits{Grows: true} }
+
 func (o ConstantOfShape) value() (*tensor.Tensor, error) {
 	if o.Value == nil {
 		return tensor.Scalar(float32(0)), nil

@@ -26,6 +26,11 @@ func (Dropout) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{in[0].Type, mask}, nil
 }
 
+// Traits says that Dropout takes floats, draws in training and is Identity until then, and need not give its mask.
+func (Dropout) Traits() graph.Traits {
+	return graph.Traits{Random: true, FloatOnly: true, Learns: true, Optional: 1}
+}
+
 // Quant tells that Dropout only moves data.
 func (Dropout) Quant() graph.Quant { return graph.Quant{Moves: true} }
 

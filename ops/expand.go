@@ -10,7 +10,13 @@ import (
 func init() { graph.Register("", 13, Expand{}, Tile{}) }
 
 // Expand broadcasts the input against a shape, in both directions.
-type Expand struct{ mover }
+type Expand struct {
+	mover
+	sameShaped
+}
+
+// Traits says that a few numbers ask for a result of any size.
+func (Expand) Traits() graph.Traits { return graph.Traits{Grows: true} }
 
 // Infer needs to know how many dimensions are asked for.
 func (Expand) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
@@ -74,7 +80,13 @@ func (o Expand) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 }
 
 // Tile repeats the whole input repeats[i] times along dimension i.
-type Tile struct{ mover }
+type Tile struct {
+	mover
+	sameShaped
+}
+
+// Traits says that a few numbers ask for a result of any size.
+func (Tile) Traits() graph.Traits { return graph.Traits{Grows: true} }
 
 // Infer multiplies.
 func (Tile) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {

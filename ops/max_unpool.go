@@ -19,6 +19,9 @@ type MaxUnpool struct {
 	Strides []int `attr:"strides"`
 }
 
+// Traits says that zeros stand between the maxima.
+func (MaxUnpool) Traits() graph.Traits { return graph.Traits{Fill: graph.FillZero} }
+
 // Infer inverts pooling.
 func (o MaxUnpool) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 2, 3); err != nil {

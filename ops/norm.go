@@ -39,6 +39,9 @@ type LayerNormalization struct {
 	StashType int     `attr:"stash_type" default:"1"`
 }
 
+// Traits says that the moments need not be given.
+func (LayerNormalization) Traits() graph.Traits { return graph.Traits{Optional: 1} }
+
 // RMSNormalization divides by the root of the mean square along Axis and the following axes, then multiplies by
 // scale, which broadcasts to x (arXiv 1910.07467).
 type RMSNormalization struct {

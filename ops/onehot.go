@@ -124,6 +124,9 @@ type Trilu struct {
 	Upper bool `attr:"upper" default:"1"`
 }
 
+// Traits says that the rest is zero.
+func (Trilu) Traits() graph.Traits { return graph.Traits{Fill: graph.FillZero} }
+
 // Infer gives the type of the input.
 func (Trilu) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 1, 2); err != nil {

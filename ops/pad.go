@@ -20,6 +20,9 @@ type Pad struct {
 	Mode string `attr:"mode" default:"constant"`
 }
 
+// Traits says that the borders hold numbers of their own.
+func (Pad) Traits() graph.Traits { return graph.Traits{Fill: graph.FillNumber} }
+
 // Infer needs constant pads.
 func (o Pad) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 2, 4); err != nil {
@@ -210,6 +213,9 @@ type CenterCropPad struct {
 	mover
 	Axes []int `attr:"axes"`
 }
+
+// Traits says that what is added is zero.
+func (CenterCropPad) Traits() graph.Traits { return graph.Traits{Fill: graph.FillZero} }
 
 // Infer replaces dimensions.
 func (o CenterCropPad) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {

@@ -26,6 +26,9 @@ type MaxPool struct {
 	Strides      []int  `attr:"strides"`
 }
 
+// Traits says that the indices need not be given.
+func (MaxPool) Traits() graph.Traits { return graph.Traits{Optional: 1} }
+
 // AveragePool takes the mean of each window of x [N,C,spatial…]. Padding counts as zeros if CountIncludePad is set,
 // else it is left out.
 type AveragePool struct {

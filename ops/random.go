@@ -65,6 +65,9 @@ type RandomNormal struct {
 	Shape []int    `attr:"shape" required:"true"`
 }
 
+// Traits says that the operator is random.
+func (RandomNormal) Traits() graph.Traits { return graph.Traits{Random: true} }
+
 // Infer gives the type that the attributes name.
 func (o RandomNormal) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return shapeType(in, o.Shape, o.DType)
@@ -88,6 +91,9 @@ type RandomNormalLike struct {
 	Seed  *float32 `attr:"seed"`
 }
 
+// Traits says that the operator is random.
+func (RandomNormalLike) Traits() graph.Traits { return graph.Traits{Random: true} }
+
 // Infer gives the shape of the input.
 func (o RandomNormalLike) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return likeType(in, o.DType)
@@ -106,6 +112,9 @@ type RandomUniform struct {
 	Seed  *float32 `attr:"seed"`
 	Shape []int    `attr:"shape" required:"true"`
 }
+
+// Traits says that the operator is random.
+func (RandomUniform) Traits() graph.Traits { return graph.Traits{Random: true} }
 
 // Infer gives the type that the attributes name.
 func (o RandomUniform) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
@@ -131,6 +140,9 @@ type RandomUniformLike struct {
 	Seed  *float32 `attr:"seed"`
 }
 
+// Traits says that the operator is random.
+func (RandomUniformLike) Traits() graph.Traits { return graph.Traits{Random: true} }
+
 // Infer gives the shape of the input.
 func (o RandomUniformLike) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return likeType(in, o.DType)
@@ -146,6 +158,9 @@ type Bernoulli struct {
 	DType *int     `attr:"dtype"`
 	Seed  *float32 `attr:"seed"`
 }
+
+// Traits says that the operator is random.
+func (Bernoulli) Traits() graph.Traits { return graph.Traits{Random: true} }
 
 // Infer gives the shape of the input.
 func (o Bernoulli) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return likeType(in, o.DType) }
@@ -172,6 +187,9 @@ type Multinomial struct {
 	SampleSize int      `attr:"sample_size" default:"1"`
 	Seed       *float32 `attr:"seed"`
 }
+
+// Traits says that the operator is random.
+func (Multinomial) Traits() graph.Traits { return graph.Traits{Random: true} }
 
 // Infer gives [batch, SampleSize] of Int32 or Int64.
 func (o Multinomial) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {

@@ -17,6 +17,9 @@ type Range struct {
 	StashType int `attr:"stash_type" default:"1"`
 }
 
+// Traits says that a few numbers ask for a result of any size.
+func (Range) Traits() graph.Traits { return graph.Traits{Grows: true} }
+
 // Infer counts constants; Range(0, n, 1) has n elements.
 func (Range) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 3, 3); err != nil {

@@ -16,6 +16,7 @@ func init() {
 // Reshape gives the elements another shape. In the shape input -1 stands for what is left and 0, unless AllowZero is
 // set, for the input's dimension at that place.
 type Reshape struct {
+	reshaping
 	mover
 	AllowZero bool `attr:"allowzero"`
 }
@@ -142,6 +143,7 @@ func runReshape(op graph.Op, x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Flatten makes a matrix: the dimensions before Axis, and the others.
 type Flatten struct {
+	reshaping
 	mover
 	Axis int `attr:"axis" default:"1"`
 }

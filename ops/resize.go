@@ -29,6 +29,14 @@ type Resize struct {
 // Quant says that nearest only moves data.
 func (o Resize) Quant() graph.Quant { return graph.Quant{Moves: o.Mode == "nearest"} }
 
+// Traits says that cropping beyond the input fills in a number.
+func (o Resize) Traits() graph.Traits {
+	if o.CoordinateTransformationMode == "tf_crop_and_resize" {
+		return graph.Traits{Fill: graph.FillNumber}
+	}
+	return graph.Traits{}
+}
+
 // Cost counts the taps of separable interpolation, one axis after the other.
 func (o Resize) Cost(in, out []graph.Type) graph.Cost {
 	n, ok := graph.SizeOf(out[0].Shape).Value()

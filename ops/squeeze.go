@@ -10,7 +10,10 @@ import (
 func init() { graph.Register("", 13, Squeeze{}, Unsqueeze{}) }
 
 // Squeeze removes the dimensions of size 1 that the second input names, all of them if it is omitted.
-type Squeeze struct{ mover }
+type Squeeze struct {
+	mover
+	reshaping
+}
 
 // Infer needs constant axes.
 func (Squeeze) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
@@ -65,7 +68,10 @@ func (o Squeeze) Ints(in []graph.Fact) []graph.Dim { return sameElements(o, in) 
 func (o Squeeze) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
 
 // Unsqueeze inserts dimensions of size 1 at the axes of the result that the second input names.
-type Unsqueeze struct{ mover }
+type Unsqueeze struct {
+	mover
+	reshaping
+}
 
 // Infer needs constant axes.
 func (Unsqueeze) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {

@@ -16,7 +16,7 @@ type twister struct {
 // randomFor is the generator of an operator with a seed attribute; without one it is the run's own.
 func randomFor(x *graph.Exec, seed *float32) *rand.Rand {
 	if seed == nil {
-		return x.Rand(nil)
+		return x.Rand()
 	}
 	return rand.New(newTwister(uint32(truncate(float64(*seed), -1<<63))))
 }

@@ -50,16 +50,12 @@ func removeDead(g *graph.Graph) int {
 	return g.Remove(func(n *graph.Node) bool { return !live[n] })
 }
 
-// trailing outputs are optional in these operators, and computing them costs time.
-var optionalOutputs = map[string]bool{"MaxPool": true, "Dropout": true, "LayerNormalization": true}
-
+// omitUnread leaves out trailing outputs that nobody reads where the operator allows it: computing them costs time.
 func omitUnread(g *graph.Graph) (changes int) {
 	uses, leaves := g.Uses(), leaving(g)
 	for _, n := range g.Nodes {
-		if !optionalOutputs[n.OpName()] {
-			continue
-		}
-		for len(n.Out) > 1 {
+		first := graph.TraitsOf(n.Op).Optional
+		for first > 0 && len(n.Out) > first {
 			v := n.Out[len(n.Out)-1]
 			if v != nil && (leaves[v] || len(uses[v]) > 0) {
 				break

@@ -143,8 +143,7 @@ func single(n *graph.Node) bool {
 
 // equalShapes tells whether two values surely have the same shape.
 func equalShapes(a, b *graph.Value) bool {
-	return !a.Unranked && !b.Unranked && slices.Equal(a.Shape, b.Shape) &&
-		!slices.ContainsFunc(a.Shape, func(d graph.Dim) bool { return !d.Known() })
+	return graph.EqualShapes(a.Type, b.Type)
 }
 
 // label is what new constants of a node are named after.

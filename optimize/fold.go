@@ -85,7 +85,7 @@ func (f Fold) fold(ctx context.Context, e *editor, n *graph.Node) {
 			if size, err := tensor.CheckedSize(shape); err != nil || v.DType.Bytes(size) > limit {
 				return
 			}
-		} else if n.OpName() == "ConstantOfShape" || n.OpName() == "Expand" || n.OpName() == "Tile" || n.OpName() == "Range" {
+		} else if graph.TraitsOf(n.Op).Grows {
 			return // of unknown size: it may be anything
 		}
 	}
@@ -114,15 +114,9 @@ func (f Fold) fold(ctx context.Context, e *editor, n *graph.Node) {
 	}
 }
 
-// random operators give another result each time; Dropout does in training.
-var random = map[string]bool{
-	"RandomNormal": true, "RandomNormalLike": true, "RandomUniform": true, "RandomUniformLike": true,
-	"Bernoulli": true, "Multinomial": true, "Dropout": true,
-}
-
 // pure tells whether a node's outputs depend on its inputs and attributes alone and cannot be anything but computed.
 // Operators with bodies and those that we do not know are not.
 func pure(n *graph.Node) bool {
 	_, opaque := n.Op.(graph.Opaque)
-	return !opaque && !random[n.OpName()] && len(graph.Bodies(n.Op)) == 0
+	return !opaque && !graph.TraitsOf(n.Op).Random && len(graph.Bodies(n.Op)) == 0
 }

@@ -325,15 +325,12 @@ func (q *qlinear) pool(n *graph.Node, name string) bool {
 // moves tells whether an operator only moves its first input's elements to one output.
 func moves(n *graph.Node) bool {
 	op, ok := n.Op.(graph.Quantizable)
-	if !ok || len(n.In) == 0 || n.In[0] == nil || !single(n) || realOnly[n.OpName()] {
+	if !ok || len(n.In) == 0 || n.In[0] == nil || !single(n) {
 		return false
 	}
-	quant := op.Quant()
-	return quant.Moves && !quant.All && len(quant.Data) == 0
+	traits, quant := graph.TraitsOf(op), op.Quant()
+	return traits.Fill == graph.FillNone && !traits.FloatOnly && quant.Moves && !quant.All && len(quant.Data) == 0
 }
-
-// realOnly names the operators that move data but also fill in real zeros, or take no integers.
-var realOnly = map[string]bool{"Pad": true, "CenterCropPad": true, "MaxUnpool": true, "Trilu": true, "Dropout": true}
 
 // move lets an operator that only moves data, with the same parameters before and behind it, move the integers.
 func (q *qlinear) move(n *graph.Node) bool {

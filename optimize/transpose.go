@@ -72,7 +72,7 @@ func (e *editor) joinTransposes() {
 			continue
 		}
 		e.join(n)
-		if keepsOrder(n) {
+		if (Identity{}).forwarded(n) != nil {
 			e.redirect(n.Out[0], n.In[0])
 		}
 	}

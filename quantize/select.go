@@ -118,7 +118,7 @@ func isMover(n *graph.Node) bool {
 	if !ok || !q.Quant().Moves || len(n.Out) != 1 || n.Out[0] == nil {
 		return false
 	}
-	return n.OpName() != "Pad" // may fill with a number outside the range
+	return graph.TraitsOf(n.Op).Fill != graph.FillNumber // which may be outside the range
 }
 
 // dataInputs are the indices of the inputs that are activations.

@@ -22,6 +22,7 @@ type runOptions struct {
 	inputs    []string
 	dir       string
 	signature string
+	seed      uint64
 	dims      dims
 }
 
@@ -42,6 +43,7 @@ With -o every output is written to DIR under its name, made safe for file system
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE; once for each input")
 	f.StringVarP(&o.dir, "output", "o", "", "directory for the outputs")
 	f.StringVar(&o.signature, "signature", "", "entry point of a model that has several")
+	f.Uint64Var(&o.seed, "seed", 0, "of random operators without a seed of their own")
 	o.dims = addDims(cmd)
 	return cmd
 }
@@ -72,7 +74,7 @@ func (a *app) infer(ctx context.Context, path string, o runOptions) error {
 		return at(path, err)
 	}
 	defer p.Close()
-	call := &engine.Call{Signature: o.signature, In: in}
+	call := &engine.Call{Signature: o.signature, In: in, Seed: o.seed}
 	if err := p.Run(ctx, call); err != nil {
 		return at(path, err)
 	}
