@@ -34,7 +34,7 @@ func lowerConvInteger(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	op := integerConv{ConvInteger: c, qconv: qconv{wshape: in[1].Const.Shape}}
-	op.QLinearConv = ops.QLinearConv(c)
+	op.QLinearConv = ops.QLinearConv{Conv: ops.Conv(c)}
 	if op.wshape[0]%c.Group != 0 {
 		return false
 	}

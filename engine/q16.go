@@ -125,11 +125,11 @@ func (c qconv16) Infer(in []graph.Fact, n int) ([]graph.Type, error) {
 func lowerQConv16(l *lowering, n *graph.Node) bool {
 	c, in := n.Op.(ops.QLinearConv), append(append([]*graph.Value{}, n.In...), nil)
 	w, ok := l.convWeights8(in[3], in[5])
-	if !ok || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Group < 1 {
+	if !ok || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Conv.Group < 1 {
 		return false
 	}
 	op := qconv16{qconv: qconv{QLinearConv: c, wshape: in[3].Const.Shape}}
-	if op.wshape[0]%c.Group != 0 || tensor.Size(op.wshape[1:]) > maxWideK {
+	if op.wshape[0]%c.Conv.Group != 0 || tensor.Size(op.wshape[1:]) > maxWideK {
 		return false
 	}
 	m := matrix8{x: in[0], xs: in[1], xz: in[2], ws: in[4], ys: in[6], yz: in[7], bias: in[8]}

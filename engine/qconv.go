@@ -53,7 +53,8 @@ type qlinear struct {
 	shift  []int32 // as weights8 says
 	per    int     // of one group
 	bias   []int32
-	scale  []float32 // x·w/y, one a column
+	scale  []float32        // x·w/y, one a column
+	fixed  []ops.FixedScale // if not nil, instead of scale
 	x, y   params
 }
 
@@ -102,7 +103,7 @@ func (c qconv) source() graph.Op { return c.QLinearConv }
 
 // Infer gives the channels-last type.
 func (c qconv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	t, err := inferLast(ops.Conv(c.QLinearConv), in, c.wshape)
+	t, err := inferLast(c.Conv, in, c.wshape)
 	if err == nil {
 		t[0].DType = c.y.dtype()
 	}
@@ -119,7 +120,7 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 	x, okx := paramsOf(in[1], in[2])
 	y, oky := paramsOf(in[6], in[7])
 	w, okw := l.convWeights8(in[3], in[5])
-	if !okx || !oky || !okw || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Group < 1 {
+	if !okx || !oky || !okw || !spatial(in[0]) || len(in[3].Shape) != in[0].Rank() || c.Conv.Group < 1 {
 		return false
 	}
 	var bias []int32
@@ -130,10 +131,11 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 		bias = tensor.View[int32](in[8].Const)
 	}
 	op := qconv{QLinearConv: c, qlinear: qlinear{x: x, y: y}, wshape: in[3].Const.Shape}
-	if op.wshape[0]%c.Group != 0 || !op.requant(in[4], bias, w.sums) {
+	if op.wshape[0]%c.Conv.Group != 0 || !op.requant(in[4], bias, w.sums) {
 		return false
 	}
-	op.depth = c.Group > 1 && c.Group == op.wshape[0] && op.wshape[1] == 1
+	op.fixScales(c, in[3], in[4])
+	op.depth = op.fixed == nil && c.Conv.Group > 1 && c.Conv.Group == op.wshape[0] && op.wshape[1] == 1
 	op.pack(l, w)
 	l.p.packed += len(op.packed)
 	l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(in[0])}))
@@ -161,12 +163,12 @@ func (c *qconv) pack(l *lowering, weights weights8) {
 		return
 	}
 	c.shift = weights.shift
-	c.k, c.n = cg*taps, m/c.Group
+	c.k, c.n = cg*taps, m/c.Conv.Group
 	c.per = set.PackedS8(c.k, c.n)
-	c.packed = signed(tensor.Aligned(c.per * c.Group))
+	c.packed = signed(tensor.Aligned(c.per * c.Conv.Group))
 	rows := l.temp8(c.k * c.n)
 	c.fit = true
-	for g := range c.Group {
+	for g := range c.Conv.Group {
 		packed := c.packed[g*c.per : (g+1)*c.per]
 		if taps == 1 {
 			c.fit = set.PackS8(packed, w[g*c.n*c.k:], c.k, c.n, 1, c.k) && c.fit
@@ -191,12 +193,18 @@ func (c qconv) exec(x *exec, in, out []*tensor.Tensor) error {
 	m := c.wshape[0]
 	y := x.Make(out[0], c.y.dtype(), append(shape, m)...)
 	src := c.unsigned(x, in[0])
+	if c.fixed != nil {
+		sums := make([]int32, len(y.Data))
+		c.sum(x, g, src, sums, c.bias)
+		c.fix(x, y.Data, sums)
+		return nil
+	}
 	if c.depth {
 		c.depthwise(x, g, src, y.Data)
 		return nil
 	}
 	cg := c.wshape[1]
-	for i := range c.Group {
+	for i := range c.Conv.Group {
 		job := c.job(i*c.n, c.n)
 		job.M, job.B, job.LDC = g.n*g.oh*g.ow, c.packed[i*c.per:(i+1)*c.per], m
 		job.C = y.Data[min(i*c.n, len(y.Data)):]
@@ -243,7 +251,7 @@ func (q *qlinear) sumJob(at, n int) product8 {
 // sum computes the sums of all groups, of src as the kernels read it; bias may be nil.
 func (c qconv) sum(x *exec, g geom, src []byte, dst, bias []int32) {
 	m, cg := c.wshape[0], c.wshape[1]
-	for i := range c.Group {
+	for i := range c.Conv.Group {
 		job := c.sumJob(i*c.n, c.n)
 		job.M, job.B, job.C32, job.LDC = g.n*g.oh*g.ow, c.packed[i*c.per:(i+1)*c.per], dst[min(i*c.n, len(dst)):], m
 		if bias != nil {

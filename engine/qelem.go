@@ -122,7 +122,7 @@ func lowerQBinary(l *lowering, n *graph.Node) bool {
 	a, oka := paramsOf(in[1], in[2])
 	b, okb := paramsOf(in[4], in[5])
 	y, oky := paramsOf(in[6], in[7])
-	if !oka || !okb || !oky || !sameType(in[0], in[3]) || in[0].IsConst() || in[3].IsConst() || a.signed != y.signed {
+	if !oka || !okb || !oky || ops.RequantOf(n.Op) != "" || !sameType(in[0], in[3]) || in[0].IsConst() || in[3].IsConst() || a.signed != y.signed {
 		return false
 	}
 	_, name := graph.NameOf(n.Op)

@@ -106,6 +106,9 @@ func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	if !op.requant(m.ws, bias, w.sums) {
 		return false
 	}
+	if !op.float {
+		op.fixScales(n.Op, m.w, m.ws)
+	}
 	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
 	op.fit = l.p.set.PackS8(op.packed, w.w, op.k, op.n, rs, cs)
 	l.p.packed += len(op.packed)
@@ -129,7 +132,7 @@ func (q qgemm) exec(x *exec, in, out []*tensor.Tensor) error {
 	y := x.Make(out[0], q.dtype(), append(append([]int{}, s[:len(s)-1]...), q.n)...)
 	job := q.job(0, q.n)
 	job.M, job.A, job.LDA, job.B, job.LDC = tensor.Size(s[:len(s)-1]), q.unsigned(x, in[0]), q.k, q.packed, q.n
-	if !q.float {
+	if !q.float && q.fixed == nil {
 		job.C = y.Data
 		gemm8(x, job)
 		return nil
@@ -137,6 +140,10 @@ func (q qgemm) exec(x *exec, in, out []*tensor.Tensor) error {
 	sums := make([]int32, job.M*q.n)
 	job.C32, job.Scale = sums, nil
 	gemm8(x, job)
+	if q.fixed != nil {
+		q.fix(x, y.Data, sums)
+		return nil
+	}
 	dst := tensor.View[float32](y)
 	for i := range job.M {
 		x.p.set.I32ToF32Scale(dst[i*q.n:(i+1)*q.n], sums[i*q.n:(i+1)*q.n], 1, q.scale, nil)

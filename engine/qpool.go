@@ -25,7 +25,7 @@ func lowerQGlobalAverage(l *lowering, n *graph.Node) bool {
 	x, okx := paramsOf(in[1], in[2])
 	y, oky := paramsOf(in[3], in[4])
 	p, ok := n.Op.(ops.QLinearGlobalAveragePool)
-	if !ok || !okx || !oky || !spatial(in[0]) || p.ChannelsLast || x.dtype() != in[0].DType || x.signed != y.signed {
+	if !ok || !okx || !oky || !spatial(in[0]) || p.ChannelsLast || p.Requant != "" || x.dtype() != in[0].DType || x.signed != y.signed {
 		return false
 	}
 	l.set(l.last, n, l.emit(n, qglobalAverage{n.Op, x, y}, []*graph.Value{l.lastOf(in[0])}))

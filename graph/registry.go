@@ -64,14 +64,18 @@ func RegisterAs(domain, name string, since int, op Op) {
 	}
 }
 
+// inlineFields tags a field whose own fields are attributes, as those of an embedded struct are, but whose methods are not the
+// operator's.
+const inlineFields = ",inline"
+
 func attrFields(t reflect.Type, at []int) []field {
 	var out []field
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(append([]int{}, at...), i)
-		if name, ok := f.Tag.Lookup("attr"); ok {
+		if name, ok := f.Tag.Lookup("attr"); ok && name != inlineFields {
 			out = append(out, field{name: name, def: f.Tag.Get("default"), required: f.Tag.Get("required") != "", index: index})
-		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+		} else if (f.Anonymous || name == inlineFields) && f.Type.Kind() == reflect.Struct {
 			out = append(out, attrFields(f.Type, index)...)
 		}
 	}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -19,7 +20,7 @@ type MatMulInteger struct{}
 // result's scale and zero point; those of a may be one for each row, those of b one for each column. The int32 sum
 // becomes clamp(roundeven(float32(sum)·((a_scale·b_scale)/y_scale)) + y_zero_point), all in float32. With 16-bit a the sum
 // is int64.
-type QLinearMatMul struct{}
+type QLinearMatMul struct{ Requantized }
 
 // Infer gives MatMul's shape as int32.
 func (MatMulInteger) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
@@ -31,8 +32,8 @@ func (MatMulInteger) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 }
 
 // Infer gives MatMul's shape with the type of the result's zero point.
-func (QLinearMatMul) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	if err := want(in, 8, 8); err != nil {
+func (q QLinearMatMul) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	if err := errors.Join(want(in, 8, 8), q.checkRequant()); err != nil {
 		return nil, err
 	}
 	t, err := inferMatMul(in[0].Type, in[3].Type, in[7].DType)
@@ -49,7 +50,7 @@ func (MatMulInteger) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 }
 
 // Run sums exact integers.
-func (QLinearMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+func (q QLinearMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	s, sum, err := integerProduct(in[0], in[2], in[3], in[5])
 	if err != nil {
 		return err
@@ -59,8 +60,13 @@ func (QLinearMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("want one scale and integer zero point for the result, got %s%v", in[7].DType, in[7].Shape)
 	}
 	zero, sy := tensor.Ints(in[7])[0], tensor.Floats(in[6])[0]
-	err = s.eachScaled(in[1], in[4], func(i int, scale float32) {
-		sum[i] = saturate(float32(float32(accumulated(sum[i], in[0].DType))*(scale/sy)), zero, lo, hi)
+	err = s.eachScaled(in[1], in[4], func(i int, sa, sb float32) {
+		if sum[i] = accumulated(sum[i], in[0].DType); q.fixed() {
+			f := ProductScale(sa, sb, sy, in[3].DType)
+			sum[i] = min(max(f.sum(sum[i], in[0].DType.Bits() > 8)+zero, lo), hi)
+			return
+		}
+		sum[i] = saturate(float32(float32(sum[i])*(float32(sa*sb)/sy)), zero, lo, hi)
 	})
 	if err != nil {
 		return err
@@ -68,9 +74,9 @@ func (QLinearMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetInts(x.Make(out[0], in[7].DType, s.out...), sum)
 }
 
-// eachScaled visits the elements of a product with a_scale·b_scale, where a's scales are one or one for each row, and
+// eachScaled visits the elements of a product with the scales of their row and column, where a's scales are one or one for each row, and
 // b's one or one for each column.
-func (s matShape) eachScaled(a, b *tensor.Tensor, visit func(i int, scale float32)) error {
+func (s matShape) eachScaled(a, b *tensor.Tensor, visit func(i int, sa, sb float32)) error {
 	full := append(append([]int{}, s.batch...), s.m, s.n)
 	rows, cols := rowShape(a), colShape(b)
 	all, err := broadcastShape(full, rows, cols)
@@ -78,7 +84,7 @@ func (s matShape) eachScaled(a, b *tensor.Tensor, visit func(i int, scale float3
 		return fmt.Errorf("scales of shapes %v and %v do not fit the result %v", a.Shape, b.Shape, full)
 	}
 	sa, sb := tensor.Floats(a), tensor.Floats(b)
-	walk(full, strides(rows, full), strides(cols, full), func(i, j, k int) { visit(i, float32(sa[j]*sb[k])) })
+	walk(full, strides(rows, full), strides(cols, full), func(i, j, k int) { visit(i, sa[j], sb[k]) })
 	return nil
 }
 

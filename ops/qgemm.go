@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -18,6 +19,7 @@ type QGemm struct {
 	Alpha  float32 `attr:"alpha" default:"1"`
 	TransA bool    `attr:"transA"`
 	TransB bool    `attr:"transB"`
+	Requantized
 }
 
 // DynamicQuantizeMatMul is MatMul of float32 a, quantized to uint8 over its own range (DynamicQuantizeLinear), and
@@ -32,7 +34,7 @@ func (q QGemm) gemm() Gemm { return Gemm{TransA: q.TransA, TransB: q.TransB} }
 
 // Infer gives [M,N].
 func (q QGemm) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	if err := want(in, 2, 9); err != nil {
+	if err := errors.Join(want(in, 2, 9), q.checkRequant()); err != nil {
 		return nil, err
 	}
 	if len(in) < 6 || !in[3].Present() || !in[4].Present() {
@@ -93,6 +95,11 @@ func (q QGemm) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	for i, v := range sum {
+		if q.fixed() {
+			f := ProductScale(float32(q.Alpha*sa[0]), sb[i%s.n%len(sb)], p.scale, in[3].DType)
+			sum[i] = min(max(int64(f.Apply(int32(v)))+p.zero, p.lo), p.hi)
+			continue
+		}
 		scale := scales[i%s.n%len(scales)] / p.scale
 		sum[i] = saturate(float32(float32(int32(v))*scale), p.zero, p.lo, p.hi)
 	}
@@ -157,8 +164,8 @@ func (s matShape) real(sum []int64, p []*tensor.Tensor) ([]float32, error) {
 		}
 	}
 	r := make([]float32, len(sum))
-	err := s.eachScaled(p[0], p[1], func(i int, scale float32) {
-		r[i] = float32(float32(int32(sum[i])) * scale)
+	err := s.eachScaled(p[0], p[1], func(i int, sa, sb float32) {
+		r[i] = float32(float32(int32(sum[i])) * float32(sa*sb))
 		if bias != nil {
 			r[i] += bias[i%s.n]
 		}

@@ -1,7 +1,9 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
@@ -15,20 +17,20 @@ func init() { graph.Register("com.microsoft", 1, QLinearAdd{}, QLinearMul{}) }
 // operand and f = z_c - (r_a·z_a + r_b·z_b) the result is roundeven(fma(a, r_a, fma(b, r_b, f))), clamped, as ONNX
 // Runtime computes it with AVX2. Where a is the operand that repeats along the innermost dimension, a and b change
 // places.
-type QLinearAdd struct{}
+type QLinearAdd struct{ Requantized }
 
 // QLinearMul multiplies 8-bit integers. Inputs are QLinearAdd's. The result is
 // roundeven(float32((a-z_a)·(b-z_b))·(scale_a·scale_b/scale_c) + z_c), clamped: the zero point is added before rounding.
-type QLinearMul struct{}
+type QLinearMul struct{ Requantized }
 
 // Infer gives the broadcast shape in a's type.
-func (QLinearAdd) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return inferQLinearBinary(in) }
+func (q QLinearAdd) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return q.inferBinary(in) }
 
 // Infer gives the broadcast shape in a's type.
-func (QLinearMul) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return inferQLinearBinary(in) }
+func (q QLinearMul) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return q.inferBinary(in) }
 
-func inferQLinearBinary(in []graph.Fact) ([]graph.Type, error) {
-	if err := want(in, 2, 8); err != nil {
+func (r Requantized) inferBinary(in []graph.Fact) ([]graph.Type, error) {
+	if err := errors.Join(want(in, 2, 8), r.checkRequant()); err != nil {
 		return nil, err
 	}
 	if len(in) < 7 || !in[3].Present() || !in[4].Present() || !in[6].Present() {
@@ -97,11 +99,14 @@ func newQLinearBinary(in []*tensor.Tensor) (qlinearBinary, error) {
 	return q, err
 }
 
-// Run computes what ONNX Runtime does.
-func (QLinearAdd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+// Run computes what ONNX Runtime does, or TensorFlow Lite.
+func (o QLinearAdd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	q, err := newQLinearBinary(in)
 	if err != nil {
 		return err
+	}
+	if o.fixed() {
+		return q.each(x, in, out[0], q.fixedSum())
 	}
 	ra, rb := q.a.scale/q.c.scale, q.b.scale/q.c.scale
 	fixed := float32(q.c.zero) - float32(float32(ra*float32(q.a.zero))+float32(rb*float32(q.b.zero)))
@@ -114,6 +119,30 @@ func (QLinearAdd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return q.c.clamp(kernels.FMA32(float32(a), ra, kernels.FMA32(float32(b), rb, fixed)))
 	})
 	return tensor.SetInts(x.Make(out[0], in[0].DType, q.out...), r)
+}
+
+// fixedSum adds as TensorFlow Lite does: both operands move up by 20 bits (15 for int16), at the scale of twice the larger one.
+func (q qlinearBinary) fixedSum() func(a, b int64) int64 {
+	shift := 20
+	if q.c.hi > math.MaxUint8 {
+		shift = 15
+	}
+	twice := 2 * max(float64(q.a.scale), float64(q.b.scale))
+	fa, fb := NewFixedScale(float64(q.a.scale)/twice), NewFixedScale(float64(q.b.scale)/twice)
+	fc := NewFixedScale(twice / (float64(int64(1)<<shift) * float64(q.c.scale)))
+	return func(a, b int64) int64 {
+		sum := fa.Apply(int32((a-q.a.zero)<<shift)) + fb.Apply(int32((b-q.b.zero)<<shift))
+		return int64(fc.Apply(sum)) + q.c.zero
+	}
+}
+
+// each sets the result to f of its operands, clamped to its type.
+func (q qlinearBinary) each(x *graph.Exec, in []*tensor.Tensor, out *tensor.Tensor, f func(a, b int64) int64) error {
+	r := make([]int64, tensor.Size(q.out))
+	zip(r, tensor.Ints(in[0]), tensor.Ints(in[3]), zipShape{q.out, in[0].Shape, in[3].Shape}, func(a, b int64) int64 {
+		return min(max(f(a, b), q.c.lo), q.c.hi)
+	})
+	return tensor.SetInts(x.Make(out, in[0].DType, q.out...), r)
 }
 
 // repeatsInside tells whether a is one element along the innermost dimension in which a or b is more.
@@ -133,11 +162,17 @@ func repeatsInside(a, b []int) bool {
 	return false
 }
 
-// Run computes what ONNX Runtime does.
-func (QLinearMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+// Run computes what ONNX Runtime does, or TensorFlow Lite.
+func (o QLinearMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	q, err := newQLinearBinary(in)
 	if err != nil {
 		return err
+	}
+	if o.fixed() {
+		f := NewFixedScale(float64(q.a.scale) * float64(q.b.scale) / float64(q.c.scale))
+		return q.each(x, in, out[0], func(a, b int64) int64 {
+			return int64(f.Apply(int32((a-q.a.zero)*(b-q.b.zero)))) + q.c.zero
+		})
 	}
 	scale := float32(q.a.scale*q.b.scale) / q.c.scale
 	r := make([]int64, tensor.Size(q.out))

@@ -9,21 +9,27 @@ import (
 
 func init() { graph.Register("", 10, QLinearConv{}) }
 
-// QLinearConv is Conv on 8-bit integers, or on 16-bit x and result, as TFLite has them, with 8-bit weights. Inputs: x, its scale and zero point, w, its scales and zero points (one or
-// one for each output channel), the result's scale and zero point, and optionally an int32 bias at scale
-// x_scale·w_scale. The int32 sum becomes clamp(roundeven(float32(sum)·((x_scale·w_scale)/y_scale)) + y_zero_point), all
+// QLinearConv is Conv on 8-bit integers, or on 16-bit x and result, as TFLite has them, with 8-bit weights. Inputs: x, its
+// scale and zero point, w, its scales and zero points (one or one for each output channel), the result's scale and zero
+// point, and optionally an int32 bias at scale x_scale·w_scale. The int32 sum becomes clamp(roundeven(float32(sum)·((x_scale·w_scale)/y_scale)) + y_zero_point), all
 // in float32. With 16-bit x sum and bias are int64.
-type QLinearConv Conv
+type QLinearConv struct {
+	Conv Conv `attr:",inline"`
+	Requantized
+}
 
 // Window resolves the geometry for the full shapes of the input and the weight.
-func (c QLinearConv) Window(x, w []int) (Window, error) { return Conv(c).Window(x, w) }
+func (c QLinearConv) Window(x, w []int) (Window, error) { return c.Conv.Window(x, w) }
 
 // Infer gives Conv's shape with the type of the result's zero point.
 func (c QLinearConv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 8, 9); err != nil {
 		return nil, err
 	}
-	t, err := Conv(c).infer(in[0].Type, in[3].Type, in[7].DType)
+	if err := c.checkRequant(); err != nil {
+		return nil, err
+	}
+	t, err := c.Conv.infer(in[0].Type, in[3].Type, in[7].DType)
 	return []graph.Type{t}, err
 }
 
@@ -33,7 +39,7 @@ func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	g := newConvShape(c.Group, win, in[0].Shape, in[3].Shape)
+	g := newConvShape(c.Conv.Group, win, in[0].Shape, in[3].Shape)
 	xs, err := shifted(in[0], in[2], 0)
 	if err != nil {
 		return err
@@ -49,11 +55,11 @@ func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 		addBias(sum, tensor.Ints(b), g)
 	}
-	rq, err := newRequant(in[1], in[4], in[6], in[7])
+	rq, err := c.newRequant(requantParams{in[1], in[4], in[6], in[7]}, in[0].DType, in[3].DType)
 	if err != nil {
 		return err
 	}
-	if n := len(rq.scale); n != 1 && n != g.m {
+	if n := in[4].Len(); n != 1 && n != g.m {
 		return fmt.Errorf("%d weight scales for %d output channels", n, g.m)
 	}
 	for i, s := range sum {
@@ -63,46 +69,9 @@ func (c QLinearConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 }
 
 // Products runs over (tap, input channel within the group).
-func (c QLinearConv) Products(w []int) Products { return convProducts(c.Group, w).quantizedSides() }
+func (c QLinearConv) Products(w []int) Products {
+	return convProducts(c.Conv.Group, w).quantizedSides()
+}
 
 // Cost counts the multiply-adds.
 func (QLinearConv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[3], out[0]) }
-
-// requant turns int32 sums into the result's integers.
-type requant struct {
-	scale  []float32 // one, or one for each output channel
-	zero   int64
-	lo, hi int64
-}
-
-// newRequant takes the scales of the operands and of the result and the result's zero point.
-func newRequant(x, w, y, zero *tensor.Tensor) (requant, error) {
-	var r requant
-	var ok bool
-	if r.lo, r.hi, ok = intRange(zero.DType); !ok || x.Len() != 1 || y.Len() != 1 || zero.Len() != 1 || w.Len() < 1 {
-		return r, fmt.Errorf("want one scale and integer zero point for input and result, got %s%v", zero.DType, zero.Shape)
-	}
-	r.zero = tensor.Ints(zero)[0]
-	sx, sy := tensor.Floats(x)[0], tensor.Floats(y)[0]
-	for _, sw := range tensor.Floats(w) {
-		p := float32(sx * sw)
-		r.scale = append(r.scale, p/sy)
-	}
-	return r, nil
-}
-
-// apply requantises one sum of output channel c.
-func (r requant) apply(sum int64, c int) int64 {
-	if len(r.scale) == 1 {
-		c = 0
-	}
-	return saturate(float32(float32(sum)*r.scale[c]), r.zero, r.lo, r.hi)
-}
-
-// accumulated is a sum as its accumulator holds it: in int32, which wraps around, or in int64 for wider x.
-func accumulated(sum int64, x tensor.DType) int64 {
-	if x.Bits() > 8 {
-		return sum
-	}
-	return int64(int32(sum))
-}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,9 +13,11 @@ func init() { graph.Register("com.microsoft", 1, QLinearGlobalAveragePool{}, QLi
 
 // QLinearGlobalAveragePool is GlobalAveragePool on 8-bit integers. Inputs: x [N,C,spatial…] ([N,spatial…,C] if
 // ChannelsLast), its scale and zero point, the result's scale and zero point. The exact sum of x less its zero point
-// becomes roundeven(float32(sum)·(x_scale/(y_scale·count))) + y_zero_point, clamped.
+// becomes roundeven(float32(sum)·(x_scale/(y_scale·count))) + y_zero_point, clamped. In fixed point it is the mean of the
+// integers, rounded half away from zero.
 type QLinearGlobalAveragePool struct {
 	ChannelsLast bool `attr:"channels_last"`
+	Requantized
 }
 
 // QLinearAveragePool is AveragePool on 8-bit integers: dequantized elements are added and divided in float32, and
@@ -29,6 +32,24 @@ type QLinearAveragePool struct {
 	KernelShape     []int  `attr:"kernel_shape" required:"true"`
 	Pads            []int  `attr:"pads"`
 	Strides         []int  `attr:"strides"`
+	Requantized
+}
+
+// fixedPool checks that x and y have the same parameters, as TensorFlow Lite demands of a pool.
+func (r Requantized) fixedPool(x, y linear) error {
+	if r.fixed() && (x.scale != y.scale || x.zero != y.zero) {
+		return errors.New("a fixed-point average needs the parameters of its input at its result")
+	}
+	return r.checkRequant()
+}
+
+// fixedMean is a sum of n integers over n, rounded half away from zero.
+func fixedMean(sum int64, n int) int64 {
+	half := int64(n / 2)
+	if sum < 0 {
+		half = -half
+	}
+	return (sum + half) / int64(max(n, 1))
 }
 
 // channelsFirst is shape with the last dimension moved behind the first.
@@ -101,6 +122,9 @@ func (p QLinearGlobalAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) e
 	if err != nil {
 		return err
 	}
+	if err := p.fixedPool(xp, yp); err != nil {
+		return err
+	}
 	shape, v := in[0].Shape, tensor.Ints(in[0])
 	if len(shape) < 2 {
 		return fmt.Errorf("input %v: want rank 2 or more", shape)
@@ -115,6 +139,10 @@ func (p QLinearGlobalAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) e
 		sum := int64(0)
 		for _, e := range v[i*size : (i+1)*size] {
 			sum += e - xp.zero
+		}
+		if p.fixed() {
+			r[i] = fixedMean(sum+xp.zero*int64(size), size)
+			continue
 		}
 		r[i] = saturate(float32(float32(int32(sum))*scale), yp.zero, yp.lo, yp.hi)
 	}
@@ -161,6 +189,9 @@ func (p QLinearAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
+	if err := p.fixedPool(xp, yp); err != nil {
+		return err
+	}
 	shape, v := in[0].Shape, tensor.Ints(in[0])
 	if p.ChannelsLast {
 		v, shape = nchw(v, shape, false), channelsFirst(shape)
@@ -178,6 +209,14 @@ func (p QLinearAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			n = tensor.Size(w.Kernel)
 		}
 		for nc := range len(r) / max(outSize, 1) {
+			if p.fixed() {
+				var sum int64
+				for _, t := range taps {
+					sum += v[nc*inSize+t.in]
+				}
+				r[nc*outSize+o] = fixedMean(sum, n)
+				continue
+			}
 			var sum float32
 			for _, t := range taps {
 				sum += xp.real(v[nc*inSize+t.in])

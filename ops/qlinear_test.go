@@ -8,7 +8,7 @@ func init() {
 	one, half := tensor.Scalar(float32(1)), tensor.Scalar(float32(0.5))
 	zero, first := tensor.Scalar(uint8(0)), tensor.Scalar(uint8(1))
 	cell := func(v ...uint8) *tensor.Tensor { return shaped([]int{1, 1, len(v)}, v...) }
-	register(QLinearConv{AutoPad: "NOTSET", Group: 1},
+	register(QLinearConv{Conv: Conv{AutoPad: "NOTSET", Group: 1}},
 		opCase{
 			name: "half goes to even before the zero point is added",
 			in:   tensors(cell(1, 3, 255), half, zero, shaped([]int{1, 1, 1}, []int8{1}...), one, tensor.Scalar(int8(0)), one, first),

@@ -22,11 +22,12 @@ type QuantizeLinear struct {
 	OutputDType int  `attr:"output_dtype"`
 	Precision   int  `attr:"precision"`
 	Saturate    bool `attr:"saturate" default:"1"`
+	Requantized      // of the operator before it, if that computes in integers
 }
 
 // Infer gives x's shape with the quantized type.
 func (q QuantizeLinear) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	if err := want(in, 2, 3); err != nil {
+	if err := errors.Join(want(in, 2, 3), q.checkRequant()); err != nil {
 		return nil, err
 	}
 	var zero tensor.DType

@@ -203,7 +203,7 @@ func (q *qlinear) conv(n *graph.Node) bool {
 		}
 		in = append(in, b)
 	}
-	return q.finish(n, ops.QLinearConv(n.Op.(ops.Conv)), in, s)
+	return q.finish(n, ops.QLinearConv{Conv: n.Op.(ops.Conv)}, in, s)
 }
 
 // bias gives the int32 bias if its scale is that of the sums and it has no zero point.

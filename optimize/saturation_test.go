@@ -107,7 +107,7 @@ func TestSaturationOrder(t *testing.T) {
 		"depthwise with a multiplier":     {product{pair, u, s, []int{4, 1, 3, 3}, [2]int{0, 1}}, 16, 1},
 		"conv of int8":                    {product{conv, s, s, []int{1, 2, 3, 3}, [2]int{0, 9}}, 0, 0},
 		"conv with uint8 weights":         {product{conv, u, u, []int{1, 2, 3, 3}, [2]int{0, 9}}, 0, 0},
-		"QLinearConv":                     {product{ops.QLinearConv(conv), u, s, []int{1, 2, 3, 3}, [2]int{0, 9}}, 9, 1},
+		"QLinearConv":                     {product{ops.QLinearConv{Conv: conv}, u, s, []int{1, 2, 3, 3}, [2]int{0, 9}}, 9, 1},
 		"ConvInteger":                     {product{ops.ConvInteger(conv), u, s, []int{1, 2, 3, 3}, [2]int{0, 9}}, 0, 0},
 		"MatMul":                          {product{ops.MatMul{}, u, s, []int{5, 3}, [2]int{7, 10}}, 6, 1},
 		"MatMul, same row":                {product{ops.MatMul{}, u, s, []int{5, 3}, [2]int{6, 7}}, 6, 0},
