@@ -8,6 +8,7 @@ import (
 	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
+	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/optimize"
 	"github.com/tfsopt/tfsopt/tensor"
 )
@@ -124,6 +125,25 @@ func testIntegers(t *testing.T, kind string, g *graph.Graph) {
 			if !got.Equal(want[i]) {
 				t.Errorf("%s with %s: output %d differs", kind, set.Name, i)
 			}
+		}
+	}
+}
+
+// TestFixedPoint: the same networks in TensorFlow Lite's arithmetic, which is another in some results.
+func TestFixedPoint(t *testing.T) {
+	for kind, zero := range map[string]string{"uint8": "128", "int8": "-7"} {
+		float, fixed := parseQuantized(t, kind, zero, 127), parseQuantized(t, kind, zero, 127)
+		for _, n := range fixed.Nodes {
+			n.Op = ops.WithRequant(n.Op, ops.RequantFixed)
+		}
+		testIntegers(t, kind+" in fixed point", fixed)
+		x, differs := noise(5, 2, 6, 9, 8), false
+		want := run(t, compile(t, float, engine.Options{}), x)
+		for i, got := range run(t, compile(t, fixed, engine.Options{}), x) {
+			differs = differs || !got.Equal(want[i])
+		}
+		if !differs {
+			t.Errorf("%s: every result is that of float32", kind)
 		}
 	}
 }

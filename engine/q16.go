@@ -12,8 +12,9 @@ import (
 // unsigned, sums of high and of low are 8-bit products, which are joined in int64.
 type wide struct {
 	scale        []float32
-	bias         []int64 // less the zero point's share
-	zero, lo, hi int64   // of the result
+	fixed        []ops.FixedScale // if not nil, instead of scale
+	bias         []int64          // less the zero point's share
+	zero, lo, hi int64            // of the result
 	out          tensor.DType
 	pad          [2]byte // the low and the high byte of x's zero point
 }
@@ -34,7 +35,7 @@ func params16(scale, zero *graph.Value) (s float32, z int64, ok bool) {
 }
 
 // newWide reads scales, zero points and the bias of a product; sums are those of the weights by output channel.
-func newWide(m matrix8, sums []int32) (wide, bool) {
+func newWide(op graph.Op, m matrix8, sums []int32) (wide, bool) {
 	sx, zx, okx := params16(m.xs, m.xz)
 	sy, zy, oky := params16(m.ys, m.yz)
 	if !okx || !oky || m.xz.DType != m.x.DType || !m.ws.IsConst() || !isFloat(m.ws) {
@@ -62,6 +63,9 @@ func newWide(m matrix8, sums []int32) (wide, bool) {
 	for i, sum := range sums {
 		w.bias[i] -= zx * int64(sum)
 		w.scale[i] = sx * ws[i%len(ws)] / sy
+		if ops.RequantOf(op) == ops.RequantFixed {
+			w.fixed = append(w.fixed, ops.ProductScale(sx, ws[i%len(ws)], sy, m.w.DType))
+		}
 	}
 	return w, true
 }
@@ -88,15 +92,7 @@ func (w *wide) finish(x *exec, y *tensor.Tensor, sums [2][]int32) {
 	x.p.pool.run(x.scratch, len(sums[0])/max(n, 1), func(_ *scratch, row int) {
 		low, high := sums[0][row*n:][:n], sums[1][row*n:][:n]
 		for i, b := range w.bias {
-			sum := int64(high[i])<<8 + int64(low[i]) + b
-			r := math.RoundToEven(float64(float32(float32(sum)*w.scale[i]))) + float64(w.zero)
-			q := w.lo
-			switch {
-			case r >= float64(w.hi):
-				q = w.hi
-			case r > float64(w.lo):
-				q = int64(r)
-			}
+			q := w.requant(int64(high[i])<<8+int64(low[i])+b, i)
 			at := row*n + i
 			if w.out.Bits() == 8 {
 				y.Data[at] = byte(q)
@@ -105,6 +101,21 @@ func (w *wide) finish(x *exec, y *tensor.Tensor, sums [2][]int32) {
 			y.Data[2*at], y.Data[2*at+1] = byte(q), byte(q>>8)
 		}
 	})
+}
+
+// requant is the result for a sum of column i.
+func (w *wide) requant(sum int64, i int) int64 {
+	if w.fixed != nil {
+		return min(max(w.fixed[i].ApplyWide(sum)+w.zero, w.lo), w.hi)
+	}
+	r := math.RoundToEven(float64(float32(float32(sum)*w.scale[i]))) + float64(w.zero)
+	switch {
+	case r >= float64(w.hi):
+		return w.hi
+	case r > float64(w.lo):
+		return int64(r)
+	}
+	return w.lo
 }
 
 // qconv16 is QLinearConv with 16-bit activations, channels last. Input: x.
@@ -132,8 +143,8 @@ func lowerQConv16(l *lowering, n *graph.Node) bool {
 	if op.wshape[0]%c.Conv.Group != 0 || tensor.Size(op.wshape[1:]) > maxWideK {
 		return false
 	}
-	m := matrix8{x: in[0], xs: in[1], xz: in[2], ws: in[4], ys: in[6], yz: in[7], bias: in[8]}
-	if op.wide, ok = newWide(m, w.sums); !ok {
+	m := matrix8{x: in[0], w: in[3], xs: in[1], xz: in[2], ws: in[4], ys: in[6], yz: in[7], bias: in[8]}
+	if op.wide, ok = newWide(n.Op, m, w.sums); !ok {
 		return false
 	}
 	op.pack(l, w)
@@ -183,7 +194,7 @@ func lowerMatrix16(l *lowering, n *graph.Node, m matrix8) bool {
 	if !ok || op.k > maxWideK {
 		return false
 	}
-	if op.wide, ok = newWide(m, w.sums); !ok {
+	if op.wide, ok = newWide(n.Op, m, w.sums); !ok {
 		return false
 	}
 	op.shift = w.shift

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -26,6 +27,22 @@ func RequantOf(op graph.Op) string {
 		return r.requantized()
 	}
 	return ""
+}
+
+// WithRequant gives an operator another Requant, if it has one.
+func WithRequant(op graph.Op, requant string) graph.Op {
+	if RequantOf(op) == requant {
+		return op
+	}
+	domain, name := graph.NameOf(op)
+	attrs := slices.DeleteFunc(graph.AttrsOf(op), func(a graph.Attr) bool { return a.Name == "requant" })
+	if requant != "" {
+		attrs = append(attrs, graph.Attr{Name: "requant", Value: requant})
+	}
+	if other, err := graph.NewOp(domain, name, attrs); err == nil {
+		return other
+	}
+	return op // it has none
 }
 
 func (r Requantized) requantized() string { return r.Requant }
@@ -71,7 +88,7 @@ func ProductScale(sx, sw, sy float32, w tensor.DType) FixedScale {
 	return NewFixedScale(float64(sx) * float64(sw) / float64(sy))
 }
 
-// Apply multiplies an int32: the upper half of the doubled product, rounded, then a shift, rounded half away from zero.
+// Apply multiplies an int32: the upper half of the doubled product, half rounded up, then a shift, half rounded away from zero.
 func (f FixedScale) Apply(x int32) int32 {
 	left, right := max(f.Shift, 0), max(-f.Shift, 0)
 	x <<= left

@@ -127,6 +127,12 @@ func (q *qlinear) out(v *graph.Value) (sink, bool) {
 	return s, s.zero.IsConst() && s.scalar()
 }
 
+// fixed tells whether the QuantizeLinear after n asks for fixed-point arithmetic.
+func (q *qlinear) fixed(n *graph.Node) bool {
+	s, ok := q.out(n.Out[0])
+	return ok && ops.RequantOf(s.node.Op) == ops.RequantFixed
+}
+
 // reader is the only node that reads v; nil if there are more or v leaves the graph.
 func (q *qlinear) reader(v *graph.Value) *graph.Node {
 	if u := q.uses[v]; len(u) == 1 && !q.b.G.IsOutput(v) {
@@ -154,7 +160,7 @@ func (s *sink) clamp(n *graph.Node) bool {
 
 // finish adds the integer operator, and a Clip where the clamp is narrower than the type, in place of s's node.
 func (q *qlinear) finish(n *graph.Node, op graph.Op, in []*graph.Value, s sink) bool {
-	v := q.b.Add(n.Name, op, in...)
+	v := q.b.Add(n.Name, ops.WithRequant(op, ops.RequantOf(s.node.Op)), in...)
 	made := v.Def
 	made.Name = n.Name
 	if lo, hi, narrow := s.limits(); narrow {
@@ -197,7 +203,7 @@ func (q *qlinear) conv(n *graph.Node) bool {
 	}
 	in := []*graph.Value{x.v, x.scale, x.zero, w.v, w.scale, w.zero, s.scale, s.zero}
 	if len(n.In) > 2 && n.In[2] != nil {
-		b, ok := q.bias(n.In[2], x, w)
+		b, ok := q.bias(n.In[2], x, w, q.fixed(n))
 		if !ok {
 			return false
 		}
@@ -206,22 +212,35 @@ func (q *qlinear) conv(n *graph.Node) bool {
 	return q.finish(n, ops.QLinearConv{Conv: n.Op.(ops.Conv)}, in, s)
 }
 
-// bias gives the int32 bias if its scale is that of the sums and it has no zero point.
-func (q *qlinear) bias(v *graph.Value, x, w quantized) (*graph.Value, bool) {
+// bias gives the int32 bias in the scale of the sums. One that the file stores in another scale is converted, which moves it by at
+// most half a step of the sums; fixed point adds its integers as they are, whatever scale they were given.
+func (q *qlinear) bias(v *graph.Value, x, w quantized, fixed bool) (*graph.Value, bool) {
 	b, ok := q.in(v)
 	if !ok || b.v.DType != tensor.Int32 || !b.v.IsConst() || slices.ContainsFunc(tensor.Ints(b.zero.Const), func(z int64) bool { return z != 0 }) {
 		return nil, false
 	}
 	sx, sw, sb := tensor.Floats(x.scale.Const)[0], tensor.Floats(w.scale.Const), tensor.Floats(b.scale.Const)
-	if len(sw) != len(sb) {
+	old := tensor.View[int32](b.v.Const)
+	if n := len(sw); n != 1 && n != len(old) || len(sb) != 1 && len(sb) != len(old) {
 		return nil, false
 	}
-	for i := range sb {
-		if sb[i] != sx*sw[i] {
+	moved, changed := make([]int32, len(old)), false
+	for i, e := range old {
+		from, to := sb[i%len(sb)], sx*sw[i%len(sw)]
+		if moved[i] = e; fixed || from == to {
+			continue
+		}
+		r := math.RoundToEven(float64(e) * float64(from) / float64(to))
+		if !(math.Abs(r) <= math.MaxInt32) {
 			return nil, false
 		}
+		moved[i] = int32(r)
+		changed = changed || moved[i] != e
 	}
-	return b.v, true
+	if !changed {
+		return b.v, true
+	}
+	return q.b.Const(b.v.Name, tensor.From(moved, len(moved))), true
 }
 
 func (q *qlinear) gemm(n *graph.Node) bool {
@@ -233,7 +252,7 @@ func (q *qlinear) gemm(n *graph.Node) bool {
 	}
 	in := []*graph.Value{x.v, x.scale, x.zero, w.v, w.scale, w.zero, nil}
 	if len(n.In) > 2 && n.In[2] != nil {
-		b, ok := q.bias(n.In[2], x, w)
+		b, ok := q.bias(n.In[2], x, w, q.fixed(n))
 		if !ok {
 			return false
 		}
@@ -318,6 +337,9 @@ func (q *qlinear) pool(n *graph.Node, name string) bool {
 	s, ok := q.out(n.Out[0])
 	if !ok {
 		return false
+	}
+	if op = ops.WithRequant(op, ops.RequantOf(s.node.Op)); ops.RequantOf(op) == ops.RequantFixed && !x.same(s.quantized) {
+		return false // a fixed-point average has no factor
 	}
 	return q.finish(n, op, []*graph.Value{x.v, x.scale, x.zero, s.scale, s.zero}, s)
 }

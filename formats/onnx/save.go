@@ -12,6 +12,7 @@ import (
 
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/ops"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
@@ -74,6 +75,7 @@ const maxMessage = 1<<31 - 1
 
 type writer struct {
 	warnings []string
+	fixed    int // operators with fixed-point requantization
 	opsets   map[string]int
 	ir       int
 	place    *placement
@@ -120,6 +122,10 @@ func encode(g *graph.Graph, place *placement) (*writer, *message, error) {
 	body, err := w.encodeGraph(g, nil)
 	if err != nil {
 		return nil, nil, err
+	}
+	if w.fixed > 0 {
+		w.warnings = append(w.warnings, fmt.Sprintf("%d operators round in fixed point, as TensorFlow Lite does: ONNX rounds "+
+			"in float32, and some results differ by one step", w.fixed))
 	}
 	m := &message{}
 	m.int(1, int64(w.ir))
@@ -304,7 +310,10 @@ func (w *writer) encodeNode(n *graph.Node, s *nameScope) (*message, error) {
 	m.strings(2, s.list(n.Out))
 	m.string(3, n.Name)
 	m.string(4, name)
-	for _, a := range graph.AttrsOf(n.Op) {
+	if ops.RequantOf(n.Op) != "" {
+		w.fixed++
+	}
+	for _, a := range graph.AttrsOf(ops.WithRequant(n.Op, "")) {
 		p, err := w.encodeAttr(a, s)
 		if err != nil {
 			return nil, err
