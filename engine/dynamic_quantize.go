@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/ops"
@@ -14,11 +15,17 @@ type dynamicQuantize struct{ ops.DynamicQuantizeLinear }
 func (q dynamicQuantize) source() graph.Op { return q.DynamicQuantizeLinear }
 
 func lowerDynamicQuantize(l *lowering, n *graph.Node) bool {
-	op, ok := n.Op.(ops.DynamicQuantizeLinear)
-	if !ok || !isFloat(n.In[0]) {
+	if !isFloat(n.In[0]) {
 		return false
 	}
-	l.keep(n, dynamicQuantize{op})
+	switch op := n.Op.(type) {
+	case ops.DynamicQuantizeLinear:
+		l.keep(n, dynamicQuantize{op})
+	case ops.DynamicQuantizeRows:
+		l.keep(n, dynamicRows{op})
+	default:
+		return false
+	}
 	return true
 }
 
@@ -51,4 +58,30 @@ func extremes(x *exec, src []float32) (lo, hi float32) {
 		lo, hi = min(lo, e[0]), max(hi, e[1])
 	}
 	return lo, hi
+}
+
+// dynamicRows is DynamicQuantizeRows.
+type dynamicRows struct{ ops.DynamicQuantizeRows }
+
+func (q dynamicRows) source() graph.Op { return q.DynamicQuantizeRows }
+
+func (q dynamicRows) exec(x *exec, in, out []*tensor.Tensor) error {
+	shape := in[0].Shape
+	if len(shape) == 0 || in[0].Len() == 0 {
+		return x.kernel(q.DynamicQuantizeRows, in, out)
+	}
+	src, k := tensor.View[float32](in[0]), shape[len(shape)-1]
+	params := append(slices.Clone(shape[:len(shape)-1]), 1)
+	var made [3]*tensor.Tensor // y, scale, zero point; what nobody reads goes to the heap
+	copy(made[:], out)
+	y := x.Make(made[0], tensor.Uint8, shape...)
+	scales := tensor.View[float32](x.Make(made[1], tensor.Float32, params...))
+	zeros := x.Make(made[2], tensor.Uint8, params...).Data
+	rows(x, len(src), k, func(a, b int) {
+		lo, hi := x.p.set.MinMaxF32(src[a:b])
+		scale, zero := ops.DynamicQuantizeLinear{}.Params(lo, hi)
+		scales[a/k], zeros[a/k] = scale, zero
+		x.p.set.QuantizeF32(y.Data[a:b], src[a:b], scale, int32(zero), 0, math.MaxUint8)
+	})
+	return nil
 }

@@ -199,3 +199,36 @@ func testDynamicIntegers(t *testing.T, most float32) {
 		near(t, got[1:], want[1:], 0.02) // the pooled values may round to the next integer
 	}
 }
+
+// TestDynamicRows: rows that are quantized by themselves, and their product with constant weights, are exact.
+func TestDynamicRows(t *testing.T) {
+	g := parse(t, `graph "rows" {
+  opset "" 17
+  input x: float32[n,3,40]
+  const f: int8[40,9] = random 4
+  q: uint8[n,3,40], s: float32[n,3,1], z: uint8[n,3,1] = tfsopt.DynamicQuantizeRows(x)
+  m: int32[n,3,9] = MatMulInteger(q, f, z)
+  output q
+  output s
+  output m
+}`)
+	v := g.Value("f")
+	ints := tensor.New(tensor.Int8, v.Const.Shape...)
+	for i, x := range tensor.View[float32](v.Const) {
+		tensor.View[int8](ints)[i] = int8(x * 254)
+	}
+	v.Fact = graph.FactOf(ints)
+	if err := g.Infer(); err != nil {
+		t.Fatal(err)
+	}
+	x := noise(5, 2, 3, 40)
+	copy(tensor.View[float32](x)[40:80], make([]float32, 40)) // a row of zeros
+	want := reference(t, g, x)
+	for _, set := range kernels.Available() {
+		for i, got := range run(t, compile(t, g, engine.Options{Threads: 2, CPU: set.Name}), x) {
+			if !got.Equal(want[i]) {
+				t.Errorf("%s: output %d differs", set.Name, i)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/ops"
@@ -182,7 +183,7 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	if len(n.In) > 3 {
 		wz = n.In[3]
 	}
-	if !n.In[1].IsConst() || len(n.In[1].Const.Shape) != 2 || n.In[0].Rank() < 2 || xz != nil && !single(xz) {
+	if !n.In[1].IsConst() || len(n.In[1].Const.Shape) != 2 || n.In[0].Rank() < 2 || xz != nil && !single(xz) && !eachRow(xz, n.In[0]) {
 		return false
 	}
 	op := integerMatMul{Op: n.Op, qlinear: qlinear{k: n.In[1].Const.Shape[0], n: n.In[1].Const.Shape[1]}}
@@ -203,6 +204,15 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	return true
 }
 
+// eachRow tells whether z has one element for each row of x.
+func eachRow(z, x *graph.Value) bool {
+	r := x.Rank()
+	if z.Rank() != r {
+		return false
+	}
+	return z.Shape[r-1].Is(1) && slices.Equal(z.Shape[:r-1], x.Shape[:r-1])
+}
+
 // single tells whether a value surely has one element.
 func single(v *graph.Value) bool {
 	return !v.Unranked && graph.SizeOf(v.Shape).Is(1)
@@ -211,12 +221,11 @@ func single(v *graph.Value) bool {
 func (m integerMatMul) exec(x *exec, in, out []*tensor.Tensor) error {
 	s := in[0].Shape
 	y := x.Make(out[0], tensor.Int32, append(append([]int{}, s[:len(s)-1]...), m.n)...)
-	zero := int32(0)
+	zero, each := int32(0), []int64(nil)
 	if len(in) > 1 && in[1] != nil {
-		if in[1].Len() != 1 {
-			return fmt.Errorf("one zero point a row, %d of them, is not supported with constant weights", in[1].Len())
+		if each = tensor.Ints(in[1]); len(each) == 1 {
+			zero, each = int32(each[0]), nil
 		}
-		zero = int32(tensor.Ints(in[1])[0])
 	}
 	if m.x.signed {
 		zero += 128
@@ -229,5 +238,17 @@ func (m integerMatMul) exec(x *exec, in, out []*tensor.Tensor) error {
 	job.M, job.A, job.LDA, job.B, job.LDC = tensor.Size(s[:len(s)-1]), m.unsigned(x, in[0]), m.k, m.packed, m.n
 	job.Bias, job.C32 = bias, tensor.View[int32](y)
 	gemm8(x, job)
+	if each == nil {
+		return nil
+	}
+	if len(each) != job.M {
+		return fmt.Errorf("%d zero points for %d rows", len(each), job.M)
+	}
+	rows(x, len(job.C32), m.n, func(a, b int) {
+		zero := int32(each[a/m.n])
+		for j, sum := range m.sums {
+			job.C32[a+j] -= zero * sum
+		}
+	})
 	return nil
 }

@@ -3,12 +3,16 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-func init() { graph.Register("", 11, DynamicQuantizeLinear{}) }
+func init() {
+	graph.Register("", 11, DynamicQuantizeLinear{})
+	graph.Register("tfsopt", 1, DynamicQuantizeRows{})
+}
 
 // DynamicQuantizeLinear quantizes float32 x to uint8 with the parameters that x's own range, widened to hold 0, gives:
 // outputs y, scale = (max-min)/255 and zero point = clamp(roundeven(-min/scale)), in float32. NaN is left out of the range
@@ -71,4 +75,51 @@ func dynamicUint8(v []float32) (q []uint8, scale float32, zero uint8) {
 		q[i] = uint8(saturate(e/scale, int64(zero), 0, math.MaxUint8))
 	}
 	return q, scale, zero
+}
+
+// DynamicQuantizeRows is DynamicQuantizeLinear for each row of x [...,K] by itself: outputs y [...,K], and scale and zero
+// point of each row [...,1], as MatMulInteger takes them. What one sample of a batch holds then leaves the others alone.
+type DynamicQuantizeRows struct{}
+
+// Infer gives x's shape as uint8, and the shape of one number a row twice.
+func (DynamicQuantizeRows) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
+	types, err := DynamicQuantizeLinear{}.Infer(in, 3)
+	if err != nil {
+		return nil, err
+	}
+	row := in[0].Type
+	if !row.Unranked {
+		if len(row.Shape) == 0 {
+			return nil, fmt.Errorf("a scalar has no rows")
+		}
+		row.Shape = append(slices.Clone(row.Shape[:len(row.Shape)-1]), graph.Fixed(1))
+	}
+	for i, d := range []tensor.DType{tensor.Float32, tensor.Uint8} {
+		types[1+i] = row
+		types[1+i].DType = d
+	}
+	return types, nil
+}
+
+// Run computes in float32.
+func (DynamicQuantizeRows) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
+	shape := in[0].Shape
+	if len(shape) == 0 {
+		return fmt.Errorf("a scalar has no rows")
+	}
+	k := shape[len(shape)-1]
+	params := append(slices.Clone(shape[:len(shape)-1]), 1)
+	n := tensor.Size(params)
+	v, ints, scales, zeros := tensor.Floats(in[0]), make([]uint8, 0, n*k), make([]float32, n), make([]uint8, n)
+	for r := range n {
+		var q []uint8
+		q, scales[r], zeros[r] = dynamicUint8(v[r*k : (r+1)*k])
+		ints = append(ints, q...)
+	}
+	for i, t := range []*tensor.Tensor{tensor.From(ints, shape...), tensor.From(scales, params...), tensor.From(zeros, params...)} {
+		if i < len(out) && out[i] != nil {
+			copy(x.Make(out[i], t.DType, t.Shape...).Data, t.Data)
+		}
+	}
+	return nil
 }

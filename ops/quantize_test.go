@@ -87,6 +87,11 @@ func init() {
 	register(DequantizeLinear{Axis: 0, BlockSize: 2, OutputDType: int(tensor.Float64)}, opCase{
 		in: tensors(vec[uint8](1, 2, 3), vec[float32](1, 10), vec[uint8](0, 1)), out: tensors(vec[float64](1, 2, 20)),
 	})
+	register(DynamicQuantizeRows{}, opCase{
+		in: tensors(shaped([]int{2, 1, 2}, []float32{0, 5.1, -2, 3}...)),
+		out: tensors(shaped([]int{2, 1, 2}, []uint8{0, 255, 0, 255}...), shaped([]int{2, 1, 1}, []float32{float32(5.1) / 255, float32(5) / 255}...),
+			shaped([]int{2, 1, 1}, []uint8{0, 102}...)),
+	})
 	register(DynamicQuantizeLinear{}, opCase{
 		in:  tensors(vec[float32](0, 2, -3, -2.5, 1.34, 0.5)),
 		out: tensors(vec[uint8](153, 255, 0, 26, 221, 179), tensor.Scalar(float32(5)/255), tensor.Scalar(uint8(153))),
