@@ -14,6 +14,7 @@ import (
 type calibration struct {
 	outMean []*mean // by layer
 	grams   []*gram // by layer; nil where rounding does not look at the data
+	logs    map[*graph.Node]*histogram
 }
 
 // mean adds up a value's channels over samples.
@@ -85,6 +86,13 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 	for _, a := range p.watched() {
 		on(a.v, func(_ int, _ *graph.Value, t *tensor.Tensor) error {
 			return a.group.count(t)
+		})
+	}
+	c.logs = p.logarithms()
+	for n, h := range c.logs {
+		on(n.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error {
+			h.add(tensor.Floats(t)) // what is not finite is told where it arises
+			return nil
 		})
 	}
 	budget := int64(gramBudget)

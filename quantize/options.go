@@ -35,6 +35,8 @@ type Options struct {
 	Threads          int    // 0: all cores
 	CPU              string // kernel set of calibration; results do not depend on it
 	Progress         func(stage string, done, total int)
+
+	float map[string]bool // nodes that compute in float, though their weights may be stored as integers
 }
 
 // PerChannel is the block size that gives each output channel one scale, whatever its depth.

@@ -15,6 +15,7 @@ type Result struct {
 	Graph    *graph.Graph
 	Layers   []Layer
 	Outputs  []Output // measured, where there are samples
+	Left     []Left   // what is still float and a notable part of the file
 	Warnings []string
 }
 
@@ -107,6 +108,9 @@ func (s *session) ranges(f *graph.Graph) (*placement, []*layer, *calibration, er
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if s.precise(p, c) {
+		return s.ranges(f)
+	}
 	for _, g := range p.groups {
 		g.params = p.quantizer(g.bounds).choose(g.hist, s.o)
 		g.hist = nil
@@ -143,7 +147,7 @@ func (s *session) finish(p *placement, layers []*layer) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Graph: out, Warnings: s.set.Warnings()}
+	r := &Result{Graph: out, Warnings: append(s.set.Warnings(), s.notes...)}
 	if err = s.measure(p, layers, r); err != nil {
 		return nil, err
 	}
@@ -152,5 +156,5 @@ func (s *session) finish(p *placement, layers []*layer) (*Result, error) {
 			return nil, err
 		}
 	}
-	return r, nil
+	return r.leave(s.o), nil
 }

@@ -143,7 +143,7 @@ func dataInputs(n *graph.Node) []int {
 
 // candidate is the role that a node may have, given the values that integers can reach.
 func (p *placement) candidate(n *graph.Node, available map[*graph.Value]bool) role {
-	if p.o.excluded(n) || len(n.In) == 0 || len(n.Out) == 0 || n.Out[0] == nil || n.In[0] == nil ||
+	if p.o.excluded(n) || p.o.float[n.Name] || len(n.In) == 0 || len(n.Out) == 0 || n.Out[0] == nil || n.In[0] == nil ||
 		n.In[0].DType != tensor.Float32 || n.Out[0].DType != tensor.Float32 {
 		return stays
 	}

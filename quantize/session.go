@@ -16,6 +16,8 @@ type session struct {
 	ctx context.Context
 	set *data.Set
 	o   Options
+
+	notes []string // warnings of the result
 }
 
 // observer is shown watched values of each run, in the order of the program's steps. sample counts runs.

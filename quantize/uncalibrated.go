@@ -20,6 +20,7 @@ func (s *session) uncalibrated(f *graph.Graph, mode func(*graph.Graph, Options) 
 	if err != nil {
 		return nil, err
 	}
+	c.leave(s.o)
 	if s.set == nil || s.set.Len() == 0 {
 		return c.Result, nil
 	}
@@ -56,10 +57,13 @@ func firstOut(n *graph.Node) *graph.Value {
 	return nil
 }
 
-// decibels is a signal-to-noise ratio, 0 if there is no signal or no noise to speak of.
+// decibels is a signal-to-noise ratio, 0 if there is no signal or no noise to speak of, and only then.
 func decibels(signal, noise float64) float64 {
-	if signal > 0 && noise > 0 {
-		return 10 * math.Log10(signal/noise)
+	switch {
+	case !(signal > 0 && noise > 0):
+		return 0
+	case signal == noise:
+		return math.SmallestNonzeroFloat64 // nothing but zeros came out
 	}
-	return 0
+	return 10 * math.Log10(signal/noise)
 }

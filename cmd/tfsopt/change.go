@@ -36,6 +36,9 @@ type change struct {
 	Passes      []passResult `json:"passes,omitempty"`
 	Dump        string       `json:"dump,omitempty"`
 
+	Outputs []outputSQNR `json:"outputs,omitempty"` // of quantization, where there are samples
+	Left    []leftFloat  `json:"float,omitempty"`   // constants that quantization left real
+
 	Curve []train.Epoch `json:"curve,omitempty"` // of verbs that train
 	Held  *heldScore    `json:"held,omitempty"`
 	Worth *worth        `json:"teacher_worth,omitempty"`
@@ -57,6 +60,8 @@ type layerStep struct {
 	MeanError finite `json:"mean_error"`
 	HalfStep  finite `json:"half_step"`
 	Clipped   finite `json:"clipped"` // percent
+	Worst     int    `json:"worst_channel"`
+	WorstSQNR finite `json:"worst_sqnr_db"` // of that channel's weights
 }
 
 // layerCut is what pruning took from a layer. Pairs hold what was before and after.
@@ -68,6 +73,16 @@ type layerCut struct {
 	Channels *[2]int   `json:"channels,omitempty"`
 	MACs     *[2]int64 `json:"macs,omitempty"`
 	Bytes    *[2]int64 `json:"bytes,omitempty"`
+}
+
+// leftFloat is a constant that is still real numbers and a notable part of the model.
+type leftFloat struct {
+	Name  string  `json:"name"`
+	Node  string  `json:"node"`
+	Op    string  `json:"op"`
+	Why   string  `json:"why"`
+	Bytes int     `json:"bytes"`
+	Share float64 `json:"share"` // percent of the bytes of all constants
 }
 
 type passResult struct {
@@ -111,6 +126,7 @@ func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change,
 	if r.Input, err = describe(in, m.Bytes); err != nil {
 		return nil, err
 	}
+	before := constants(m.Graph)
 	g, err := f(m, r)
 	if err != nil {
 		return nil, err
@@ -119,11 +135,17 @@ func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change,
 		if err := r.save(ctx, g, out); err != nil {
 			return nil, err
 		}
+		if r.Output.Bytes > r.Input.Bytes+headerBytes && filepath.Ext(in) == filepath.Ext(out) {
+			r.Warnings = append(r.Warnings, growth(before, g, r.Input.Bytes, r.Output.Bytes))
+		}
 	}
 	r.Seconds, r.PeakRSS = time.Since(start).Seconds(), peakRSS()
 	a.warn(r.Warnings...)
 	return r, nil
 }
+
+// headerBytes is by how much a file may grow without a word: producers write names and versions of their own.
+const headerBytes = 64
 
 // save writes the graph and measures the file by loading it again.
 func (r *change) save(ctx context.Context, g *graph.Graph, out string) error {

@@ -51,6 +51,10 @@ func (a *app) finish(cmd *cobra.Command, err error, args []string) int {
 		return int(gate)
 	}
 	code := exitFailure
+	var broken *brokenError
+	if errors.As(err, &broken) {
+		code = exitBroken
+	}
 	var usage usageError
 	if errors.As(err, &usage) || !a.running {
 		code = exitUsage
@@ -77,6 +81,8 @@ type failure struct {
 	Node    string `json:"node"`
 	Op      string `json:"op"`
 	Offset  *int64 `json:"offset"` // in the model file; null: no single place
+
+	Broken *brokenReport `json:"broken,omitempty"`
 }
 
 func (a *app) printError(message string, err error) error {
@@ -84,6 +90,10 @@ func (a *app) printError(message string, err error) error {
 	var op *graph.OpError
 	if errors.As(err, &op) {
 		f.Node, f.Op = op.Node, op.Op
+	}
+	var broken *brokenError
+	if errors.As(err, &broken) {
+		f.Broken = broken.report()
 	}
 	var syntax *formats.SyntaxError
 	if errors.As(err, &syntax) && syntax.Offset >= 0 {

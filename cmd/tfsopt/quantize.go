@@ -21,6 +21,7 @@ type quantizeOptions struct {
 	steps  []string
 	values []string
 	qat    bool
+	force  bool
 	learn  trainFlags
 	book   codebookFlags
 }
@@ -102,6 +103,7 @@ func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 	f.StringArrayVar(&o.Exclude, "exclude", nil, "node name or operator that stays float; may be repeated")
 	f.StringArrayVar(&o.steps, "step", nil, "step of the weights, or LAYER=STEP; may be repeated")
 	f.StringSliceVar(&o.values, "values", nil, "numbers to quantize with --step, without a model")
+	f.BoolVar(&o.force, "force", false, "write a result that is broken on the calibration data")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say how much memory it would take, and write nothing")
 	return func() {
 		for _, w := range words {
@@ -159,7 +161,10 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 			return nil, err
 		}
 		r.Warnings = append(r.Warnings, q.Warnings...)
-		r.addLayers(q.Layers)
+		if err := a.refuseBroken(ctx, m.Graph, &o, r, q.Result); err != nil {
+			return nil, err
+		}
+		r.addResult(q.Result)
 		r.Curve = q.Curve
 		return q.Graph, nil
 	})
@@ -181,17 +186,33 @@ func (o *quantizeOptions) openData(g *graph.Graph) (*data.Set, error) {
 	return o.data.open(dataInputs(g))
 }
 
-func (r *change) addLayers(layers []quantize.Layer) {
-	for _, l := range layers {
-		sqnr := finite(l.SQNR)
+// addResult takes over what quantization tells of layers, outputs and what is left.
+func (r *change) addResult(q *quantize.Result) {
+	r.Layers = append(r.Layers, layers(q.Layers)...)
+	r.Outputs = outputs(q.Outputs)
+	for _, l := range q.Left {
+		r.Left = append(r.Left, leftFloat{l.Name, l.Node, l.Op, l.Why, l.Bytes, l.Share})
+	}
+}
+
+func layers(list []quantize.Layer) []layer {
+	out := []layer{}
+	for _, l := range list {
+		sqnr, worst := finite(l.SQNR), finite(l.WorstSQNR)
 		if l.SQNR == 0 { // not measured
 			sqnr = missing
 		}
-		r.Layers = append(r.Layers, layer{
+		if l.WorstSQNR == 0 {
+			worst = missing
+		}
+		out = append(out, layer{
 			Name: l.Name, Op: l.Op, Precision: l.Precision, SQNR: sqnr,
-			layerStep: &layerStep{finite(l.MaxError), finite(l.MeanError), finite(l.HalfStep), finite(100 * l.Clipped)},
+			layerStep: &layerStep{
+				finite(l.MaxError), finite(l.MeanError), finite(l.HalfStep), finite(100 * l.Clipped), l.Worst, worst,
+			},
 		})
 	}
+	return out
 }
 
 // stepValue is one number under an explicit step.
