@@ -40,6 +40,7 @@ func newPlan(p *Program, in []*tensor.Tensor) (*plan, error) {
 	if b.pl.arena > maxArena {
 		return nil, fmt.Errorf("these input shapes need %d GiB of memory for intermediate values, more than %d", b.pl.arena>>30, maxArena>>30)
 	}
+	b.pl.bytes = b.pl.measure()
 	return b.pl, nil
 }
 
@@ -83,8 +84,13 @@ func (b *builder) slot(v *graph.Value) int {
 	return b.add(v, v.Fact) // a constant
 }
 
-// node infers a node's outputs; those that come out constant need no step.
-func (b *builder) node(n *graph.Node) error {
+// node infers a node's outputs; those that come out constant need no step. A panic in the operator becomes an error.
+func (b *builder) node(n *graph.Node) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("inputs do not fit the operator: %v", p)
+		}
+	}()
 	in := make([]graph.Fact, len(n.In))
 	allConst := true
 	for i, v := range n.In {
@@ -93,7 +99,11 @@ func (b *builder) node(n *graph.Node) error {
 			allConst = allConst && in[i].Const != nil
 		}
 	}
-	types, err := n.Op.Infer(in, len(n.Out))
+	op := n.Op
+	if len(graph.Bodies(op)) > 0 {
+		op = graph.CloneOp(op) // inference writes to bodies, which other plans and running calls read
+	}
+	types, err := op.Infer(in, len(n.Out))
 	if err != nil {
 		return err
 	}

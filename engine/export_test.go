@@ -23,7 +23,7 @@ func (p *Program) Steps(in []*tensor.Tensor, runs int) ([]StepTime, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, list := pl.frame(), make([]StepTime, len(pl.steps))
+	f, list := p.cache.take(pl), make([]StepTime, len(pl.steps))
 	x := &exec{Exec: &graph.Exec{Ctx: context.Background(), Threads: p.pool.threads}, p: p, scratch: &f.scratch, shared: &f.shared}
 	for i, s := range pl.inputs {
 		f.t[s] = aligned(in[i])

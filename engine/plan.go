@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -13,7 +12,6 @@ import (
 // plan is the program for one set of input shapes: steps over numbered tensors, most of which lie in one arena.
 type plan struct {
 	p       *Program
-	key     string
 	steps   []step
 	vals    []slot
 	inputs  []int
@@ -22,8 +20,11 @@ type plan struct {
 	// watched values that no step makes: inputs, and what came out constant
 	seeFirst []int
 
-	mu   sync.Mutex
-	free []*frame
+	bytes int // see measure
+
+	// The program's cache guards these.
+	cached bool
+	free   []*frame
 }
 
 type step struct {
@@ -41,14 +42,6 @@ type slot struct {
 	size  int // arena bytes; -1: on the heap
 	view  bool
 	shape []int
-}
-
-// frame is the memory of one running call.
-type frame struct {
-	arena   []byte
-	t       []*tensor.Tensor
-	scratch scratch
-	shared  scratch
 }
 
 // exec is what a fast step may use.
@@ -81,49 +74,6 @@ type viewOp interface {
 	view()
 }
 
-// plan finds or makes the plan for these inputs.
-func (p *Program) plan(in []*tensor.Tensor) (*plan, error) {
-	var key []byte
-	for _, t := range in {
-		key = fmt.Appendf(key, "%d%v;", t.DType, t.Shape)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, pl := range p.plans {
-		if pl.key == string(key) {
-			copy(p.plans[1:i+1], p.plans[:i])
-			p.plans[0] = pl
-			return pl, nil
-		}
-	}
-	pl, err := newPlan(p, in)
-	if err != nil {
-		return nil, err
-	}
-	pl.key = string(key)
-	p.plans = append([]*plan{pl}, p.plans...)
-	if len(p.plans) > p.keep {
-		p.plans = p.plans[:p.keep]
-	}
-	return pl, nil
-}
-
-func (pl *plan) frame() *frame {
-	pl.mu.Lock()
-	if n := len(pl.free); n > 0 {
-		f := pl.free[n-1]
-		pl.free = pl.free[:n-1]
-		pl.mu.Unlock()
-		return f
-	}
-	pl.mu.Unlock()
-	f := &frame{arena: tensor.Aligned(pl.arena), t: make([]*tensor.Tensor, len(pl.vals))}
-	for i, s := range pl.vals {
-		f.t[i] = pl.tensor(f, s)
-	}
-	return f
-}
-
 // tensor makes the tensor that stands for a slot in a frame.
 func (pl *plan) tensor(f *frame, s slot) *tensor.Tensor {
 	if s.fact.Const != nil {
@@ -133,17 +83,6 @@ func (pl *plan) tensor(f *frame, s slot) *tensor.Tensor {
 		return &tensor.Tensor{DType: s.fact.DType, Shape: s.shape}
 	}
 	return &tensor.Tensor{DType: s.fact.DType, Shape: s.shape, Data: f.arena[s.off : s.off+s.size : s.off+s.size]}
-}
-
-func (pl *plan) release(f *frame) {
-	for i, s := range pl.vals {
-		if s.size < 0 && s.fact.Const == nil {
-			f.t[i] = &tensor.Tensor{DType: s.fact.DType, Shape: s.shape}
-		}
-	}
-	pl.mu.Lock()
-	pl.free = append(pl.free, f)
-	pl.mu.Unlock()
 }
 
 func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {

@@ -117,6 +117,9 @@ func (p *pool) run(s *scratch, n int, f func(s *scratch, i int)) {
 // scratch is memory that one goroutine reuses from step to step.
 type scratch struct{ buf, image []byte }
 
+// size is how many bytes it holds.
+func (s *scratch) size() int { return cap(s.buf) + cap(s.image) }
+
 // bytes gives n bytes, aligned to 64, with any contents. They are valid until the next call.
 func (s *scratch) bytes(n int) []byte { return grow(&s.buf, n) }
 

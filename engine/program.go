@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
@@ -36,6 +35,9 @@ type Options struct {
 	CPU     string         // generic, avx2, avx512, vnni; "": TFSOPT_CPU, else the best that the machine has
 	Watch   []*graph.Value // values that See is shown
 	Plans   int            // how many input shapes to keep plans for; 0: 4
+	// PlanBytes bounds the bytes of the plans that are kept, constants that planning folded among them; the last plan
+	// stays in any case. 0: 256 MiB
+	PlanBytes int
 }
 
 // Program is a compiled graph. Run may be called concurrently.
@@ -47,17 +49,16 @@ type Program struct {
 	nout   int
 	bodies map[*graph.Graph]*Program
 	packed int
-
-	mu    sync.Mutex
-	plans []*plan // most recently used first
-	keep  int
+	cache  cache
 }
 
-// Memory is what a program holds, in bytes.
+// Memory is what a program holds, in bytes where nothing else is said.
 type Memory struct {
-	Packed int // weights and other constants
-	Arena  int // the largest plan's arena, needed once per concurrent call
-	Plans  int // how many plans there are
+	Packed    int // weights and other constants
+	Arena     int // the largest plan's arena, needed once per concurrent call
+	Idle      int // arenas and scratch that wait for the next calls
+	Plans     int // how many plans there are, those of bodies included
+	PlanBytes int // what the plans hold, with what they folded
 }
 
 // Compile makes a program. It lists every operator that cannot run (graph.UnsupportedError). Constants are copied or
@@ -78,9 +79,13 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Program{set: set, pool: newPool(threads), keep: max(o.Plans, 0), bodies: map[*graph.Graph]*Program{}}
-	if p.keep == 0 {
-		p.keep = 4
+	p := &Program{set: set, pool: newPool(threads), bodies: map[*graph.Graph]*Program{}}
+	p.cache.keep, p.cache.limit = 4, 256<<20
+	if o.Plans > 0 {
+		p.cache.keep = o.Plans
+	}
+	if o.PlanBytes > 0 {
+		p.cache.limit = o.PlanBytes
 	}
 	if err := p.compile(ctx, g, o.Watch); err != nil {
 		p.Close()
@@ -122,7 +127,8 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, watch []*graph.Va
 func (p *Program) compileBodies(ctx context.Context) error {
 	for _, n := range p.g.Nodes {
 		for _, b := range graph.Bodies(n.Op) {
-			q := &Program{set: p.set, pool: p.pool, keep: p.keep, bodies: map[*graph.Graph]*Program{}}
+			q := &Program{set: p.set, pool: p.pool, bodies: map[*graph.Graph]*Program{}}
+			q.cache.keep, q.cache.limit = p.cache.keep, p.cache.limit
 			if err := q.compile(ctx, b, nil); err != nil {
 				return graph.NodeError(n, err)
 			}
@@ -144,28 +150,46 @@ func (p *Program) CPU() string { return p.set.Name }
 
 // Memory reports what the program holds now.
 func (p *Program) Memory() Memory {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := Memory{Packed: p.packed, Plans: len(p.plans)}
-	for _, pl := range p.plans {
-		m.Arena = max(m.Arena, pl.arena)
-	}
+	m := Memory{Packed: p.packed}
+	p.hold(&m)
 	return m
+}
+
+// hold adds plans and idle memory, those of bodies too.
+func (p *Program) hold(m *Memory) {
+	p.cache.mu.Lock()
+	for _, e := range p.cache.plans {
+		if e.pl != nil {
+			m.Plans++
+			m.PlanBytes += e.pl.bytes
+			m.Arena = max(m.Arena, e.pl.arena)
+		}
+	}
+	for _, f := range p.cache.free {
+		m.Idle += f.bytes()
+	}
+	p.cache.mu.Unlock()
+	for _, b := range p.bodies {
+		b.hold(m)
+	}
 }
 
 // Run answers one call. Inputs must have the types of the graph's inputs; a shape that does not fit is an error that
 // names the input or the node.
 func (p *Program) Run(ctx context.Context, c *Call) error {
+	if err := ctx.Err(); err != nil { // a body may have no steps
+		return err
+	}
 	if err := p.checkInputs(c.In); err != nil {
 		return err
 	}
-	pl, err := p.plan(c.In)
+	pl, err := p.plan(ctx, c.In)
 	if err != nil {
 		return err
 	}
-	f := pl.frame()
+	f := p.cache.take(pl)
 	err = pl.run(ctx, f, c)
-	pl.release(f)
+	p.cache.give(pl, f)
 	return err
 }
 

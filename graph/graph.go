@@ -132,13 +132,21 @@ func TypeOf(t *tensor.Tensor) Type {
 		for i, item := range t.Items {
 			e := TypeOf(item)
 			if i > 0 && e.String() != ty.Elem.String() {
-				e = AnyRank(e.DType)
+				e = Type{DType: e.DType, Unranked: true, Elem: elemOf(e)}
 			}
 			ty.Elem = &e
 		}
 		return ty
 	}
 	return Of(t.DType, Dims(t.Shape...)...)
+}
+
+// elemOf is what is known of a container's items when containers differ: nothing; nil if t is none.
+func elemOf(t Type) *Type {
+	if t.Elem == nil {
+		return nil
+	}
+	return &Type{Unranked: true}
 }
 
 // FactOf is the fact of a constant.

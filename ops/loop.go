@@ -168,14 +168,33 @@ func (o Loop) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := copyOuts(x, out[:min(n, len(out))], vars); err != nil {
 		return err
 	}
+	none := noTrips(o, in, len(out))
 	for j := range scans {
 		if n+j < len(out) && out[n+j] != nil {
-			if err := scans[j].stack(x, out[n+j], o.Body.Outputs[1+n+j].Type, 0); err != nil {
+			if err := scans[j].stack(x, out[n+j], 0, func() (graph.Type, error) { return none(n + j) }); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// noTrips gives the types of a loop's outputs from these very inputs, for scan outputs of a body that did not run. It
+// infers a copy: the bodies are shared by calls that run at the same time.
+func noTrips(op graph.Op, in []*tensor.Tensor, outs int) func(i int) (graph.Type, error) {
+	return func(i int) (graph.Type, error) {
+		facts := make([]graph.Fact, len(in))
+		for j, t := range in {
+			if t != nil {
+				facts[j].Type = graph.TypeOf(t)
+			}
+		}
+		types, err := graph.CloneOp(op).Infer(facts, outs)
+		if err != nil {
+			return graph.Type{}, err
+		}
+		return types[i], nil
+	}
 }
 
 // stacker gathers a scan output.
@@ -195,8 +214,9 @@ func (s *stacker) add(t *tensor.Tensor) error {
 	return nil
 }
 
-// stack joins the items along a new axis; without items the type says what has no elements.
-func (s *stacker) stack(x *graph.Exec, out *tensor.Tensor, t graph.Type, ax int) error {
+// stack joins the items along a new axis; without items, none gives the output's type, and dimensions that it does not
+// know are 0.
+func (s *stacker) stack(x *graph.Exec, out *tensor.Tensor, ax int, none func() (graph.Type, error)) error {
 	if len(s.items) > 0 {
 		a, err := axis(ax, len(s.items[0].Shape)+1)
 		if err != nil {
@@ -204,15 +224,22 @@ func (s *stacker) stack(x *graph.Exec, out *tensor.Tensor, t graph.Type, ax int)
 		}
 		return stack(x, s.items, out, a)
 	}
-	a, err := axis(ax, len(t.Shape)+1)
+	t, err := none()
 	if err != nil {
 		return err
 	}
-	shape := make([]int, len(t.Shape))
+	shape := make([]int, max(1, len(t.Shape)))
 	for i, d := range t.Shape {
-		shape[i], _ = d.Value()
+		if n, ok := d.Value(); ok {
+			shape[i] = n
+		}
 	}
-	dst, err := target(x, out, t.DType, inserted(shape, a, 0))
+	a, err := axis(ax, len(shape))
+	if err != nil {
+		return err
+	}
+	shape[a] = 0
+	dst, err := target(x, out, t.DType, shape)
 	if err != nil {
 		return err
 	}

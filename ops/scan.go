@@ -126,15 +126,22 @@ func (o Scan) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			}
 		}
 	}
-	return o.finish(x, out, vars, scans)
+	return o.finish(x, scanned{in, out, vars, scans})
 }
 
-func (o Scan) finish(x *graph.Exec, out, vars []*tensor.Tensor, scans []stacker) error {
-	n := len(vars)
-	if err := copyOuts(x, out[:min(n, len(out))], vars); err != nil {
+// scanned is a scan whose rounds are over.
+type scanned struct {
+	in, out, vars []*tensor.Tensor
+	scans         []stacker
+}
+
+func (o Scan) finish(x *graph.Exec, r scanned) error {
+	n, out := len(r.vars), r.out
+	none := noTrips(o, r.in, len(out))
+	if err := copyOuts(x, out[:min(n, len(out))], r.vars); err != nil {
 		return err
 	}
-	for j, s := range scans {
+	for j, s := range r.scans {
 		if n+j >= len(out) || out[n+j] == nil {
 			continue
 		}
@@ -143,7 +150,7 @@ func (o Scan) finish(x *graph.Exec, out, vars []*tensor.Tensor, scans []stacker)
 				s.items[a], s.items[b] = s.items[b], s.items[a]
 			}
 		}
-		if err := s.stack(x, out[n+j], o.Body.Outputs[n+j].Type, at(o.OutAxes, j)); err != nil {
+		if err := s.stack(x, out[n+j], at(o.OutAxes, j), func() (graph.Type, error) { return none(n + j) }); err != nil {
 			return err
 		}
 	}
