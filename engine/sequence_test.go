@@ -23,8 +23,12 @@ func list(lengths ...int) *tensor.Tensor {
 
 // TestSequencesOfOtherItems: a program answers for the items that it is given, not for those of an earlier call.
 func TestSequencesOfOtherItems(t *testing.T) {
-	nest := func(items ...*tensor.Tensor) *tensor.Tensor { return &tensor.Tensor{DType: tensor.Sequence, Items: items} }
-	maybe := func(items ...*tensor.Tensor) *tensor.Tensor { return &tensor.Tensor{DType: tensor.Optional, Items: items} }
+	nest := func(items ...*tensor.Tensor) *tensor.Tensor {
+		return &tensor.Tensor{DType: tensor.Sequence, Items: items}
+	}
+	maybe := func(items ...*tensor.Tensor) *tensor.Tensor {
+		return &tensor.Tensor{DType: tensor.Optional, Items: items}
+	}
 	words := func(s ...string) *tensor.Tensor {
 		return nest(&tensor.Tensor{DType: tensor.String, Shape: []int{len(s)}, Strings: s})
 	}
