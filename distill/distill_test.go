@@ -241,6 +241,39 @@ func TestGain(t *testing.T) {
 	}
 }
 
+// TestGainCoverage draws seeds whose gains vary though the method gains nothing: the interval of many images alone would
+// find a gain in most trials, the one that counts the seeds in about one of twenty.
+func TestGainCoverage(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const trials, images = 2000, 400
+	found := map[int]int{}
+	for range trials {
+		var seeds []Paired
+		for range 5 {
+			p := Paired{With: make([]bool, images), Without: make([]bool, images)}
+			with, without := 0.8+0.03*r.NormFloat64(), 0.8+0.03*r.NormFloat64()
+			for i := range images {
+				u := r.Float64() // an image's own difficulty
+				p.With[i], p.Without[i] = u < with, u < without
+			}
+			seeds = append(seeds, p)
+		}
+		for _, n := range []int{1, 3, 5} {
+			if _, lo, hi := Gain(seeds[:n]); lo > 0 || hi < 0 {
+				found[n]++
+			}
+		}
+	}
+	share := func(n int) float64 { return float64(found[n]) / trials }
+	t.Logf("a gain is found with 1 seed in %.3f of the trials, with 3 in %.3f, with 5 in %.3f", share(1), share(3), share(5))
+	if share(1) < 0.3 {
+		t.Errorf("one seed finds a gain in %.3f of the trials: the seeds do not vary enough for this test", share(1))
+	}
+	if share(3) > 0.07 || share(5) > 0.07 || share(5) < 0.01 {
+		t.Errorf("3 seeds find a gain that is not there in %.3f, 5 in %.3f of the trials; 0.05 is allowed", share(3), share(5))
+	}
+}
+
 func TestShallow(t *testing.T) {
 	text := `graph "blocks" {
   opset "" 17

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,39 +14,25 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tfsopt/tfsopt/data"
-	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // A checkpoint is the magic, the length of a JSON header (little-endian, 8 bytes), the header, the tensors' elements as
 // they lie in memory, and the SHA-256 of all that.
-const checkpointMagic = "tfsopt checkpoint 1\n"
+const checkpointMagic = "tfsopt checkpoint 2\n"
+
+// checkpointKind begins the checkpoints of every version.
+const checkpointKind = "tfsopt checkpoint "
 
 type checkpointHeader struct {
-	Fingerprint string
-	At          position
-	Tensors     []checkpointTensor
+	Run     identity
+	At      position
+	Tensors []checkpointTensor
 }
 
 type checkpointTensor struct {
 	Name  string
 	Bytes int
-}
-
-// fingerprint is the same for runs that can go on from each other's checkpoints: graph, options that change results, data.
-func (f *fit) fingerprint(set *data.Set) string {
-	h := sha256.New()
-	_ = graph.Print(h, f.model.base, graph.PrintOptions{}) // a hash does not fail
-	o := f.o
-	o.Objective, o.After, o.Prepare, o.Held, o.Progress = Objective{}, nil, nil, nil, nil
-	o.Threads, o.Cache, o.Checkpoint, o.Resume, o.Every, o.Log = 0, 0, "", false, 0, ""
-	fmt.Fprintf(h, "%+v", o)
-	fmt.Fprintln(h, set.Len(), set.Name(0), set.Name(set.Len()-1))
-	for i := range set.Len() {
-		fmt.Fprintln(h, set.Label(i))
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // blob is a named piece of memory that a checkpoint holds.
@@ -84,7 +69,7 @@ func (f *fit) save() error {
 	if at.Step > 0 {
 		at.Seconds += time.Since(f.started).Seconds()
 	}
-	head := checkpointHeader{Fingerprint: f.print, At: at}
+	head := checkpointHeader{Run: f.id, At: at}
 	blobs := f.blobs()
 	for _, b := range blobs {
 		head.Tensors = append(head.Tensors, checkpointTensor{b.name, len(b.data)})
@@ -120,6 +105,53 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	return os.Rename(tmp.Name(), path)
 }
 
+var errNoCheckpoint = errors.New("is no checkpoint: it is left alone")
+
+// isCheckpoint says whether there is a checkpoint at path, of any version. A file of another kind is an error.
+func isCheckpoint(path string) (bool, error) {
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", path, errNoCheckpoint)
+	}
+	if err != nil {
+		return false, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	front := make([]byte, len(checkpointKind))
+	if _, err := io.ReadFull(f, front); err != nil || string(front) != checkpointKind {
+		return false, fmt.Errorf("%s: %w", path, errNoCheckpoint)
+	}
+	return true, nil
+}
+
+// CheckCheckpoint fails if o.Checkpoint names a file that a run must not replace: one that is no checkpoint, or a checkpoint
+// that is neither to be resumed nor to be given up.
+func (o Options) CheckCheckpoint() error {
+	if o.Checkpoint == "" {
+		return nil
+	}
+	there, err := isCheckpoint(o.Checkpoint)
+	if there && !o.Resume && !o.Restart {
+		return fmt.Errorf("%s holds the checkpoint of a run that did not end: go on from it with --resume, or begin again with --restart", o.Checkpoint)
+	}
+	return err
+}
+
+// RemoveCheckpoint removes a checkpoint; a file of another kind stays.
+func RemoveCheckpoint(path string) error {
+	if there, err := isCheckpoint(path); !there {
+		return err
+	}
+	return os.Remove(path)
+}
+
 // load takes up a checkpoint; false if there is none.
 func (f *fit) load() (bool, error) {
 	b, err := os.ReadFile(f.o.Checkpoint)
@@ -140,8 +172,8 @@ func (f *fit) restore(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if head.Fingerprint != f.print {
-		return errors.New("the checkpoint belongs to another model, other data or other options")
+	if err := f.id.differs(head.Run); err != nil {
+		return err
 	}
 	for _, t := range head.Tensors { // masks first: their presence is part of what blobs lists
 		for _, p := range f.model.Params {
@@ -169,7 +201,10 @@ func (f *fit) restore(b []byte) error {
 func readCheckpoint(b []byte) (head checkpointHeader, body []byte, err error) {
 	front := len(checkpointMagic) + 8
 	if len(b) < front+sha256.Size || !bytes.HasPrefix(b, []byte(checkpointMagic)) {
-		return head, nil, errors.New("not a checkpoint")
+		if bytes.HasPrefix(b, []byte(checkpointKind)) {
+			return head, nil, errors.New("the checkpoint is of another version of tfsopt, or damaged: begin again with --restart")
+		}
+		return head, nil, errNoCheckpoint
 	}
 	b, want := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
 	if sum := sha256.Sum256(b); !bytes.Equal(sum[:], want) {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -68,7 +69,7 @@ type fit struct {
 	started time.Time // of this process's part of the epoch
 	seen    int       // samples of that part
 	saved   time.Time
-	print   string // fingerprint of what a checkpoint must fit to
+	id      identity // of the run, if it keeps a checkpoint
 }
 
 // position is where a run stands between two steps.
@@ -83,7 +84,7 @@ type position struct {
 }
 
 func newFit(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*fit, error) {
-	if err := o.check(); err != nil {
+	if err := errors.Join(o.check(), o.CheckCheckpoint()); err != nil {
 		return nil, err
 	}
 	f := &fit{o: o}
@@ -119,7 +120,12 @@ func newFit(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*fit
 		}
 		f.slots = append(f.slots, slots)
 	}
-	f.print = f.fingerprint(set)
+	if o.Checkpoint != "" {
+		if err := f.identify(ctx); err != nil {
+			f.close()
+			return nil, err
+		}
+	}
 	return f, nil
 }
 

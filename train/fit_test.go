@@ -219,6 +219,7 @@ func TestFitAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.After = nil
+	o.Restart = true
 	whole, err := Fit(context.Background(), small(t), set, o)
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +227,7 @@ func TestFitAfterKill(t *testing.T) {
 	if err := os.WriteFile(o.Checkpoint, old, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	o.Resume = true
+	o.Resume, o.Restart = true, false
 	r, err := Fit(context.Background(), small(t), set, o)
 	if err != nil {
 		t.Fatal(err)
@@ -355,8 +356,10 @@ func TestCheckpointErrors(t *testing.T) {
 	}{
 		{"damaged", damaged, 0, "checksum"},
 		{"cut", good[:100], 0, "checksum"},
-		{"foreign", []byte("PK"), 0, "not a checkpoint"},
-		{"other options", good, 0.5, "another model, other data or other options"},
+		{"foreign", []byte("PK"), 0, "is no checkpoint"},
+		{"empty", nil, 0, "is no checkpoint"},
+		{"another version", append([]byte(checkpointKind+"1"), good[len(checkpointMagic)-1:]...), 0, "another version"},
+		{"other options", good, 0.5, "a run with other options"},
 	}
 	for _, c := range cases {
 		if err := os.WriteFile(path, c.data, 0o666); err != nil {
@@ -366,6 +369,44 @@ func TestCheckpointErrors(t *testing.T) {
 		o.Resume, o.Rate = true, c.rate
 		if _, err := Fit(context.Background(), small(t), set, o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestCheckpointNeedsSameData changes one sample in the middle, or one label: neither run may go on from the other's checkpoint.
+func TestCheckpointNeedsSameData(t *testing.T) {
+	o := Options{Epochs: 1, Batch: 20, Checkpoint: filepath.Join(t.TempDir(), "c")}
+	set := stripes(t, 60, 3)
+	f := &fit{o: o}
+	sum := func(change func(i int, s *data.Sample)) string {
+		got, err := f.hashSet(t.Context(), set, func(i int) ([]*tensor.Tensor, error) {
+			s, err := set.Sample(i)
+			if err != nil {
+				return nil, err
+			}
+			for k := range s.In {
+				s.In[k] = s.In[k].Clone()
+			}
+			change(i, &s)
+			return s.In, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	same := sum(func(int, *data.Sample) {})
+	if again := sum(func(int, *data.Sample) {}); again != same {
+		t.Error("the same samples give two sums")
+	}
+	for i := range set.Len() {
+		other := sum(func(k int, s *data.Sample) {
+			if k == i {
+				tensor.View[float32](s.In[0])[7] += 0.125
+			}
+		})
+		if other == same {
+			t.Errorf("sample %d differs, the sum does not", i)
 		}
 	}
 }

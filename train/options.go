@@ -49,9 +49,11 @@ type Options struct {
 	Cache   int64 // bytes of prepared samples that are kept in memory; 0: DefaultCache, negative: none
 
 	// Checkpoint is a file that holds all that a run needs to go on; it is replaced at each end of an epoch, when the
-	// context is cancelled, and at least every Every. "": none. Resume goes on from it if it is there.
+	// context is cancelled, and at least every Every. "": none. Resume goes on from it if it is there, Restart
+	// replaces it; without either a checkpoint that is there is an error. A file that is none is never replaced.
 	Checkpoint string
 	Resume     bool
+	Restart    bool
 	Every      time.Duration // 0: half a minute
 	Log        string        // file of JSON lines, one for each epoch; "": none
 	Progress   func(Progress)
@@ -98,6 +100,9 @@ func (o *Options) check() error {
 	}
 	if o.Every == 0 {
 		o.Every = 30 * time.Second
+	}
+	if o.Resume && o.Restart {
+		return errors.New("a run resumes or restarts, not both")
 	}
 	if o.Resume && o.Checkpoint == "" {
 		return errors.New("to resume there must be a checkpoint file")

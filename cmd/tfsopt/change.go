@@ -109,7 +109,7 @@ func (f finite) MarshalJSON() ([]byte, error) {
 // that they speak of.
 type rewriter func(m *formats.File, r *change) (*graph.Graph, error)
 
-// rewrite loads in, applies f and saves the result at out, which may be in itself: it is replaced once all is written.
+// rewrite loads in, applies f and saves the result at out, whole or not at all.
 func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change, error) {
 	start := time.Now()
 	if out != "" {

@@ -26,7 +26,6 @@ type distillOptions struct {
 	hints, attention      []string
 	cache                 string
 	control               bool
-	checkpoints           []string // of the runs that --control compares
 	seeds                 int
 }
 
@@ -172,10 +171,7 @@ func (a *app) distill(ctx context.Context, o *distillOptions) error {
 		a.hintResume(ctx, o.Checkpoint, err)
 		return err
 	}
-	for _, path := range append(o.checkpoints, o.Checkpoint) {
-		o.Checkpoint = path
-		o.done()
-	}
+	o.done(a)
 	if err := a.conclusion(ctx, r, &o.trainFlags, "Distilling"); err != nil || a.json || a.quiet || r.Worth == nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // worth is what a teacher was worth: the mean difference of accuracy on held-out images between students with and
-// without it, with a 95 % interval.
+// without it, with a 95 % interval; see distill.Gain.
 type worth struct {
 	Seeds      int       `json:"seeds"`
 	Images     int       `json:"images"`
@@ -20,21 +20,53 @@ type worth struct {
 	Lo         float64   `json:"lo"`
 	Hi         float64   `json:"hi"`
 	Confidence float64   `json:"confidence"`
+	About      string    `json:"about"` // what the interval covers: students or method
 
 	Curve []train.Epoch `json:"control_curve"` // of the first seed
 }
 
+// What an interval speaks of: the students that were trained, or any that would be trained in these two ways.
+const (
+	aboutStudents = "students"
+	aboutMethod   = "method"
+)
+
 // String says it in a sentence.
 func (w *worth) String() string {
-	verdict := "the interval holds zero: no gain is shown"
-	switch {
-	case w.Lo > 0:
-		verdict = "the teacher helped"
-	case w.Hi < 0:
-		verdict = "the teacher did harm"
+	seeds := "1 seed"
+	if w.Seeds > 1 {
+		seeds = fmt.Sprintf("%d seeds", w.Seeds)
 	}
-	return fmt.Sprintf("with teacher %.2f %%, without %.2f %% (%d seeds, %d held-out images): %+.2f points, 95 %% interval %+.2f to %+.2f: %s",
-		distill.Mean(w.Distilled), distill.Mean(w.Control), w.Seeds, w.Images, w.Gain, w.Lo, w.Hi, verdict)
+	return fmt.Sprintf("with teacher %.2f %%, without %.2f %% (%s, %d held-out images): %+.2f points, 95 %% interval %+.2f to %+.2f: %s",
+		distill.Mean(w.Distilled), distill.Mean(w.Control), seeds, w.Images, w.Gain, w.Lo, w.Hi, w.verdict())
+}
+
+// title names the difference.
+func (w *worth) title() string {
+	if w.About == aboutMethod {
+		return "gained by the teacher"
+	}
+	return "between these students with and without the teacher"
+}
+
+// verdict says what the interval speaks of: too few seeds tell these students apart, not training with and without a teacher.
+func (w *worth) verdict() string {
+	who, more := "the teacher", ""
+	if w.About != aboutMethod {
+		who = "the student with the teacher"
+		more = fmt.Sprintf("; that is about these students alone: whether the teacher helps takes --seeds %d or more", distill.MinSeeds)
+	}
+	switch {
+	case w.About != aboutMethod && w.Lo > 0:
+		return who + " is better" + more
+	case w.About != aboutMethod && w.Hi < 0:
+		return who + " is worse" + more
+	case w.Lo > 0:
+		return who + " helped"
+	case w.Hi < 0:
+		return who + " did harm"
+	}
+	return "the interval holds zero: no difference is shown" + more
 }
 
 // arm is one of the runs that are compared.
@@ -46,10 +78,16 @@ type arm struct {
 
 // withControl trains with and without the teacher for each seed, and keeps the first seed's student.
 func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*train.Result, error) {
-	w := &worth{Seeds: d.seeds, Images: d.pair[1].Len(), Confidence: 0.95}
+	w := &worth{Seeds: d.seeds, Images: d.pair[1].Len(), Confidence: 0.95, About: aboutStudents}
+	if d.seeds >= distill.MinSeeds {
+		w.About = aboutMethod
+	}
 	var first *train.Result
 	var gains []distill.Paired
 	shared := d.Options
+	if err := d.checkArms(); err != nil {
+		return nil, err
+	}
 	for i := range d.seeds {
 		start := g
 		d.Seed = shared.Seed + uint64(i)
@@ -78,13 +116,32 @@ func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*train.Re
 	return first, nil
 }
 
+// checkArms fails before the work if an arm's checkpoint is in the way.
+func (d *distilling) checkArms() error {
+	o := d.Options
+	if o.Checkpoint == "" {
+		return nil
+	}
+	for i := range d.seeds {
+		for _, name := range []string{"distilled", "control"} {
+			o.Checkpoint = d.Checkpoint + (arm{name: name, seed: i}).suffix()
+			if err := o.CheckCheckpoint(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a arm) suffix() string { return fmt.Sprintf(".%s%d", a.name, a.seed) }
+
 // run1 trains an arm, with a checkpoint and a log of its own beside those that all share, and scores its student. The kept
 // student's log is the one that was asked for.
 func (d *distilling) run1(ctx context.Context, g *graph.Graph, shared *train.Options, a arm) (*train.Result, []bool, error) {
-	suffix := fmt.Sprintf(".%s%d", a.name, a.seed)
+	suffix := a.suffix()
 	if d.Checkpoint = shared.Checkpoint; d.Checkpoint != "" {
 		d.Checkpoint += suffix
-		d.checkpoints = append(d.checkpoints, d.Checkpoint)
+		d.kept = append(d.kept, d.Checkpoint)
 	}
 	if d.Log = shared.Log; d.Log != "" && suffix != ".distilled0" {
 		d.Log += suffix

@@ -180,7 +180,7 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 		return err
 	}
 	if o.Epochs > 0 {
-		o.done()
+		o.done(a)
 	}
 	if err := a.conclusion(ctx, r, &o.trainFlags, "Pruning"); err != nil || a.json || a.quiet {
 		return err

@@ -171,7 +171,7 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 	if err != nil {
 		return err
 	}
-	o.learn.done()
+	o.learn.done(a)
 	if err := a.conclusion(ctx, r, &o.learn, "Quantization"); err != nil || a.json || a.quiet {
 		return err
 	}

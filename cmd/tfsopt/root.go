@@ -24,6 +24,7 @@ type app struct {
 	bar      progress
 	log      *slog.Logger
 	warned   map[string]bool
+	reads    []named // files that the command line names as inputs
 }
 
 // run executes one command line and gives its exit code.
@@ -58,8 +59,11 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 			}
 			return cmd.Help()
 		},
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return a.begin(cmd.CommandPath())
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.begin(cmd.CommandPath()); err != nil {
+				return err
+			}
+			return a.guardFiles(cmd, args)
 		},
 	}
 	flags := root.PersistentFlags()

@@ -78,7 +78,7 @@ func (a *app) infer(ctx context.Context, path string, o runOptions) error {
 	if err := p.Run(ctx, call); err != nil {
 		return at(path, err)
 	}
-	results, err := writeOutputs(ctx, o.dir, m.Graph.Outputs, call.Out)
+	results, err := a.writeOutputs(ctx, o.dir, m.Graph.Outputs, call.Out)
 	if err != nil {
 		return err
 	}
@@ -148,25 +148,32 @@ func inputOf(inputs []*graph.Value, arg string) (index int, file string, err err
 	return 0, "", usagef("--input %s: the model has no such input%s", name, oneOf("it has", names))
 }
 
-// writeOutputs writes each tensor to dir, if there is one.
-func writeOutputs(ctx context.Context, dir string, values []*graph.Value, out []*tensor.Tensor) ([]outputResult, error) {
+// writeOutputs writes each tensor to dir, if there is one, but none if one would replace an input.
+func (a *app) writeOutputs(ctx context.Context, dir string, values []*graph.Value, out []*tensor.Tensor) ([]outputResult, error) {
+	results, used := []outputResult{}, map[string]bool{}
+	for i, t := range out {
+		r := outputResult{Name: values[i].Name, DType: t.DType.String(), Shape: append([]int{}, t.Shape...)}
+		if dir != "" {
+			r.File = filepath.Join(dir, safeName(r.Name, used)+data.TensorExt(t))
+			if err := a.guard(named{fmt.Sprintf("output %q:", r.Name), r.File}); err != nil {
+				return nil, err
+			}
+		}
+		results = append(results, r)
+	}
 	if dir != "" {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, err
 		}
 	}
-	results := []outputResult{}
-	used := map[string]bool{}
-	for i, t := range out {
-		r := outputResult{Name: values[i].Name, DType: t.DType.String(), Shape: append([]int{}, t.Shape...)}
-		if dir != "" {
-			r.File = filepath.Join(dir, safeName(r.Name, used)+data.TensorExt(t))
-			err := formats.Atomic(ctx, r.File, func(w io.Writer) error { return data.WriteTensor(w, t) })
-			if err != nil {
-				return nil, fmt.Errorf("output %q: %w", r.Name, err)
-			}
+	for i, r := range results {
+		if dir == "" {
+			continue
 		}
-		results = append(results, r)
+		err := formats.Atomic(ctx, r.File, func(w io.Writer) error { return data.WriteTensor(w, out[i]) })
+		if err != nil {
+			return nil, fmt.Errorf("output %q: %w", r.Name, err)
+		}
 	}
 	return results, nil
 }

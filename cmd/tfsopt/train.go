@@ -67,7 +67,7 @@ func (a *app) train(ctx context.Context, path string, o *trainOptions) error {
 		a.hintResume(ctx, o.Checkpoint, err)
 		return err
 	}
-	o.done()
+	o.done(a)
 	return a.conclusion(ctx, r, &o.trainFlags, "Training")
 }
 

@@ -28,6 +28,7 @@ type trainFlags struct {
 	reports []string
 	weights string         // of the classes
 	flags   *pflag.FlagSet // what reports tell of
+	kept    []string       // checkpoints that this command writes
 }
 
 // add registers the flags. epochs is the default of --epochs; 0 stands for a verb that trains only if asked to. The function
@@ -64,6 +65,7 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.StringVar(&t.Log, "log", "", "file of JSON lines, one an epoch")
 	f.StringArrayVar(&t.reports, "report", nil, "file to write with curve, layers and options: .html, .md or .json; may be repeated")
 	f.BoolVar(&t.Resume, "resume", false, "go on from the checkpoint beside the output, if there is one")
+	f.BoolVar(&t.Restart, "restart", false, "begin again, replacing the checkpoint beside the output")
 	f.StringVar(&t.Checkpoint, "checkpoint", "", "where to keep the checkpoint (default: OUT.ckpt; none: do not)")
 	f.DurationVar(&t.Every, "checkpoint-every", 30*time.Second, "longest time between two checkpoints")
 	return func() {
@@ -77,6 +79,8 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 // begin fills in what depends on the command: the checkpoint's place, threads, progress.
 func (t *trainFlags) begin(a *app, out string) error {
 	switch {
+	case t.Resume && t.Restart:
+		return usagef("--resume goes on from the checkpoint and --restart gives it up: give one of them")
 	case t.Checkpoint == "none" && t.Resume:
 		return usagef("--resume needs a checkpoint, but --checkpoint is none")
 	case t.Checkpoint == "none":
@@ -96,8 +100,11 @@ func (t *trainFlags) begin(a *app, out string) error {
 	if err := checkReports(t.reports, trainReportKinds); err != nil {
 		return err
 	}
-	t.Threads, t.Progress = a.threads, a.trainProgress()
-	return nil
+	t.Threads, t.Progress, t.kept = a.threads, a.trainProgress(), []string{t.Checkpoint}
+	if t.Epochs == 0 {
+		return nil
+	}
+	return t.CheckCheckpoint()
 }
 
 // parseWeights reads --class-weights.
@@ -197,10 +204,15 @@ func (a *app) hintResume(ctx context.Context, checkpoint string, err error) {
 	a.warn(checkpoint + " holds the last checkpoint; the same command with --resume goes on from it")
 }
 
-// done removes the checkpoint of a run whose result is saved.
-func (t *trainFlags) done() {
-	if t.Checkpoint != "" {
-		_ = os.Remove(t.Checkpoint) // there may be none
+// done removes the checkpoints of a verb that trained, once its result is saved.
+func (t *trainFlags) done(a *app) {
+	for _, path := range t.kept {
+		if path == "" {
+			continue
+		}
+		if err := train.RemoveCheckpoint(path); err != nil {
+			a.warn(err.Error())
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func (r *change) tiles() []evaluate.Tile {
 	}
 	if w := r.Worth; w != nil {
 		out = append(out, evaluate.Tile{
-			Value: fmt.Sprintf("%+.2f points", w.Gain), Name: "gained by the teacher", Note: fmt.Sprintf("95 %% interval %+.2f to %+.2f", w.Lo, w.Hi),
+			Value: fmt.Sprintf("%+.2f points", w.Gain), Name: w.title(), Note: fmt.Sprintf("95 %% interval %+.2f to %+.2f", w.Lo, w.Hi),
 		})
 	}
 	return out
