@@ -41,7 +41,7 @@ type Format struct {
 	Name   string
 	Exts   []string // lower case, with the dot; the first is the usual one
 	Detect func(path string, head []byte) bool
-	Load   func(path string) (*File, error)
+	Load   func(path string, o Options) (*File, error)
 	Save   func(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error)
 
 	// Decode and Encode read and write a model that is one piece, which is how it is compressed; nil where it is not one
@@ -129,19 +129,22 @@ func Names() []string {
 
 // Load reads a model in whatever format it is, compressed by zstd or xz or not. Damage is a *SyntaxError, a node that
 // cannot be right a *graph.OpError. The caller closes the File once nothing uses its constants.
-func Load(path string) (*File, error) {
+func Load(path string) (*File, error) { return LoadWith(path, Options{}) }
+
+// LoadWith is Load of what the options choose.
+func LoadWith(path string, o Options) (*File, error) {
 	head, err := readHead(path)
 	if err != nil {
 		return nil, err
 	}
 	if c, inner := compressedFile(path, head); c != nil {
-		return c.load(path, inner)
+		return Plain("compressed", func(path string) (*File, error) { return c.load(path, inner) })(path, o)
 	}
 	f := detectIn(path, head)
 	if f == nil {
 		return nil, unknown(path)
 	}
-	return f.Load(path)
+	return f.Load(path, o)
 }
 
 // Save writes g in the format that path's extension names, compressed if .zst or .xz follows it. The file appears whole

@@ -82,11 +82,16 @@ func fullGraph(depth int) *Graph {
 		{Name: "ts", Value: []*tensor.Tensor{tensors}},
 		{Name: "ty", Value: full().Type},
 		{Name: "tys", Value: []Type{full().Type}},
+		{Name: "b", Value: true},
+		{Name: "bs", Value: []bool{true}},
+		{Name: "raw", Value: []byte{1}},
+		{Name: "fn", Value: Function{Name: "f", Attrs: []Attr{{Name: "is", Value: []int64{1}}}}},
+		{Name: "fns", Value: []Function{{Name: "f", Attrs: []Attr{{Name: "is", Value: []int64{1}}}}}},
 	}
 	if depth > 1 {
 		attrs = append(attrs, Attr{Name: "g", Value: fullGraph(depth - 1)}, Attr{Name: "gs", Value: []*Graph{fullGraph(depth - 1)}})
 	}
-	opaque := Opaque{Format: "f", Domain: "d", Type: "T", Overload: "o", Attrs: attrs, Out: []Type{full().Type}}
+	opaque := Opaque{Format: "f", Domain: "d", Type: "T", Overload: "o", Attrs: attrs, Raw: []byte{1}, Out: []Type{full().Type}}
 	in, mid, out := full(), full(), full()
 	nodes := []*Node{
 		{Name: "a", Op: op, In: []*Value{in, nil}, Out: []*Value{mid}, Meta: map[string]string{"k": "v"}},

@@ -112,6 +112,7 @@ type Opaque struct {
 	Format, Domain, Type string
 	Attrs                []Attr
 	Overload             string
+	Raw                  []byte // what the format keeps that is no attribute, as it stands in the file
 	Out                  []Type // as the file declares them, if it does
 }
 

@@ -355,6 +355,9 @@ func (p *parser) opName() (opaque *Opaque, domain, name string) {
 		for _, s := range []*string{&o.Format, &o.Domain, &o.Type, &o.Overload} {
 			*s = p.str()
 		}
+		if p.is("base64") {
+			o.Raw = p.bytes()
+		}
 		return o, "", ""
 	}
 	if !strings.Contains(name, ".") {

@@ -90,9 +90,8 @@ func (p *parser) tensor(t Type) *tensor.Tensor {
 	switch {
 	case p.is("{"):
 		return p.elements(t.DType, shape, n)
-	case p.accept("base64"):
-		b, err := base64.StdEncoding.DecodeString(p.str())
-		p.check(at, err)
+	case p.is("base64"):
+		b := p.bytes()
 		if t.DType.Bits() == 0 || len(b) != t.DType.Bytes(n) {
 			p.fail(at, "%d bytes for %s", len(b), t)
 		}
@@ -196,6 +195,16 @@ func (p *parser) attr() any {
 		return p.literal()
 	case p.accept("type"):
 		return p.typ()
+	case p.is("base64"):
+		return p.bytes()
+	case p.accept("function"):
+		p.enter(at)
+		defer func() { p.depth-- }()
+		return Function{Name: p.str(), Attrs: p.attrs()}
+	case p.accept("true"):
+		return true
+	case p.accept("false"):
+		return false
 	case at.kind == wordToken && emptyLists[at.text] != nil:
 		p.advance()
 		p.expect("[")
@@ -211,9 +220,18 @@ func (p *parser) attr() any {
 	return f
 }
 
+// bytes reads base64 and a string of it.
+func (p *parser) bytes() []byte {
+	p.expect("base64")
+	at := p.tok
+	b, err := base64.StdEncoding.DecodeString(p.str())
+	p.check(at, err)
+	return b
+}
+
 var emptyLists = map[string]any{
 	"ints": []int64{}, "floats": []float32{}, "strings": []string{}, "tensors": []*tensor.Tensor{}, "graphs": []*Graph{},
-	"types": []Type{},
+	"types": []Type{}, "bools": []bool{}, "functions": []Function{},
 }
 
 // parseFloat reads what floatText wrote.
@@ -260,6 +278,10 @@ func (p *parser) list() any {
 		out = sameKind[*Graph](values)
 	case Type:
 		out = sameKind[Type](values)
+	case bool:
+		out = sameKind[bool](values)
+	case Function:
+		out = sameKind[Function](values)
 	}
 	if out == nil {
 		p.fail(at, "a list of different or nested values")

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"maps"
@@ -206,6 +207,10 @@ func (p *printer) node(n *Node) {
 	o, opaque := n.Op.(Opaque)
 	if opaque {
 		p.put("opaque ", strconv.Quote(o.Format), " ", strconv.Quote(o.Domain), " ", strconv.Quote(o.Type), " ", strconv.Quote(o.Overload))
+		if o.Raw != nil {
+			p.put(" ")
+			p.bytes(o.Raw)
+		}
 	} else {
 		p.put(n.opText())
 	}
@@ -261,6 +266,13 @@ func (p *printer) attr(value any) {
 		p.put(floatText(v))
 	case string:
 		p.put(strconv.Quote(v))
+	case bool:
+		p.put(strconv.FormatBool(v))
+	case []byte:
+		p.bytes(v)
+	case Function:
+		p.put("function ", strconv.Quote(v.Name))
+		p.attrs(v.Attrs)
 	case *tensor.Tensor:
 		p.put("tensor ")
 		p.literal(v)
@@ -280,9 +292,17 @@ func (p *printer) attr(value any) {
 		list(p, "graphs", v)
 	case []Type:
 		list(p, "types", v)
+	case []bool:
+		list(p, "bools", v)
+	case []Function:
+		list(p, "functions", v)
 	default:
 		p.put(strconv.Quote(fmt.Sprintf("%T", value)))
 	}
+}
+
+func (p *printer) bytes(b []byte) {
+	p.put("base64 ", strconv.Quote(base64.StdEncoding.EncodeToString(b)))
 }
 
 // list writes elements in brackets; an empty list is told by its kind.

@@ -79,7 +79,13 @@ func sample() *Graph {
 			{Name: "ty", Value: []Type{AnyRank(tensor.Bool)}},
 			{Name: "f", Value: []float32{}},
 			{Name: "ss", Value: []string{}},
-		},
+			{Name: "b", Value: true},
+			{Name: "bs", Value: []bool{false, true}},
+			{Name: "raw", Value: []byte{0, 255}},
+			{Name: "fn", Value: Function{Name: "f", Attrs: []Attr{{Name: "n", Value: int64(1)}, {Name: "g", Value: Function{Name: "g"}}}}},
+			{Name: "fns", Value: []Function{{Name: "f"}, {Name: "g"}}},
+			{Name: "none", Value: []Function{}},
+		}, Raw: []byte("flex"),
 	}, In: []*Value{}}
 	q := &Node{Name: "q", Op: oddOp{}, In: []*Value{b}}
 	unused := NewConst("unused", &tensor.Tensor{DType: tensor.Sequence, Items: []*tensor.Tensor{tensor.From([]int8{1}, 1)}})
@@ -108,11 +114,11 @@ const sampleText = `graph "sample" {
     input x: undefined[...]
     output x
   } ty=type optional(string[]) pi=-7 doc=0.1}
-  = opaque "tflite" "d" "CUSTOM" "v2"() {x=ints[] doc "empty" g=[graph "body" {
+  = opaque "tflite" "d" "CUSTOM" "v2" base64 "ZmxleA=="() {x=ints[] doc "empty" g=[graph "body" {
     captures 1
     input x: undefined[...]
     output x
-  }] t=[tensor string[1] {"s"}] ty=[type bool[...]] f=floats[] ss=strings[]} -> float16[...] "o"
+  }] t=[tensor string[1] {"s"}] ty=[type bool[...]] f=floats[] ss=strings[] b=true bs=[false,true] raw=base64 "AP8=" fn=function "f" {n=1 g=function "g"} fns=[function "f",function "g"] none=functions[]} -> float16[...] "o"
   = "odd domain" "a.b"(b/c.d) "q"
   const "unused": sequence(int8[1]) = sequence(int8[1] {1})
   output b/c.d

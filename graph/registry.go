@@ -8,12 +8,18 @@ import (
 	"strings"
 )
 
-// Attr is an attribute as files hold it. Value is one of int64, float32, string, []int64, []float32, []string,
-// *tensor.Tensor, []*tensor.Tensor, *Graph, []*Graph, Type, []Type.
+// Attr is an attribute as files hold it. Value is one of int64, float32, bool, string, []byte, *tensor.Tensor, *Graph, Type,
+// Function, or a list of them but for []byte; ONNX has neither bool nor []byte nor Function.
 type Attr struct {
 	Name  string
 	Value any
 	Doc   string
+}
+
+// Function is an attribute that names a function of the model, with attributes for its call.
+type Function struct {
+	Name  string
+	Attrs []Attr
 }
 
 type opKey struct{ domain, name string }

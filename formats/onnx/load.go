@@ -15,7 +15,7 @@ import (
 
 func init() {
 	formats.Register(formats.Format{
-		Name: Name, Exts: []string{".onnx"}, Detect: detect, Load: Load, Save: Save, Decode: Read, Encode: encodeWhole,
+		Name: Name, Exts: []string{".onnx"}, Detect: detect, Load: formats.Plain(FormatName, Load), Save: Save, Decode: Read, Encode: encodeWhole,
 	})
 }
 

@@ -21,7 +21,7 @@ const Name = "text"
 
 func init() {
 	formats.Register(formats.Format{
-		Name: Name, Exts: []string{".tfg"}, Detect: detect, Load: Load, Save: Save, Decode: Read, Encode: Write,
+		Name: Name, Exts: []string{".tfg"}, Detect: detect, Load: formats.Plain(Name, Load), Save: Save, Decode: Read, Encode: Write,
 	})
 }
 
