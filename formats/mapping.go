@@ -4,12 +4,42 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 )
 
-// Mapping is a file in memory, read-only: writing to Data crashes the program.
+// Mapping is a file in memory, read-only: writing to Data crashes the program. Of a large file the pages that were read
+// are given back from time to time, so that a model which is read once does not count twice in the memory of the process.
 type Mapping struct {
 	Data  []byte
 	unmap func([]byte) error
+	stop  chan struct{} // nil: a small file
+	ended sync.WaitGroup
+}
+
+// A file of largeFile bytes or more gives its pages back each givePeriod; whoever reads them again finds them in the
+// system's cache.
+const (
+	largeFile  = 64 << 20
+	givePeriod = 20 * time.Millisecond
+)
+
+// giveBack starts to give pages back.
+func (m *Mapping) giveBack() {
+	m.stop = make(chan struct{})
+	data, stop := m.Data, m.stop
+	m.ended.Go(func() {
+		t := time.NewTicker(givePeriod)
+		defer t.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-t.C:
+				dropPages(data)
+			}
+		}
+	})
 }
 
 // Map maps a regular file; where the system cannot, it reads it. An empty file gives empty Data.
@@ -52,11 +82,20 @@ func mapOpened(f *os.File, path string) (*Mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Mapping{Data: data, unmap: unmap}, nil
+	m := &Mapping{Data: data, unmap: unmap}
+	if len(data) >= largeFile && unmap != nil {
+		m.giveBack()
+	}
+	return m, nil
 }
 
 // Close releases the memory. Nothing may use Data afterwards.
 func (m *Mapping) Close() error {
+	if m.stop != nil {
+		close(m.stop)
+		m.ended.Wait()
+		m.stop = nil
+	}
 	data := m.Data
 	m.Data = nil
 	if data == nil || m.unmap == nil {

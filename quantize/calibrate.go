@@ -15,6 +15,8 @@ type calibration struct {
 	outMean []*mean // by layer
 	grams   []*gram // by layer; nil where rounding does not look at the data
 	logs    map[*graph.Node]*histogram
+
+	measured *measured // what layers and outputs give on the first samples
 }
 
 // mean adds up a value's channels over samples.
@@ -115,6 +117,10 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 			c.grams[i] = h
 			on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
 		}
+	}
+	c.measured = p.references(layers, s.o)
+	for _, v := range c.measured.values() {
+		on(v, c.measured.keep)
 	}
 	return c, s.pass("calibrate", p.g, watch, 0, func(n int, v *graph.Value, t *tensor.Tensor) error {
 		var errs []error

@@ -105,6 +105,8 @@ func (c *coded) fit(o observed) error {
 			return fmt.Errorf("the squares of its inputs add up to %v on the data", x)
 		}
 	}
+	o.load()
+	defer o.drop()
 	s := &sharing{k: o.layer.k, run: o.layer.rows / o.groups, w: o.w, values: c.values, index: toRows(o.layer, c.index)}
 	for group := range o.groups {
 		h := o.moment(group)

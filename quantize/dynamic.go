@@ -21,11 +21,12 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 	res := &converted{Result: &Result{Graph: r.g}, of: r.of}
 	d := &dynamics{r: r, layers: layers, inputs: map[*graph.Value][]*graph.Value{}, stored: map[*graph.Value]*weights{}}
 	for _, l := range layers {
+		l.load()
 		l.scales(o)
 		l.nearest()
 		d.layer(l)
 		rep := l.report()
-		rep.SQNR = l.weightSQNR()
+		l.ints = nil
 		res.Layers = append(res.Layers, rep)
 		res.nodes = append(res.nodes, l.node)
 	}
@@ -41,17 +42,6 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 		return nil, err
 	}
 	return res, r.g.Infer()
-}
-
-// weightSQNR compares the integers with the weights.
-func (l *layer) weightSQNR() float64 {
-	var signal, noise float64
-	for i, b := range l.back() {
-		d := float64(b) - float64(l.w[i])
-		signal += float64(l.w[i]) * float64(l.w[i])
-		noise += d * d
-	}
-	return decibels(signal, noise)
 }
 
 type dynamics struct {

@@ -16,14 +16,15 @@ type layer struct {
 	weight  *graph.Value
 	rows, k int
 	axis    int       // of the weight: the output channels
-	w       []float32 // [rows][k]
+	w       []float32 // [rows][k], between load and drop
 	bias    []float32 // [rows]; nil: none
 	canBias bool      // the operator takes a bias
 	minInt  int       // the integers that weights become
 	maxInt  int
-	scale   []float32 // [rows], or one for all
-	ints    []int8    // [rows][k]
-	correct []float64 // [rows], added to the bias
+	scale   []float32      // [rows], or one for all
+	ints    []int8         // [rows][k]; nil once they are settled
+	made    *tensor.Tensor // the integers in the weight's own order, once they are settled
+	correct []float64      // [rows], added to the bias
 	input   *activation
 	leader  *layer // that reads the same weight the same way and rounds it for all; nil: this one
 }
@@ -71,8 +72,7 @@ func newLayer(n *graph.Node) (*layer, error) {
 	}
 	l.rows = shape[l.axis]
 	l.k = l.weight.Const.Len() / max(l.rows, 1)
-	l.w = toRows(l, tensor.Floats(l.weight.Const))
-	for i, x := range l.w {
+	for i, x := range tensor.Floats(l.weight.Const) {
 		if x != x || x-x != 0 {
 			return nil, fmt.Errorf("weight %q: element %d is %v", l.weight.Name, i, x)
 		}
@@ -93,6 +93,39 @@ func newLayer(n *graph.Node) (*layer, error) {
 	}
 	l.correct = make([]float64, l.rows)
 	return l, nil
+}
+
+// load makes the rows of the weight; drop lets them go. All of a large model's would not fit beside it.
+func (l *layer) load() {
+	switch {
+	case l.w != nil:
+	case l.axis == 0:
+		l.w = tensor.Floats(l.weight.Const)
+	default:
+		l.w = toRows(l, tensor.Floats(l.weight.Const))
+	}
+}
+
+func (l *layer) drop() { l.w = nil }
+
+// settle keeps the integers in the order in which they are written, and in that alone.
+func (l *layer) settle() {
+	if l.leader != nil && l.leader.made != nil {
+		l.made, l.ints = l.leader.made, l.leader.ints
+		return
+	}
+	l.made = integersOf(l.dtype(), fromRows(l, l.ints), l.weight.Const.Shape...)
+	if l.dtype() == tensor.Int8 {
+		l.ints = nil
+	}
+}
+
+// rowsOfInts are the integers as [rows][k].
+func (l *layer) rowsOfInts() []int8 {
+	if l.ints != nil {
+		return l.ints
+	}
+	return toRows(l, tensor.View[int8](l.made))
 }
 
 // toRows copies weights as [rows][k]; fromRows is its inverse.
@@ -207,8 +240,8 @@ func (l *layer) scaleOfRow(r int) float32 { return l.scale[r*len(l.scale)/l.rows
 
 // nearest rounds every weight to nearest even.
 func (l *layer) nearest() {
-	if l.leader != nil {
-		l.ints = l.leader.ints
+	if l.leader != nil && (l.leader.ints != nil || l.leader.made != nil) {
+		l.ints = l.leader.rowsOfInts()
 		return
 	}
 	l.ints = make([]int8, len(l.w))
@@ -234,8 +267,9 @@ func (l *layer) dtype() tensor.DType {
 
 // back gives the weights that the integers stand for, as [rows][k].
 func (l *layer) back() []float32 {
-	out := make([]float32, len(l.ints))
-	for i, q := range l.ints {
+	ints := l.rowsOfInts()
+	out := make([]float32, len(ints))
+	for i, q := range ints {
 		out[i] = float32(q) * l.scaleOfRow(i/l.k)
 	}
 	return out
@@ -243,7 +277,10 @@ func (l *layer) back() []float32 {
 
 // integers is the weight as the integers that it became.
 func (l *layer) integers() *tensor.Tensor {
-	return integersOf(l.dtype(), fromRows(l, l.ints), l.weight.Const.Shape...)
+	if l.made == nil {
+		l.settle()
+	}
+	return l.made
 }
 
 // correctedBias is the bias with its correction; nil if there is neither.
@@ -265,6 +302,8 @@ func (l *layer) correctedBias() []float64 {
 
 // report measures the weights.
 func (l *layer) report() Layer {
+	l.load()
+	defer l.drop()
 	r := Layer{Name: l.node.Name, Op: l.node.OpName(), Precision: l.dtype().String()}
 	var sum float64
 	clipped := 0
@@ -282,7 +321,7 @@ func (l *layer) report() Layer {
 	}
 	r.MeanError = sum / float64(len(l.w))
 	r.Clipped = float64(clipped) / float64(len(l.w))
-	r.WorstSQNR = by.least()
+	r.SQNR, r.WorstSQNR = by.total(), by.least()
 	r.Worst = by.worst
 	return r
 }

@@ -21,6 +21,8 @@ type Memory struct {
 	Program     int64 `json:"program_bytes"`   // the compiled float graph: packed weights and one arena
 	Prefetch    int64 `json:"prefetch_bytes"`  // samples decoded ahead of the run
 	Total       int64 `json:"total_bytes"`
+
+	largest int64 // the floats of a layer
 }
 
 // Plan says what Quantize would hold with the same arguments, and fails where Quantize would fail before its first
@@ -63,7 +65,7 @@ func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Opt
 	m.Statistics = statisticBytes(layers)
 	var watch []*graph.Value
 	for _, l := range layers {
-		m.Weights += int64(len(l.w)) * 5 // float32 and int8
+		m.round(l)
 		watch = append(watch, l.node.Out[0])
 	}
 	for _, a := range watched {
@@ -71,6 +73,7 @@ func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Opt
 			watch = append(watch, a.v)
 		}
 	}
+	m.Weights += m.largest
 	s := &session{ctx: ctx, set: set, o: o}
 	if m.Program, m.Prefetch, err = s.footprint(f, watch); err != nil {
 		return m, err
@@ -79,8 +82,15 @@ func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Opt
 	return m, nil
 }
 
-// onlyWeights is the plan of the modes without calibration. Mode dynamic holds the weights of all layers, weight-only the
-// integers of all and the floats of one.
+// round counts the integers of a layer, which stay, and its floats, which only one layer has at a time.
+func (m *Memory) round(l *layer) {
+	n := int64(l.rows) * int64(l.k)
+	m.Weights += n
+	m.largest = max(m.largest, 8*n) // the weights and what the integers stand for
+}
+
+// onlyWeights is the plan of the modes without calibration. Both hold the integers of all and
+// the floats of one.
 func (m Memory) onlyWeights(f *graph.Graph, o Options) (Memory, error) {
 	if o.Mode == modeDynamic {
 		layers, err := layersOf(place(f, o))
@@ -89,8 +99,9 @@ func (m Memory) onlyWeights(f *graph.Graph, o Options) (Memory, error) {
 		}
 		m.Layers = len(layers)
 		for _, l := range layers {
-			m.Weights += int64(len(l.w)) * 5 // float32 and int8
+			m.round(l)
 		}
+		m.Weights += m.largest
 	} else {
 		var largest int64
 		for _, s := range storedOf(f, o, nil) {

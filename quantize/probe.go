@@ -15,10 +15,7 @@ type probe struct {
 	signal, noise []float64
 }
 
-func (p *probe) keep(i, sample int, t *tensor.Tensor) error {
-	p.kept[[2]int{sample, i}] = thin(t)
-	return nil
-}
+func (p *probe) keep(i, sample int, t *tensor.Tensor) { p.kept[[2]int{sample, i}] = thin(t) }
 
 func (p *probe) compare(i, sample int, t *tensor.Tensor) error {
 	a, b := p.kept[[2]int{sample, i}], thin(t)

@@ -100,7 +100,7 @@ func (s *session) trainStatic(f *graph.Graph, t Training) (*Trained, error) {
 		l.scale = learnt.scales(sim.weights[i])
 		l.nearestSingle()
 	}
-	r, err := s.finish(p, layers)
+	r, err := s.finish(p, layers, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -245,6 +245,8 @@ func (s *simulation) prepare(then func(*train.Model) error) func(*train.Model) e
 
 // nearestSingle rounds as FakeQuantize does, by quotients in float32.
 func (l *layer) nearestSingle() {
+	l.load()
+	defer l.drop()
 	l.ints = make([]int8, len(l.w))
 	for i, x := range l.w {
 		l.ints[i] = l.round(float64(x / l.scaleOfRow(i/l.k)))

@@ -116,8 +116,10 @@ func (s *session) ranges(f *graph.Graph) (*placement, []*layer, *calibration, er
 		g.hist = nil
 	}
 	for _, l := range layers {
+		l.load()
 		l.scales(s.o)
 		l.fitBias(s.o)
+		l.drop()
 	}
 	return p, layers, c, nil
 }
@@ -128,29 +130,35 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 		return nil, err
 	}
 	for i, l := range layers {
+		l.load()
 		l.nearest()
 		if g := c.grams[i]; g != nil && l.leader == nil && l.step(s.o) == 0 {
 			l.adapt(g)
 		}
+		l.drop()
+		l.settle()
 	}
 	if !s.o.NoBiasCorrection {
 		if err := s.correct(p, layers, c); err != nil {
 			return nil, err
 		}
 	}
-	return s.finish(p, layers)
+	c.grams = nil
+	return s.finish(p, layers, c.measured)
 }
 
-// finish writes and measures a placement whose layers have their integers.
-func (s *session) finish(p *placement, layers []*layer) (*Result, error) {
+// finish writes and measures a placement whose layers have their integers; m holds what the float graph gave, nil: it is yet
+// to be run.
+func (s *session) finish(p *placement, layers []*layer, m *measured) (*Result, error) {
+	r := &Result{Warnings: append(s.set.Warnings(), s.notes...)}
+	if err := s.measure(p, layers, m, r); err != nil {
+		return nil, err
+	}
 	out, _, err := rewrite(p, layers, nil)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Graph: out, Warnings: append(s.set.Warnings(), s.notes...)}
-	if err = s.measure(p, layers, r); err != nil {
-		return nil, err
-	}
+	r.Graph = out
 	if s.o.Style == styleQOperator {
 		if _, err := (graph.Pipeline{optimize.QLinear{}}).Run(s.ctx, out, nil); err != nil {
 			return nil, err

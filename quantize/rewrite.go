@@ -178,7 +178,7 @@ func (r *rewriter) integers(l *layer, e *encoded) *graph.Value {
 	if table == nil || r.encoded[r.of[table]] != nil || l.dtype() != tensor.Int8 {
 		return r.constant(r.takeName(l.weight, r.alike(l)), l.integers())
 	}
-	ints := permuted(fromRows(l, l.ints), l.weight.Const.Shape, []int{1, 0})
+	ints := permuted(tensor.View[int8](l.integers()), l.weight.Const.Shape, []int{1, 0})
 	rows := &encoded{axis: 1 - l.axis, ints: r.constant(table.Name+"_quantized", tensor.From(ints, table.Const.Shape...)), scale: e.scale}
 	r.encoded[r.of[table]] = rows
 	return r.add(l.weight.Name+"_transposed", ops.Transpose{Perm: []int{1, 0}}, rows.ints)

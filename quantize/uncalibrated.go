@@ -26,13 +26,18 @@ func (s *session) uncalibrated(f *graph.Graph, mode func(*graph.Graph, Options) 
 	}
 	c.Warnings = append(c.Warnings, s.set.Warnings()...)
 	m := newMeasured()
+	var pairs []pair
 	for _, n := range c.nodes {
 		if v := firstOut(n); v != nil {
-			m.watch(v, c.of[v])
+			m.watch(v)
+			pairs = append(pairs, pair{m.at[v], c.of[v]})
 		}
 	}
-	m.outputs(f, c.Graph)
-	if err := m.run(s, f, c.Graph); err != nil {
+	m.outputs(f)
+	if err := s.pass("measure", f, m.values(), measureSamples, m.keep); err != nil {
+		return nil, err
+	}
+	if err := m.against(s, c.Graph, append(pairs, m.outputPairs(f, c.Graph)...)); err != nil {
 		return nil, err
 	}
 	for i, n := range c.nodes {

@@ -341,7 +341,7 @@ func TestPlanWithoutData(t *testing.T) {
 	}{
 		{quantize.Options{Mode: "weight-only"}, 32 * 32 * (1 + 12)},
 		{quantize.Options{Weights: "int4"}, 32*32/2 + 32*32*12},
-		{quantize.Options{Mode: "dynamic"}, 2 * 32 * 32 * 5},
+		{quantize.Options{Mode: "dynamic"}, 32 * 32 * (2 + 8)},
 	} {
 		m, err := quantize.Plan(g, nil, c.o)
 		if err != nil {

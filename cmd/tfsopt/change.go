@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/tfsopt/tfsopt/formats"
@@ -122,6 +123,7 @@ func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change,
 		return nil, err
 	}
 	defer m.Close()
+	defer sparing(m.Bytes)()
 	r := &change{Layers: []layer{}, Warnings: append([]string{}, m.Warnings...)}
 	if r.Input, err = describe(in, m.Bytes); err != nil {
 		return nil, err
@@ -142,6 +144,19 @@ func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change,
 	r.Seconds, r.PeakRSS = time.Since(start).Seconds(), peakRSS()
 	a.warn(r.Warnings...)
 	return r, nil
+}
+
+// largeModel is the size from which memory matters more than the time to collect garbage, of which sparePercent is then
+// allowed. Little of the heap holds pointers, so that collecting is cheap.
+const largeModel, sparePercent = 256 << 20, 10
+
+// sparing collects garbage more often while a large model is worked on; the caller calls what it returns afterwards.
+func sparing(size int64) func() {
+	if size < largeModel {
+		return func() {}
+	}
+	before := debug.SetGCPercent(sparePercent)
+	return func() { debug.SetGCPercent(before) }
 }
 
 // headerBytes is by how much a file may grow without a word: producers write names and versions of their own.
