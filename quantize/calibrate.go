@@ -12,8 +12,9 @@ import (
 // calibration is what one pass of the float graph leaves: histograms in the groups, and per layer the statistics of its
 // inputs and outputs.
 type calibration struct {
-	outMean []*mean // by layer
-	grams   []*gram // by layer; nil where rounding does not look at the data
+	outMean []*mean   // by layer
+	grams   []*gram   // by layer; nil where rounding does not look at whole rows
+	spreads []*spread // by layer; nil where rounding does not look at the data or a gram does
 	logs    map[*graph.Node]*histogram
 
 	measured *measured // what layers and outputs give on the first samples
@@ -73,7 +74,7 @@ func (m *mean) at(i int) float64 { return m.sum[i] / float64(max(m.count, 1)) }
 
 // calibrate runs the float graph once.
 func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error) {
-	c := &calibration{outMean: make([]*mean, len(layers)), grams: make([]*gram, len(layers))}
+	c := &calibration{outMean: make([]*mean, len(layers)), grams: make([]*gram, len(layers)), spreads: make([]*spread, len(layers))}
 	for _, g := range p.groups {
 		g.hist = newHistogram()
 	}
@@ -105,16 +106,19 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 			c.outMean[i].add(t, conv)
 			return c.outMean[i].finite()
 		})
+		at := i
 		if l.leader != nil {
-			if h := c.grams[slices.Index(layers, l.leader)]; h != nil {
-				on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
-			}
-			continue
-		}
-		if n := gramBytes(l, gramSide); n > 0 && n <= budget {
-			h := newGram(l)
+			at = slices.Index(layers, l.leader)
+		} else if n := gramBytes(l, gramSide); n > 0 && n <= budget {
 			budget -= n
-			c.grams[i] = h
+			c.grams[i] = newGram(l)
+		} else if l.order != nil {
+			c.spreads[i] = newSpread(l)
+		}
+		if h := c.grams[at]; h != nil {
+			on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
+		}
+		if h := c.spreads[at]; h != nil && newSpread(l).channels == h.channels {
 			on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
 		}
 	}

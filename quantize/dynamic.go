@@ -23,7 +23,14 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 	for _, l := range layers {
 		l.load()
 		l.scales(o)
-		l.nearest()
+		if l.node.OpName() == "Conv" {
+			l.order = nil // ConvInteger with uint8 weights is exact
+		}
+		if l.order == nil || l.leader != nil {
+			l.nearest()
+		} else {
+			l.certify(o, 1, func(int) []block { return unknown(l.k) })
+		}
 		d.layer(l)
 		rep := l.report()
 		l.ints = nil

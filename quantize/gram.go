@@ -21,6 +21,7 @@ type gram struct {
 	conv      *ops.Conv
 	weight    []int
 	xx        []float32 // [groups][k][k], the lower triangle
+	sum       []float64 // [groups][k], of x; nil where nobody asks
 	count     int64
 	rows      []float32 // scratch: [k][positions] of one group
 }
@@ -47,6 +48,9 @@ func newGram(l *layer) *gram {
 		g.conv, g.groups = &op, max(op.Group, 1)
 	}
 	g.xx = make([]float32, g.groups*g.k*g.k)
+	if l.order != nil {
+		g.sum = make([]float64, g.groups*g.k)
+	}
 	return g
 }
 
@@ -64,6 +68,10 @@ func (g *gram) add(t *tensor.Tensor) error {
 	}
 	n := w.Out[0] * w.Out[1]
 	at := pick(n, (n+gramRows-1)/gramRows)
+	ys, xs := make([]int, len(at)), make([]int, len(at))
+	for j, pos := range at {
+		ys[j], xs[j] = pos/w.Out[1]*w.Strides[0], pos%w.Out[1]*w.Strides[1]
+	}
 	channels := g.weight[1]
 	area := t.Shape[2] * t.Shape[3]
 	v := tensor.Floats(t)
@@ -72,7 +80,7 @@ func (g *gram) add(t *tensor.Tensor) error {
 			rows := g.scratch(len(at))
 			from := (b*t.Shape[1] + group*channels) * area
 			for c := range channels {
-				g.patches(rows, v[from+c*area:from+(c+1)*area], patch{w, c, at})
+				g.patches(rows, v[from+c*area:from+(c+1)*area], patch{w, c, ys, xs})
 			}
 			g.accumulate(group, rows, len(at))
 		}
@@ -85,19 +93,19 @@ func (g *gram) add(t *tensor.Tensor) error {
 type patch struct {
 	w       ops.Window
 	channel int
-	at      []int
+	y, x    []int // where the output positions begin
 }
 
 // patches writes the kernel's view of one channel: rows [kernel][positions].
 func (g *gram) patches(rows, image []float32, p patch) {
-	w, n := p.w, len(p.at)
+	w, n := p.w, len(p.y)
 	taps := w.Kernel[0] * w.Kernel[1]
 	for tap := range taps {
 		dst := rows[(p.channel*taps+tap)*n:][:n]
 		dy := tap/w.Kernel[1]*w.Dilations[0] - w.Begin[0]
 		dx := tap%w.Kernel[1]*w.Dilations[1] - w.Begin[1]
-		for j, pos := range p.at {
-			y, x := pos/w.Out[1]*w.Strides[0]+dy, pos%w.Out[1]*w.Strides[1]+dx
+		for j, y := range p.y {
+			y, x := y+dy, p.x[j]+dx
 			if y < 0 || y >= w.In[0] || x < 0 || x >= w.In[1] {
 				dst[j] = 0
 				continue
@@ -113,8 +121,17 @@ func (g *gram) accumulate(group int, rows []float32, n int) {
 	xx := g.xx[group*k*k:][:k*k]
 	for i := range k {
 		a := rows[i*n : (i+1)*n]
-		for j := range i + 1 {
-			xx[i*k+j] += dot(a, rows[j*n:(j+1)*n])
+		if g.sum != nil {
+			g.sum[group*k+i] += total(a)
+		}
+		j := 0
+		for ; j < i; j += 2 {
+			x, y := dots(a, rows[j*n:(j+1)*n], rows[(j+1)*n:(j+2)*n])
+			xx[i*k+j] += x
+			xx[i*k+j+1] += y
+		}
+		if j == i {
+			xx[i*k+i] += dot(a, a)
 		}
 	}
 }
@@ -134,6 +151,45 @@ func dot(a, b []float32) float32 {
 		s0 += float32(a[i] * b[i])
 	}
 	return float32(s0+s1) + float32(s2+s3)
+}
+
+// dots are the products of a with b and with c, each as dot makes it.
+func dots(a, b, c []float32) (float32, float32) {
+	var s0, s1, s2, s3, t0, t1, t2, t3 float32
+	b, c = b[:len(a)], c[:len(a)]
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		x, y, z := a[i:i+4:i+4], b[i:i+4:i+4], c[i:i+4:i+4]
+		s0 += float32(x[0] * y[0])
+		t0 += float32(x[0] * z[0])
+		s1 += float32(x[1] * y[1])
+		t1 += float32(x[1] * z[1])
+		s2 += float32(x[2] * y[2])
+		t2 += float32(x[2] * z[2])
+		s3 += float32(x[3] * y[3])
+		t3 += float32(x[3] * z[3])
+	}
+	for ; i < len(a); i++ {
+		s0 += float32(a[i] * b[i])
+		t0 += float32(a[i] * c[i])
+	}
+	return float32(s0+s1) + float32(s2+s3), float32(t0+t1) + float32(t2+t3)
+}
+
+// total is the sum in four chains.
+func total(a []float32) float64 {
+	var s0, s1, s2, s3 float64
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		s0 += float64(a[i])
+		s1 += float64(a[i+1])
+		s2 += float64(a[i+2])
+		s3 += float64(a[i+3])
+	}
+	for ; i < len(a); i++ {
+		s0 += float64(a[i])
+	}
+	return (s0 + s1) + (s2 + s3)
 }
 
 // addRows takes the rows of a matrix product's input.

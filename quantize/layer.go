@@ -27,6 +27,7 @@ type layer struct {
 	correct []float64      // [rows], added to the bias
 	input   *activation
 	leader  *layer // that reads the same weight the same way and rounds it for all; nil: this one
+	order   []int  // of a row's products, where pairs of them must be safe; nil: any weights are
 }
 
 // layersOf makes the layers of a placement in the order of the graph.
@@ -47,6 +48,10 @@ func layersOf(p *placement) ([]*layer, error) {
 			l.minInt, l.maxInt = -8, 7
 		}
 		l.follow(out, p.o)
+		l.order = p.o.orderOf(n, l)
+		if l.leader != nil && l.leader.order == nil {
+			l.leader.order = l.order
+		}
 		out = append(out, l)
 	}
 	p.layers = out

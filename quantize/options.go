@@ -23,6 +23,7 @@ type Options struct {
 	BlockSize   int     // of int4 weights in the mode weight-only; 0: 32, PerChannel: one scale an output channel
 	Activations string  // uint8 (default, asymmetric), int8
 	PerTensor   bool    // one scale per weight tensor instead of one per output channel
+	Saturation  string  // avoid (default): no pair of int8 products leaves int16 on CPUs without VNNI; allow
 	Style       string  // qdq (default), qoperator
 	Step        float32 // explicit step of all weights, symmetric; 0: chosen from the weights
 	LayerSteps  map[string]float32
@@ -48,6 +49,7 @@ const (
 	styleQDQ, styleQOperator                = "qdq", "qoperator"
 	methodMSE, methodMinMax                 = "mse", "minmax"
 	methodPercentile, methodEntropy         = "percentile", "entropy"
+	saturationAvoid, saturationAllow        = "avoid", "allow"
 )
 
 // defaults fills in what is not said and checks the rest.
@@ -65,6 +67,7 @@ func (o Options) defaults() (Options, error) {
 		{"weights", &o.Weights, []string{"int8", "int4"}},
 		{"activations", &o.Activations, []string{"uint8", "int8"}},
 		{"style", &o.Style, []string{styleQDQ, styleQOperator}},
+		{"saturation", &o.Saturation, []string{saturationAvoid, saturationAllow}},
 		{"target", &o.Target, []string{"cpu", "gpu", "tpu"}},
 		{"io", &o.IO, []string{"float", "int8"}},
 	} {
@@ -103,6 +106,9 @@ func (o Options) check() error {
 	}
 	if o.Weights == "int4" && o.Style == styleQOperator {
 		fail("style %s: its operators take weights of 8 bits, not int4", styleQOperator)
+	}
+	if o.Saturation == saturationAllow && (o.Mode == modeWeightOnly || o.Weights == "int4" || o.Target == "gpu") {
+		fail("saturation %s: it is for 8-bit products, which mode %s, weights %s and target %s lack", saturationAllow, o.Mode, o.Weights, o.Target)
 	}
 	if !validStep(o.Step) && o.Step != 0 {
 		fail("step %g: want a positive number", o.Step)

@@ -129,6 +129,8 @@ func statisticBytes(layers []*layer) int64 {
 		if n := gramBytes(l, gramSide); n > 0 && n <= budget {
 			budget -= n
 			total += n + int64(l.k)*gramRows*4
+		} else if l.order != nil && l.leader == nil {
+			total += spreadBytes(l)
 		}
 	}
 	return total

@@ -76,12 +76,18 @@ func (o Options) forTraining() (Options, error) {
 
 // trainStatic trains weights, biases and the scales of weights and activations.
 func (s *session) trainStatic(f *graph.Graph, t Training) (*Trained, error) {
-	p, layers, _, err := s.ranges(f)
+	p, layers, c, err := s.ranges(f)
 	if err != nil {
 		return nil, err
 	}
 	sim := newSimulation(p)
-	for _, l := range layers {
+	for i, l := range layers {
+		if l.order != nil {
+			l.load()
+			l.choose(s, c.grams[i], c.spreads[i]) // for its scales
+			l.drop()
+			l.ints = nil
+		}
 		sim.layer(l)
 	}
 	sim.activations()
@@ -105,6 +111,7 @@ func (s *session) trainStatic(f *graph.Graph, t Training) (*Trained, error) {
 		return nil, err
 	}
 	r.Warnings = append(sim.warnings, r.Warnings...)
+	r.warn()
 	return &Trained{Result: r, Curve: learnt.curve}, nil
 }
 
@@ -216,6 +223,7 @@ func (s *simulation) after(first func(*train.State) error) func(*train.State) er
 				v[i] = min(max(v[i], float32(b.lo[i]*unit)), float32(b.hi[i]*unit))
 			}
 		}
+		s.keepPairs(st.Params)
 		return nil
 	}
 }

@@ -16,6 +16,7 @@ type simulation struct {
 	zeros    []int          // and their zero points
 	bounds   map[string]bounds
 	pruned   map[string]bool // weights whose zeros stay
+	pairs    []trainedPairs
 	warnings []string
 }
 
@@ -31,6 +32,9 @@ func (s *simulation) layer(l *layer) {
 		scale = scale.Reshape()
 	}
 	s.weight([]graph.Use{{Node: l.node, Index: 1}}, op, scale, l.step(s.p.o) != 0)
+	if l.order != nil {
+		s.pairs = append(s.pairs, trainedPairs{l, s.of[l.weight].Name, s.weights[len(s.weights)-1].Name})
+	}
 }
 
 // stored quantizes a weight of the mode weight-only. One with scales along several axes is rounded after training.

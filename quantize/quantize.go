@@ -48,14 +48,22 @@ func Quantize(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*R
 	if err := o.known(f); err != nil {
 		return nil, err
 	}
-	s := &session{ctx: ctx, set: set, o: o}
-	switch o.Mode {
+	r, err := (&session{ctx: ctx, set: set, o: o}).quantize(f)
+	if err != nil {
+		return nil, err
+	}
+	r.warn()
+	return r, nil
+}
+
+func (s *session) quantize(f *graph.Graph) (*Result, error) {
+	switch s.o.Mode {
 	case modeDynamic:
 		return s.uncalibrated(f, dynamic)
 	case modeWeightOnly:
 		return s.uncalibrated(f, weightOnly)
 	}
-	if set == nil || set.Len() == 0 {
+	if s.set == nil || s.set.Len() == 0 {
 		return nil, ErrNoData
 	}
 	return static(s, f)
@@ -131,10 +139,7 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 	}
 	for i, l := range layers {
 		l.load()
-		l.nearest()
-		if g := c.grams[i]; g != nil && l.leader == nil && l.step(s.o) == 0 {
-			l.adapt(g)
-		}
+		l.choose(s, c.grams[i], c.spreads[i])
 		l.drop()
 		l.settle()
 	}

@@ -90,6 +90,7 @@ func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 		{&o.Calibration, addChoice(cmd, "calibration", "how ranges are chosen", "mse", "minmax", "percentile", "entropy")},
 		{&o.Weights, addChoice(cmd, "weights", "type of weights", "int8", "int4")},
 		{&o.Activations, addChoice(cmd, "activations", "type of activations", "uint8", "int8")},
+		{&o.Saturation, addChoice(cmd, "saturation", "sums that overflow 16 bits on CPUs without VNNI", "avoid", "allow")},
 		{&o.Style, addChoice(cmd, "style", "how integer operators are written", "qdq", "qoperator")},
 		{&o.Target, addChoice(cmd, "target", "what the model will run on", "cpu", "gpu", "tpu")},
 		{&o.IO, addChoice(cmd, "io", "type of the model's inputs and outputs", "float", "int8")},

@@ -31,7 +31,7 @@ func (o *quantizeOptions) checkCodebook(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"qat", "dry-run", "step", "weights", "activations", "style", "target", "io", "block-size", "per-tensor"} {
+	for _, name := range []string{"qat", "dry-run", "step", "weights", "activations", "saturation", "style", "target", "io", "block-size", "per-tensor"} {
 		if changed(name) {
 			return usagef("--%s does not go with --mode codebook, which shares values of weights", name)
 		}

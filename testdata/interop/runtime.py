@@ -24,12 +24,17 @@ TYPES = {
 
 
 def session(path, optimized=None):
+    return session_of(str(path), optimized)
+
+
+def session_of(model, optimized=None):
+    """model is a path or the bytes of a file."""
     o = onnxruntime.SessionOptions()
     o.intra_op_num_threads = o.inter_op_num_threads = 1
     o.log_severity_level = 3
     if optimized:
         o.optimized_model_filepath = str(optimized)
-    return onnxruntime.InferenceSession(str(path), o, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, o, providers=["CPUExecutionProvider"])
 
 
 def fused(path):
