@@ -41,7 +41,6 @@ func lowerConvInteger(l *lowering, n *graph.Node) bool {
 	op.x.signed = in[0].DType == tensor.Int8
 	op.sums = w.sums
 	op.pack(l, w)
-	l.p.packed += len(op.packed)
 	args := []*graph.Value{l.lastOf(in[0])}
 	if in[2] != nil {
 		args = append(args, l.plainOf(in[2]))

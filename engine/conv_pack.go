@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -30,17 +31,25 @@ func lowerConv(l *lowering, n *graph.Node) bool {
 	data := l.floats(w)
 	if !op.packSparse(l, n, data) {
 		op.setClasses(c.Strides, c.Dilations, last(n.Out[0].Shape))
-		op.packed = f32(tensor.Aligned(4 * op.offset(len(op.ys), 0)))
-		op.filters.pack(&exec{p: l.p, scratch: &l.packing}, op.packed, data)
+		op.packed = l.packFilters(&op.filters, data)
 	}
 	if bias != nil {
 		op.bias = slices.Repeat(tensor.Floats(bias.Const), op.join)
 	}
-	l.p.packed += 4 * len(op.packed)
 	in := []*graph.Value{l.lastOf(n.In[0])}
 	if h.res {
 		in = append(in, l.lastOf(n.In[len(n.In)-1]))
 	}
 	l.set(l.last, n, l.emit(n, op, in))
 	return true
+}
+
+// packFilters gives the packed weights of a sweep.
+func (l *lowering) packFilters(f *filters, w []float32) []float32 {
+	kind := fmt.Sprint("filters ", f.shape, f.transposed, f.group, f.ys, f.xs, f.join, f.step)
+	return share(l, kind, bytesOf(w), func() ([]float32, int) {
+		packed := f32(tensor.Aligned(4 * f.offset(len(f.ys), 0)))
+		f.pack(&exec{p: l.p, scratch: &l.packing}, packed, w)
+		return packed, 4 * len(packed)
+	})
 }

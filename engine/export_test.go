@@ -74,3 +74,14 @@ func (p *Program) PairsFit() []bool {
 	})
 	return fit
 }
+
+// StoreBytes is how many bytes of weights the process holds for all programs.
+func StoreBytes() int {
+	packings.mu.Lock()
+	defer packings.mu.Unlock()
+	n := 0
+	for _, b := range packings.blobs {
+		n += b.bytes
+	}
+	return n
+}

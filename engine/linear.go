@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
 	"github.com/tfsopt/tfsopt/ops"
@@ -80,9 +82,11 @@ func lowerLinear(l *lowering, n *graph.Node) bool {
 		w: data, shape: kernels.SparseShape{K: op.k, N: op.n, RS: rs, CS: cs}, rows: rowsOf(n.Out[0].Type, n.In[0].Rank()-1), in: sparseIn,
 	})
 	if op.sparse == nil {
-		op.packed = f32(tensor.Aligned(4 * l.p.set.PackedF32(op.k, op.n)))
-		l.p.set.PackF32(op.packed, data, op.k, op.n, rs, cs)
-		l.p.packed += 4 * len(op.packed)
+		op.packed = share(l, fmt.Sprint("matrix ", op.k, op.n, rs, cs), bytesOf(data), func() ([]float32, int) {
+			packed := f32(tensor.Aligned(4 * l.p.set.PackedF32(op.k, op.n)))
+			l.p.set.PackF32(packed, data, op.k, op.n, rs, cs)
+			return packed, 4 * len(packed)
+		})
 	}
 	in := []*graph.Value{l.plainOf(n.In[0])}
 	if h.res {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
@@ -151,8 +152,9 @@ func (l *lowering) plainOf(v *graph.Value) *graph.Value {
 		return w
 	}
 	if v.IsConst() {
-		w := graph.NewConst(v.Name, v.Const.Clone())
-		l.p.packed += v.Const.Bytes()
+		w := graph.NewConst(v.Name, share(l, fmt.Sprint("const ", graph.TypeOf(v.Const)), v.Const.Data, func() (*tensor.Tensor, int) {
+			return v.Const.Clone(), v.Const.Bytes()
+		}))
 		l.plain[v] = w
 		return w
 	}

@@ -4,9 +4,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
@@ -48,6 +50,7 @@ type Program struct {
 	watch  map[*graph.Value][]*graph.Value // value of the program -> values of the caller
 	nout   int
 	bodies map[*graph.Graph]*Program
+	blobs  map[*blob]bool // what it uses of the store; true: in packed
 	packed int
 	cache  cache
 }
@@ -55,6 +58,7 @@ type Program struct {
 // Memory is what a program holds, in bytes where nothing else is said.
 type Memory struct {
 	Packed    int // weights and other constants
+	Shared    int // of Packed, what other programs use too and is there once
 	Arena     int // the largest plan's arena, needed once per concurrent call
 	Idle      int // arenas and scratch that wait for the next calls
 	Plans     int // how many plans there are, those of bodies included
@@ -79,7 +83,7 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Program{set: set, pool: newPool(threads), bodies: map[*graph.Graph]*Program{}}
+	p := &Program{set: set, pool: newPool(threads), bodies: map[*graph.Graph]*Program{}, blobs: map[*blob]bool{}}
 	p.cache.keep, p.cache.limit = 4, 256<<20
 	if o.Plans > 0 {
 		p.cache.keep = o.Plans
@@ -127,22 +131,41 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, watch []*graph.Va
 func (p *Program) compileBodies(ctx context.Context) error {
 	for _, n := range p.g.Nodes {
 		for _, b := range graph.Bodies(n.Op) {
-			q := &Program{set: p.set, pool: p.pool, bodies: map[*graph.Graph]*Program{}}
+			q := &Program{set: p.set, pool: p.pool, bodies: map[*graph.Graph]*Program{}, blobs: map[*blob]bool{}}
 			q.cache.keep, q.cache.limit = p.cache.keep, p.cache.limit
+			p.bodies[b] = q
 			if err := q.compile(ctx, b, nil); err != nil {
 				return graph.NodeError(n, err)
 			}
-			p.bodies[b] = q
-			p.packed += q.packed
 		}
 	}
 	return nil
 }
 
-// Close stops the workers. Calls that run must have returned.
+// returned is from how many bytes on Close gives memory back to the system at once, which costs a garbage collection.
+const returned = 32 << 20
+
+// Close stops the workers and lets weights and memory go. Calls that run must have returned; later ones fail.
 func (p *Program) Close() error {
+	m := p.Memory()
 	p.pool.close()
+	p.drop()
+	if m.Packed-m.Shared+m.Idle >= returned {
+		debug.FreeOSMemory()
+	}
 	return nil
+}
+
+// drop lets go of all that the program holds, so that it may stay reachable.
+func (p *Program) drop() {
+	for _, b := range p.bodies {
+		b.drop()
+	}
+	packings.release(p)
+	p.cache.mu.Lock()
+	defer p.cache.mu.Unlock()
+	p.g, p.watch, p.bodies, p.packed = nil, nil, nil, 0
+	p.cache.plans, p.cache.free = nil, nil
 }
 
 // CPU is the name of the kernel set in use.
@@ -150,13 +173,15 @@ func (p *Program) CPU() string { return p.set.Name }
 
 // Memory reports what the program holds now.
 func (p *Program) Memory() Memory {
-	m := Memory{Packed: p.packed}
+	var m Memory
 	p.hold(&m)
 	return m
 }
 
-// hold adds plans and idle memory, those of bodies too.
+// hold adds what the program and its bodies hold.
 func (p *Program) hold(m *Memory) {
+	m.Packed += p.packed
+	m.Shared += packings.common(p)
 	p.cache.mu.Lock()
 	for _, e := range p.cache.plans {
 		if e.pl != nil {
@@ -179,6 +204,9 @@ func (p *Program) hold(m *Memory) {
 func (p *Program) Run(ctx context.Context, c *Call) error {
 	if err := ctx.Err(); err != nil { // a body may have no steps
 		return err
+	}
+	if p.g == nil {
+		return errors.New("the program is closed")
 	}
 	if err := p.checkInputs(c.In); err != nil {
 		return err

@@ -148,7 +148,6 @@ func lowerQConv16(l *lowering, n *graph.Node) bool {
 		return false
 	}
 	op.pack(l, w)
-	l.p.packed += len(op.packed)
 	l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(in[0])}))
 	return true
 }
@@ -198,9 +197,8 @@ func lowerMatrix16(l *lowering, n *graph.Node, m matrix8) bool {
 		return false
 	}
 	op.shift = w.shift
-	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	op.fit = l.p.set.PackS8(op.packed, w.w, op.k, op.n, op.n, 1)
-	l.p.packed += len(op.packed)
+	p := l.pack8(w.w, op.k, op.n, op.n, 1)
+	op.packed, op.fit = p.w, p.fits
 	l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(m.x)}))
 	return true
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
 	"github.com/tfsopt/tfsopt/ops"
@@ -137,16 +139,50 @@ func lowerQConv(l *lowering, n *graph.Node) bool {
 	op.fixScales(c, in[3], in[4])
 	op.depth = op.fixed == nil && c.Conv.Group > 1 && c.Conv.Group == op.wshape[0] && op.wshape[1] == 1
 	op.pack(l, w)
-	l.p.packed += len(op.packed)
 	l.set(l.last, n, l.emit(n, op, []*graph.Value{l.lastOf(in[0])}))
 	return true
 }
 
+// packed8 is packed 8-bit weights.
+type packed8 struct {
+	w    []int8
+	fits bool // what PackS8 said of them
+}
+
+// pack8 gives the packed form of a matrix of 8-bit weights; rs and cs are the steps from row to row and column to column.
+func (l *lowering) pack8(w []int8, k, n, rs, cs int) packed8 {
+	return share(l, fmt.Sprint("matrix8 ", k, n, rs, cs), bytesOf(w), func() (packed8, int) {
+		p := packed8{w: signed(tensor.Aligned(l.p.set.PackedS8(k, n)))}
+		p.fits = l.p.set.PackS8(p.w, w, k, n, rs, cs)
+		return p, len(p.w)
+	})
+}
+
 func (c *qconv) pack(l *lowering, weights weights8) {
+	taps := tensor.Size(c.wshape[2:])
+	if c.depth {
+		c.parts = weights.parts(taps)
+	} else {
+		c.shift = weights.shift
+		c.k, c.n = c.wshape[1]*taps, c.wshape[0]/c.Conv.Group
+		c.per = l.p.set.PackedS8(c.k, c.n)
+	}
+	kind := fmt.Sprint("filters8 ", c.wshape, c.Conv.Group, c.depth, c.parts)
+	if c.depth {
+		kind += fmt.Sprint(weights.shift)
+	}
+	p := share(l, kind, bytesOf(weights.w), func() (packed8, int) {
+		c.packNew(l, weights)
+		return packed8{c.packed, c.fit}, len(c.packed)
+	})
+	c.packed, c.fit = p.w, p.fits
+}
+
+// packNew packs weights that are not in the store.
+func (c *qconv) packNew(l *lowering, weights weights8) {
 	set, w := l.p.set, weights.w
 	m, cg, taps := c.wshape[0], c.wshape[1], tensor.Size(c.wshape[2:])
 	if c.depth {
-		c.parts = weights.parts(taps)
 		rows := l.temp8(m * taps * c.parts)
 		for i := range m {
 			for t := range taps {
@@ -162,9 +198,6 @@ func (c *qconv) pack(l *lowering, weights weights8) {
 		set.PackDepthwiseS8(c.packed, rows, taps*c.parts, m)
 		return
 	}
-	c.shift = weights.shift
-	c.k, c.n = cg*taps, m/c.Conv.Group
-	c.per = set.PackedS8(c.k, c.n)
 	c.packed = signed(tensor.Aligned(c.per * c.Conv.Group))
 	rows := l.temp8(c.k * c.n)
 	c.fit = true

@@ -110,9 +110,8 @@ func lowerMatrix8(l *lowering, n *graph.Node, m matrix8) bool {
 	if !op.float {
 		op.fixScales(n.Op, m.w, m.ws)
 	}
-	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	op.fit = l.p.set.PackS8(op.packed, w.w, op.k, op.n, rs, cs)
-	l.p.packed += len(op.packed)
+	p := l.pack8(w.w, op.k, op.n, rs, cs)
+	op.packed, op.fit = p.w, p.fits
 	l.set(l.plain, n, l.emit(n, op, []*graph.Value{l.plainOf(m.x)}))
 	return true
 }
@@ -193,9 +192,8 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	}
 	op.x.signed = n.In[0].DType == tensor.Int8
 	op.sums, op.shift = w.sums, w.shift
-	op.packed = signed(tensor.Aligned(l.p.set.PackedS8(op.k, op.n)))
-	op.fit = l.p.set.PackS8(op.packed, w.w, op.k, op.n, op.n, 1)
-	l.p.packed += len(op.packed)
+	p := l.pack8(w.w, op.k, op.n, op.n, 1)
+	op.packed, op.fit = p.w, p.fits
 	in := []*graph.Value{l.plainOf(n.In[0])}
 	if xz != nil {
 		in = append(in, l.plainOf(xz))

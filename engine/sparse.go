@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/kernels"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -56,9 +58,10 @@ func (l *lowering) sparse(p sparseProduct) *kernels.SparseF32 {
 		return nil
 	}
 	p.shape.Height = height
-	packed := kernels.PackSparseF32(p.w, p.shape)
-	l.p.packed += packed.Bytes()
-	return packed
+	return share(l, fmt.Sprint("sparse ", p.shape), bytesOf(p.w), func() (*kernels.SparseF32, int) {
+		packed := kernels.PackSparseF32(p.w, p.shape)
+		return packed, packed.Bytes()
+	})
 }
 
 func (p sparseProduct) dense() float64 {

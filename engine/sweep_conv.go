@@ -87,10 +87,8 @@ func (l *lowering) packed(n *graph.Node, f *filters) *graph.Value {
 	if !n.In[1].IsConst() {
 		return l.b.Add(n.Name+"_filters", packFilters{n.Op.(head).Op, *f}, l.plainOf(n.In[1]))
 	}
-	t := tensor.New(tensor.Float32, f.offset(len(f.ys), 0))
-	f.pack(&exec{p: l.p, scratch: &l.packing}, tensor.View[float32](t), l.floats(n.In[1].Const))
-	l.p.packed += len(t.Data)
-	return l.b.Const(n.Name+"_filters", t)
+	w := l.packFilters(f, l.floats(n.In[1].Const))
+	return l.b.Const(n.Name+"_filters", tensor.From(w, len(w)))
 }
 
 // last is the last dimension of a shape, unknown if there is none.

@@ -209,6 +209,9 @@ func (f *filters) tapsFirst(dst, w []float32) {
 	f.rows(dst, w, taps, len(taps))
 }
 
+// bytesOf shows the bytes of numbers.
+func bytesOf[T tensor.Native](v []T) []byte { return tensor.From(v, len(v)).Data }
+
 // packFilters is the step that packs computed weights.
 type packFilters struct {
 	graph.Op
