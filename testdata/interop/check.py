@@ -3,7 +3,7 @@
 
     check.py [--only NAME]... [--model NAME]... [--all]
 
-NAME of a check: float, int8, runtime, roundtrip, sparse, learned, bytes. --all lets `bytes` take every model.
+NAME of a check: float, int8, runtime, saturation, roundtrip, sparse, learned, bytes. --all lets `bytes` take every model.
 """
 
 import argparse
@@ -21,9 +21,10 @@ import numpy as np
 
 import learned
 import runtime
+import saturation
 import smaller
 from models import MODELS
-from tfsopt import ROOT, SHARED, tfsopt
+from tfsopt import ROOT, SHARED, pairs, tfsopt
 
 FLOAT_POINTS = 0.4  # float top-1 may be this far from ONNX Runtime's on Pillow's decoding
 SAME_TOP1 = 99.5  # percent of samples on which ONNX Runtime and this engine give the same class for an integer model
@@ -125,6 +126,21 @@ class Checks:
                 r.row(m.name, f"{100 * same / total:.2f}", total, left or "none", wrong=", ".join(wrong))
         return r
 
+    def saturation(self):
+        """No pair of products in the files of any mode can saturate; where it is allowed, activations do it."""
+        kind = "without VNNI: sums saturate" if saturation.sums_saturate() else "with VNNI: sums are exact"
+        r = Report(f"pairs of 8-bit products (this machine is {kind})", ["model", "mode", "pairs", "unsafe", "largest sum", "clamped"])
+        modes = [("avoid", []), ("qoperator", ["--style", "qoperator"]), ("dynamic", ["--mode", "dynamic"]), ("allow", ["--saturation", "allow"])]
+        for m in filter(lambda m: m.name in ("fashion", "kws", "resnet8"), self.models):
+            for mode, args in modes:
+                with r.trying(m.name):
+                    path = self.tmp / f"{m.name}_{mode}.onnx"
+                    tfsopt("quantize", m.path, "-o", path, *m.quantize(64), *args)
+                    p = pairs(path, m.judge, m.preprocess)
+                    wrong = p["unsafe"] > 0 if mode != "allow" else p["unsafe"] == 0
+                    r.row(m.name, mode, p["pairs"], p["unsafe"], p["largest"], p["clamped"], wrong=wrong and "saturation")
+        return r
+
     def roundtrip(self):
         r = Report("loaded and saved again, in ONNX Runtime", ["model", "outputs"])
         files = sorted((ROOT / "testdata/models").glob("*.onnx")) + sorted((SHARED / "models").rglob("*.onnx"))
@@ -220,7 +236,7 @@ class Checks:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["float", "int8", "runtime", "roundtrip", "sparse", "learned", "bytes"]
+    names = ["float", "int8", "runtime", "saturation", "roundtrip", "sparse", "learned", "bytes"]
     p.add_argument("--only", action="append", choices=names, help="a check; may be repeated")
     p.add_argument("--model", action="append", choices=[m.name for m in MODELS], help="a model; may be repeated")
     p.add_argument("--all", action="store_true", help="bytes: all models")
@@ -229,7 +245,8 @@ def main():
     absent = [m.name for m in MODELS if not m.present()]
     if absent:
         print(f"{SHARED} lacks: {', '.join(absent)}; not checked")
-    subprocess.run(["go", "build", "-o", ROOT / "bin" / "answers", "./testdata/interop/answers"], cwd=ROOT, check=True)
+    for tool in ("answers", "pairs"):
+        subprocess.run(["go", "build", "-o", ROOT / "bin" / tool, f"./testdata/interop/{tool}"], cwd=ROOT, check=True)
     wrong = 0
     with tempfile.TemporaryDirectory() as tmp:
         checks = Checks(models, tmp, a.all)

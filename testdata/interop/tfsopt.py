@@ -32,6 +32,15 @@ def answers(model, data, preprocess, out):
         raise Failed(done.stderr)
 
 
+def pairs(model, data, preprocess):
+    """How many pairs of a model's 8-bit products can saturate, and what samples make of them; see pairs/main.go."""
+    command = [str(ROOT / "bin" / "pairs"), "-data", data, "-preprocess", preprocess, model]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(done.stderr)
+    return json.loads(done.stdout)
+
+
 def peak(pid):
     """The largest resident memory of a process so far, in bytes: VmHWM, which unlike getrusage starts anew with exec."""
     try:
