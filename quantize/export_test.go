@@ -2,6 +2,7 @@ package quantize
 
 import (
 	"context"
+	"testing"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
@@ -34,4 +35,34 @@ func Simulate(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (si
 		return nil, nil, err
 	}
 	return sim.g, quantized, sim.g.Infer()
+}
+
+// Watched gives the graph that bias correction would run for the last layer, and the one that would be written.
+func Watched(tb testing.TB, g *graph.Graph, set *data.Set) (watched, written *graph.Graph) {
+	tb.Helper()
+	o, err := Options{NoBiasCorrection: true}.defaults()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f, err := prepare(context.Background(), g, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &session{ctx: context.Background(), set: set, o: o}
+	p, layers, _, err := s.ranges(f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, l := range layers {
+		l.load()
+		l.nearest()
+		l.settle()
+	}
+	if watched, _, err = rewrite(p, layers, map[*layer]bool{layers[len(layers)-1]: true}); err != nil {
+		tb.Fatal(err)
+	}
+	if written, _, err = rewrite(p, layers, nil); err != nil {
+		tb.Fatal(err)
+	}
+	return watched, written
 }

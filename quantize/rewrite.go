@@ -55,6 +55,9 @@ func rewrite(p *placement, layers []*layer, float map[*layer]bool) (*graph.Graph
 	for _, a := range p.order {
 		r.activation(a)
 	}
+	if float != nil {
+		r.integerProducts(layers)
+	}
 	if p.o.IO == "int8" && float == nil {
 		r.integerIO()
 	}
