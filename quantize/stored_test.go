@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/formats/onnx"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
@@ -266,5 +267,17 @@ func TestEmptied(t *testing.T) {
 		if len(r.Outputs) != 1 || r.Outputs[0].SQNR < 18 {
 			t.Errorf("%+v: %+v", o, r.Outputs)
 		}
+	}
+	g, set := loadCase(t, "emptied_channels/model.onnx")
+	_, q, err := quantize.Simulate(context.Background(), g, set, quantize.Options{}) // what training starts from
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := set.Sample(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := sqnr(run(t, g, s.In, engine.Options{}), run(t, q, s.In, engine.Options{})); d < 18 {
+		t.Errorf("before training: %.1f dB", d)
 	}
 }
