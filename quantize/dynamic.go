@@ -31,9 +31,9 @@ func dynamic(f *graph.Graph, o Options) (*converted, error) {
 		} else {
 			l.certify(o, 1, func(int) []block { return unknown(l.k) })
 		}
+		l.settle()
 		d.layer(l)
 		rep := l.report()
-		l.ints = nil
 		res.Layers = append(res.Layers, rep)
 		res.nodes = append(res.nodes, l.node)
 	}
@@ -119,7 +119,7 @@ func (d *dynamics) table(l *layer) *graph.Value {
 // tied are the integers of a layer whose weight is a table: kept as such, and transposed for the product.
 func (d *dynamics) tied(l *layer, w *weights) *graph.Value {
 	t := d.table(l)
-	e := &encoded{scale: w.scale, ints: d.r.constant(t.Name+"_quantized", tensor.From(slices.Clone(l.ints), t.Const.Shape...))}
+	e := &encoded{scale: w.scale, ints: d.r.constant(t.Name+"_quantized", tensor.From(l.rowsOfInts(), t.Const.Shape...))}
 	d.r.encoded[d.r.of[t]] = e
 	return d.r.add(l.weight.Name+"_transposed", ops.Transpose{Perm: []int{1, 0}}, e.ints)
 }
@@ -186,10 +186,14 @@ func (d *dynamics) bias(l *layer, bias []float64) *graph.Value {
 
 // columns are int8 weights as [K,N].
 func (d *dynamics) columns(l *layer) *tensor.Tensor {
-	ints := make([]int8, len(l.ints))
+	if l.axis == 1 {
+		return l.integers()
+	}
+	rows := l.rowsOfInts()
+	ints := make([]int8, len(rows))
 	for i := range l.k {
 		for r := range l.rows {
-			ints[i*l.rows+r] = l.ints[r*l.k+i]
+			ints[i*l.rows+r] = rows[r*l.k+i]
 		}
 	}
 	return tensor.From(ints, l.k, l.rows)
@@ -197,8 +201,9 @@ func (d *dynamics) columns(l *layer) *tensor.Tensor {
 
 // unsigned are the weights of a convolution as uint8 with the zero point 128: ONNX Runtime has no kernel for int8 ones.
 func (d *dynamics) unsigned(l *layer) *tensor.Tensor {
-	ints := make([]uint8, len(l.ints))
-	for i, q := range l.ints {
+	rows := l.rowsOfInts()
+	ints := make([]uint8, len(rows))
+	for i, q := range rows {
 		ints[i] = uint8(int(q) + 128)
 	}
 	return tensor.From(ints, l.weight.Const.Shape...)

@@ -281,3 +281,21 @@ func TestEmptied(t *testing.T) {
 		t.Errorf("before training: %.1f dB", d)
 	}
 }
+
+// TestSharedPairs checks that a weight that several products read obeys the rule of pairs in every mode.
+func TestSharedPairs(t *testing.T) {
+	g := parse(t, tied)
+	for _, mode := range []string{"static", "dynamic"} {
+		r, err := quantize.Quantize(context.Background(), g, data.Random(inputs(g), 8, 5), quantize.Options{Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := optimize.CheckSaturation(r.Graph)
+		if c.Pairs == 0 || c.Unsafe != 0 {
+			t.Errorf("%s: %d of %d pairs can saturate", mode, c.Unsafe, c.Pairs)
+		}
+		if after, _ := constants(r.Graph); after > 32*32*2 {
+			t.Errorf("%s: %d bytes of constants", mode, after)
+		}
+	}
+}
