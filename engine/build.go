@@ -273,7 +273,7 @@ func (b *builder) layout() {
 			}
 		}
 	}
-	for _, s := range pl.outputs[:pl.p.nout] {
+	for _, s := range pl.outputs[:pl.p.nout+len(pl.p.ports.next)] {
 		last[pl.vals[s].root] = len(pl.steps)
 	}
 	var owners []int

@@ -62,9 +62,6 @@ func (p *Program) lower(g *graph.Graph) error {
 		l.plain[v] = w
 		p.g.Inputs = append(p.g.Inputs, w)
 	}
-	for _, s := range g.States {
-		l.plain[s.Value] = graph.NewConst(s.Name, s.Init.Clone())
-	}
 	for _, n := range g.Nodes {
 		if f := lowerers[original(n).OpName()]; f != nil && f(l, n) {
 			continue

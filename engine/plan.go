@@ -85,7 +85,8 @@ func (pl *plan) tensor(f *frame, s slot) *tensor.Tensor {
 	return &tensor.Tensor{DType: s.fact.DType, Shape: s.shape, Data: f.arena[s.off : s.off+s.size : s.off+s.size]}
 }
 
-func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {
+// run answers a call with these inputs, states after the model's own; next takes what the states become.
+func (pl *plan) run(ctx context.Context, f *frame, c *Call, in, next []*tensor.Tensor) error {
 	x := &exec{Exec: &graph.Exec{Ctx: ctx, Threads: pl.p.pool.threads}, p: pl.p, scratch: &f.scratch, shared: &f.shared}
 	if x.Draws = c.draws; x.Draws == nil {
 		x.Draws = graph.NewDraws(c.Seed)
@@ -96,7 +97,7 @@ func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {
 		return sub.Out, err
 	}
 	for i, s := range pl.inputs {
-		f.t[s] = aligned(c.In[i])
+		f.t[s] = aligned(in[i])
 	}
 	pl.show(f, c, pl.seeFirst)
 	for i := range pl.steps {
@@ -108,6 +109,9 @@ func (pl *plan) run(ctx context.Context, f *frame, c *Call) error {
 			return graph.NodeError(original(st.node), err)
 		}
 		pl.show(f, c, st.see)
+	}
+	if err := pl.advance(f, next); err != nil {
+		return err
 	}
 	return pl.deliver(f, c)
 }
@@ -181,13 +185,7 @@ func (pl *plan) deliver(f *frame, c *Call) error {
 			c.Out[i] = t.Clone()
 			continue
 		}
-		o := c.Out[i]
-		o.DType, o.Shape, o.Strings, o.Items = t.DType, append(o.Shape[:0], t.Shape...), t.Strings, t.Items
-		if cap(o.Data) < len(t.Data) {
-			o.Data = tensor.Aligned(len(t.Data))
-		}
-		o.Data = o.Data[:len(t.Data)]
-		copy(o.Data, t.Data)
+		overwrite(c.Out[i], t)
 	}
 	return nil
 }

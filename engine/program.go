@@ -21,8 +21,10 @@ type Runner interface {
 	Close() error
 }
 
-// Call is one inference. In follows the graph's inputs. Out is filled: entries that are nil are allocated. See, if
-// not nil, is shown the watched values in step order; the tensor is valid only inside.
+// Call is one inference. Signature is "" or the name of the program's entry point: graph.Select makes a graph of each.
+// In follows the graph's inputs. Out is filled: entries that are nil are allocated. State follows the graph's states and
+// is overwritten when the call succeeds; nil means those that the program holds (Options.States). See, if not nil, is
+// shown the watched values in step order; the tensor is valid only inside.
 type Call struct {
 	Signature      string
 	In, Out, State []*tensor.Tensor
@@ -33,6 +35,7 @@ type Call struct {
 
 // Options adjust compilation. The zero value uses all cores, the best kernels and keeps four plans.
 type Options struct {
+	States  *States        // shared by the programs of one model; nil: the program's own
 	Threads int            // 0: all cores
 	CPU     string         // generic, avx2, avx512, vnni; "": TFSOPT_CPU, else the best that the machine has
 	Watch   []*graph.Value // values that See is shown
@@ -49,6 +52,7 @@ type Program struct {
 	pool   *pool
 	watch  map[*graph.Value][]*graph.Value // value of the program -> values of the caller
 	nout   int
+	ports  ports
 	bodies map[*graph.Graph]*Program
 	blobs  map[*blob]bool // what it uses of the store; true: in packed
 	packed int
@@ -91,19 +95,22 @@ func Compile(ctx context.Context, g *graph.Graph, o Options) (*Program, error) {
 	if o.PlanBytes > 0 {
 		p.cache.limit = o.PlanBytes
 	}
-	if err := p.compile(ctx, g, o.Watch); err != nil {
+	if err := p.compile(ctx, g, o); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *Program) compile(ctx context.Context, g *graph.Graph, watch []*graph.Value) error {
+func (p *Program) compile(ctx context.Context, g *graph.Graph, o Options) error {
 	c, values := g.CloneMap()
 	p.nout = len(c.Outputs)
+	if err := p.enter(c, o.States); err != nil {
+		return err
+	}
 	p.watch = map[*graph.Value][]*graph.Value{}
 	index := map[int]*graph.Value{}
-	for _, v := range watch {
+	for _, v := range o.Watch {
 		w := values[v]
 		if w == nil {
 			return fmt.Errorf("watched value %q is not in the graph", v.Name)
@@ -114,7 +121,6 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, watch []*graph.Va
 		index[len(c.Outputs)] = v
 		c.Outputs = append(c.Outputs, w) // passes keep outputs
 	}
-	c.Signatures = nil
 	if err := prepare(ctx, c); err != nil {
 		return err
 	}
@@ -131,10 +137,13 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, watch []*graph.Va
 func (p *Program) compileBodies(ctx context.Context) error {
 	for _, n := range p.g.Nodes {
 		for _, b := range graph.Bodies(n.Op) {
+			if len(b.States) > 0 {
+				return graph.NodeError(n, errors.New("a body has states: only the whole graph can"))
+			}
 			q := &Program{set: p.set, pool: p.pool, bodies: map[*graph.Graph]*Program{}, blobs: map[*blob]bool{}}
 			q.cache.keep, q.cache.limit = p.cache.keep, p.cache.limit
 			p.bodies[b] = q
-			if err := q.compile(ctx, b, nil); err != nil {
+			if err := q.compile(ctx, b, Options{}); err != nil {
 				return graph.NodeError(n, err)
 			}
 		}
@@ -208,45 +217,74 @@ func (p *Program) Run(ctx context.Context, c *Call) error {
 	if p.g == nil {
 		return errors.New("the program is closed")
 	}
-	if err := p.checkInputs(c.In); err != nil {
+	if c.Signature != "" && c.Signature != p.ports.signature {
+		return p.noEntry(c.Signature)
+	}
+	if len(c.In) != p.ports.inputs {
+		return fmt.Errorf("the model has %d inputs, got %d", p.ports.inputs, len(c.In))
+	}
+	if len(p.g.Inputs) > p.ports.inputs || c.State != nil {
+		return p.runStates(c, func(in, next []*tensor.Tensor) error { return p.answer(ctx, c, in, next) })
+	}
+	return p.answer(ctx, c, c.In, nil)
+}
+
+func (p *Program) noEntry(name string) error {
+	if p.ports.signature == "" {
+		return fmt.Errorf("no signature %q: the program was made of the graph's own inputs and outputs", name)
+	}
+	return fmt.Errorf("no signature %q: the program is %q", name, p.ports.signature)
+}
+
+// answer runs one call; in are the inputs and then the states.
+func (p *Program) answer(ctx context.Context, c *Call, in, next []*tensor.Tensor) error {
+	if err := p.checkInputs(in); err != nil {
 		return err
 	}
-	pl, err := p.plan(ctx, c.In)
+	pl, err := p.plan(ctx, in)
 	if err != nil {
 		return err
 	}
 	f := p.cache.take(pl)
-	err = pl.run(ctx, f, c)
+	err = pl.run(ctx, f, c, in, next)
 	p.cache.give(pl, f)
 	return err
 }
 
 func (p *Program) checkInputs(in []*tensor.Tensor) error {
-	if len(in) != len(p.g.Inputs) {
-		return fmt.Errorf("the model has %d inputs, got %d", len(p.g.Inputs), len(in))
-	}
 	for i, v := range p.g.Inputs {
-		t := in[i]
-		switch {
-		case t == nil:
-			return fmt.Errorf("input %q is missing", v.Name)
-		case v.DType == tensor.Optional || t.DType == tensor.Optional: // a present optional may come as its element
-			continue
-		case v.DType != tensor.Undefined && t.DType != v.DType:
-			return fmt.Errorf("input %q: want %s, got %s", v.Name, v.DType, t.DType)
-		case v.Unranked || t.DType == tensor.Sequence:
-			continue
-		case len(t.Shape) != len(v.Shape):
-			return fmt.Errorf("input %q: want shape %s, got %v", v.Name, v.Type, t.Shape)
-		}
-		for d, want := range v.Shape {
-			if n, ok := want.Value(); ok && n != t.Shape[d] {
-				return fmt.Errorf("input %q: want shape %s, got %v", v.Name, v.Type, t.Shape)
+		if err := fitsType(in[i], v.Type); err != nil {
+			kind := "input"
+			if i >= p.ports.inputs {
+				kind = "state"
 			}
+			return fmt.Errorf("%s %q%w", kind, v.Name, err)
 		}
-		if t.DType != tensor.String && len(t.Data) < t.DType.Bytes(t.Len()) {
-			return fmt.Errorf("input %q: %d bytes for shape %v", v.Name, len(t.Data), t.Shape)
+	}
+	return nil
+}
+
+// fitsType says how a tensor differs from what a type allows.
+func fitsType(t *tensor.Tensor, want graph.Type) error {
+	switch {
+	case t == nil:
+		return errors.New(" is missing")
+	case want.DType == tensor.Optional || t.DType == tensor.Optional: // a present optional may come as its element
+		return nil
+	case want.DType != tensor.Undefined && t.DType != want.DType:
+		return fmt.Errorf(": want %s, got %s", want.DType, t.DType)
+	case want.Unranked || t.DType == tensor.Sequence:
+		return nil
+	case len(t.Shape) != len(want.Shape):
+		return fmt.Errorf(": want shape %s, got %v", want, t.Shape)
+	}
+	for d, dim := range want.Shape {
+		if n, ok := dim.Value(); ok && n != t.Shape[d] {
+			return fmt.Errorf(": want shape %s, got %v", want, t.Shape)
 		}
+	}
+	if t.DType != tensor.String && len(t.Data) < t.DType.Bytes(t.Len()) {
+		return fmt.Errorf(": %d bytes for shape %v", len(t.Data), t.Shape)
 	}
 	return nil
 }

@@ -40,6 +40,11 @@ func (g *Graph) ports(visit func(p **Value)) {
 	}
 	for i := range g.Signatures {
 		s := &g.Signatures[i]
+		for j := range s.Inputs {
+			if v := s.Inputs[j].Value; v != nil && v.Def != nil { // fed in the middle: it must stay
+				visit(&s.Inputs[j].Value)
+			}
+		}
 		for j := range s.Outputs {
 			visit(&s.Outputs[j].Value)
 		}
@@ -263,6 +268,7 @@ func (g *Graph) Check() error {
 			errs = append(errs, errors.New("an output is made by no node of this graph"))
 		}
 	})
+	errs = append(errs, g.checkEntries(reach)...)
 	return errors.Join(errs...)
 }
 

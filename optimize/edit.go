@@ -31,6 +31,11 @@ func leaving(g *graph.Graph) map[*graph.Value]bool {
 		for _, p := range slices.Concat(s.Outputs, s.Next) {
 			out[p.Value] = true
 		}
+		for _, p := range s.Inputs {
+			if p.Value.Def != nil { // fed in the middle
+				out[p.Value] = true
+			}
+		}
 	}
 	return out
 }

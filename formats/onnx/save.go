@@ -119,6 +119,12 @@ func encode(g *graph.Graph, place *placement) (*writer, *message, error) {
 	if len(g.Signatures) > 0 {
 		w.warnings = append(w.warnings, "ONNX knows one entry point: the names of signatures are not kept")
 	}
+	for _, s := range g.States {
+		if s.Init == nil {
+			return nil, nil, fmt.Errorf("state %q has no initial value, which ONNX needs", s.Name)
+		}
+		w.warnings = append(w.warnings, fmt.Sprintf("ONNX has no variables: state %q is written as a constant, its initial value", s.Name))
+	}
 	body, err := w.encodeGraph(g, nil)
 	if err != nil {
 		return nil, nil, err
