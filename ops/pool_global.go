@@ -114,3 +114,6 @@ func (GlobalAveragePool) Quant() graph.Quant { return graph.Quant{} }
 
 // Quant says that the output shares the input's parameters.
 func (GlobalMaxPool) Quant() graph.Quant { return graph.Quant{Moves: true} }
+
+// Traits says that ONNX gives it no integers.
+func (GlobalMaxPool) Traits() graph.Traits { return graph.Traits{FloatOnly: true} }
