@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/tfsopt/tfsopt/graph"
-	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // ownDomain holds operators of this program, which no other knows.
@@ -42,6 +41,9 @@ func (w *writer) versions(g *graph.Graph) error {
 	}
 	reason := map[string]string{}
 	g.Walk(func(n *graph.Node) {
+		if wrong := forbidden(n); wrong != "" {
+			w.warnings = append(w.warnings, wrong)
+		}
 		d, _ := graph.NameOf(n.Op)
 		if need := sinceOf(n); need > w.opsets[d] {
 			w.opsets[d] = need
@@ -101,16 +103,6 @@ var attrSince = map[string]map[string]int{
 	"Split":              {"num_outputs": 18},
 }
 
-// typeSince holds the opsets that brought element types.
-var typeSince = map[tensor.DType]int{
-	tensor.BFloat16: 13, tensor.Float8E4M3FN: 19, tensor.Float8E4M3FNUZ: 19, tensor.Float8E5M2: 19,
-	tensor.Float8E5M2FNUZ: 19, tensor.Int4: 21, tensor.Uint4: 21, tensor.Float4E2M1: 23, tensor.Float8E8M0: 24,
-	tensor.Int2: 25, tensor.Uint2: 25,
-}
-
-// quantizeSince holds the opsets in which QuantizeLinear and DequantizeLinear learnt types that others had before.
-var quantizeSince = map[tensor.DType]int{tensor.Int16: 21, tensor.Uint16: 21}
-
 // sinceOf is the lowest opset of its domain that a node can be written in.
 func sinceOf(n *graph.Node) int {
 	domain, name := graph.NameOf(n.Op)
@@ -121,7 +113,8 @@ func sinceOf(n *graph.Node) int {
 	if domain != "" {
 		return since
 	}
-	if older := olderForm(n, name); older > 0 {
+	older := olderForm(n, name)
+	if older > 0 {
 		since = min(since, older)
 	}
 	for _, a := range graph.AttrsOf(n.Op) {
@@ -130,14 +123,17 @@ func sinceOf(n *graph.Node) int {
 			since = max(since, 19)
 		}
 	}
-	for _, values := range [][]*graph.Value{n.In, n.Out} {
-		for _, v := range values {
-			if v == nil {
-				continue
+	for _, out := range []bool{false, true} {
+		values := n.In
+		if out {
+			values = n.Out
+		}
+		for i, v := range values {
+			if older > 0 && i > 0 {
+				break // other operands may be attributes there; olderForm has looked at their types
 			}
-			since = max(since, typeSince[v.DType])
-			if name == "QuantizeLinear" || name == "DequantizeLinear" {
-				since = max(since, quantizeSince[v.DType])
+			if need := typeSince(operand{name, out, i}, v); need != never {
+				since = max(since, need)
 			}
 		}
 	}

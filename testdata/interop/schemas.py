@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes formats/onnx/types.txt: from which opset each operand of ONNX's operators takes each element type.
+"""Writes formats/onnx/operands.txt: from which opset each operand of ONNX's operators takes each element type.
 
 A line is an operator, an operand (i0 is input 0, o0 output 0, a + follows the last one if it repeats), and since=types,
 with one letter for each type that this program knows.
@@ -51,7 +51,7 @@ def main():
             sets = [f"{v}={letters(groups[v])}" for v in sorted(groups) if letters(groups[v])]
             if sets:
                 lines.append(" ".join([name, f"{kind}{i}" + "+" * ((kind, i) in repeats)] + sets))
-    out = pathlib.Path(__file__).resolve().parents[2] / "formats/onnx/types.txt"
+    out = pathlib.Path(__file__).resolve().parents[2] / "formats/onnx/operands.txt"
     out.write_text("\n".join(lines) + "\n")
 
 
