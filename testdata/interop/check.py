@@ -3,7 +3,7 @@
 
     check.py [--only NAME]... [--model NAME]... [--all]
 
-NAME of a check: float, int8, runtime, saturation, roundtrip, sparse, learned, bytes. --all lets `bytes` take every model.
+NAME of a check: float, int8, runtime, saturation, roundtrip, valid, sparse, learned, bytes. --all lets `bytes` take every model.
 """
 
 import argparse
@@ -18,11 +18,13 @@ import tempfile
 import time
 
 import numpy as np
+import onnx
 
 import learned
 import runtime
 import saturation
 import smaller
+import valid
 from models import MODELS
 from tfsopt import ROOT, SHARED, pairs, tfsopt
 
@@ -163,6 +165,58 @@ class Checks:
                 r.row(path.name, len(outputs), wrong=wrong)
         return r
 
+    def valid(self):
+        """What quantize writes of a network of any opset passes ONNX's checker and gives our answer in ONNX Runtime."""
+        r = Report("written for every opset, style and mode", ["opset", "written as"])
+        data = self.tmp / "valid.npy"
+        np.save(data, np.random.default_rng(1).normal(size=(8, 3, 16, 16)).astype(np.float32))
+        x = np.load(data)[:1]
+        np.save(self.tmp / "x.npy", x)
+        for opset in valid.OPSETS:
+            with r.trying(str(opset)):
+                net, out, written, wrong = self.tmp / "net.onnx", self.tmp / "out.onnx", set(), []
+                valid.network(net, opset)
+                for name, args in valid.ARGS.items():
+                    calibrate = [] if name in ("dynamic", "weight-only") else ["--data", data]
+                    tfsopt("quantize", net, "-o", out, *calibrate, *args)
+                    model = onnx.load(out)
+                    written.add(model.opset_import[0].version)
+                    try:
+                        onnx.checker.check_model(model, full_check=True)
+                        want = runtime.session(out).run(None, {"x": x})[0]
+                    except Exception as e:
+                        wrong.append(f"{name}: {e}")
+                        continue
+                    tfsopt("run", out, "--input", self.tmp / "x.npy", "-o", self.tmp)
+                    got = np.load(next(self.tmp.glob("Gemm*.npy")))
+                    if not np.allclose(got, want, atol=0.05 * np.abs(want).max()):
+                        wrong.append(f"{name}: another answer")
+                r.row(opset, " ".join(map(str, sorted(written))), wrong="; ".join(wrong))
+        for path in self.small():
+            with r.trying(path.name):
+                out, written, wrong = self.tmp / "out.onnx", set(), []
+                for name, args in valid.ARGS.items():
+                    data = [] if name in ("dynamic", "weight-only") else ["--data", "random", "--samples", 4]
+                    c = tfsopt("quantize", path, "-o", out, *data, *args, codes=(0, 1))
+                    if "error" in c:  # nothing to quantize, sizes that random data cannot know
+                        continue
+                    try:
+                        model = onnx.load(out)
+                        sparse = len(model.graph.sparse_initializer) > 0  # ONNX's inference knows none; ONNX Runtime does
+                        onnx.checker.check_model(model, full_check=not sparse)
+                        runtime.session(out)
+                        written.add(model.opset_import[0].version)
+                    except Exception as e:
+                        wrong.append(f"{name}: {e}")
+                r.row(path.name, " ".join(map(str, sorted(written))), wrong="; ".join(wrong))
+        return r
+
+    def small(self):
+        """Models of up to 4 MB."""
+        for path in sorted((SHARED / "models").rglob("*.onnx")) + sorted((SHARED / "cases").rglob("*.onnx")):
+            if path.stat().st_size < 4 << 20 and path.name != "skeleton.onnx":
+                yield path
+
     def sparse(self):
         """What is mostly zeros is written sparse, compressed as well, and is the same model to ONNX Runtime."""
         r = Report("models that are mostly zeros, in ONNX Runtime", ["kept", "sparse", "size"])
@@ -236,7 +290,7 @@ class Checks:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["float", "int8", "runtime", "saturation", "roundtrip", "sparse", "learned", "bytes"]
+    names = ["float", "int8", "runtime", "saturation", "roundtrip", "valid", "sparse", "learned", "bytes"]
     p.add_argument("--only", action="append", choices=names, help="a check; may be repeated")
     p.add_argument("--model", action="append", choices=[m.name for m in MODELS], help="a model; may be repeated")
     p.add_argument("--all", action="store_true", help="bytes: all models")
