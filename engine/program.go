@@ -121,6 +121,7 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, o Options) error 
 		index[len(c.Outputs)] = v
 		c.Outputs = append(c.Outputs, w) // passes keep outputs
 	}
+	graph.NameDraws(c)
 	if err := prepare(ctx, c); err != nil {
 		return err
 	}

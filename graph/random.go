@@ -22,10 +22,8 @@ func (x *Exec) Rand() *rand.Rand {
 		x.Draws = NewDraws(0)
 	}
 	name := ""
-	if n := x.Node; n != nil {
-		if name = n.Name; name == "" && len(n.Out) > 0 && n.Out[0] != nil {
-			name = n.Out[0].Name
-		}
+	if x.Node != nil {
+		name = x.Node.drawName()
 	}
 	d := x.Draws
 	if d.streams == nil {
@@ -37,4 +35,22 @@ func (x *Exec) Rand() *rand.Rand {
 		d.streams[name] = rand.New(rand.NewPCG(d.seed, h.Sum64()))
 	}
 	return d.streams[name]
+}
+
+// drawName is what a node's generator depends on.
+func (n *Node) drawName() string {
+	if n.Name == "" && len(n.Out) > 0 && n.Out[0] != nil {
+		return n.Out[0].Name
+	}
+	return n.Name
+}
+
+// NameDraws names the random nodes of g, but not of its bodies, that have no name, so that they draw the same numbers
+// whatever their outputs are called later.
+func NameDraws(g *Graph) {
+	for _, n := range g.Nodes {
+		if TraitsOf(n.Op).Random {
+			n.Name = n.drawName()
+		}
+	}
 }
