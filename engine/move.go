@@ -144,49 +144,6 @@ func matrixPerm(shape, perm []int) (rows, cols, batch int, ok bool) {
 	return 0, 0, 0, false
 }
 
-type permuteSpec struct {
-	shape, perm []int
-	size        int
-}
-
-// permuteBytes moves elements of size bytes; runs that stay together are copied at once.
-func permuteBytes(dst, src []byte, s permuteSpec) {
-	step := make([]int, len(s.shape))
-	n := s.size
-	for i := len(s.shape) - 1; i >= 0; i-- {
-		step[i] = n
-		n *= s.shape[i]
-	}
-	shape := permuted(s.shape, s.perm)
-	steps := permuted(step, s.perm)
-	run := s.size
-	for len(shape) > 0 && steps[len(shape)-1] == run { // the innermost dimensions are in place
-		run *= shape[len(shape)-1]
-		shape = shape[:len(shape)-1]
-	}
-	index := make([]int, len(shape))
-	off := 0
-	for at := 0; at+run <= len(dst) && run > 0; at += run {
-		switch run {
-		case 4:
-			*(*[4]byte)(dst[at:]) = [4]byte(src[off:])
-		case 1:
-			dst[at] = src[off]
-		default:
-			copy(dst[at:at+run], src[off:])
-		}
-		for d := len(shape) - 1; d >= 0; d-- {
-			index[d]++
-			off += steps[d]
-			if index[d] < shape[d] {
-				break
-			}
-			off -= steps[d] * index[d]
-			index[d] = 0
-		}
-	}
-}
-
 // broadcast is the shape of an elementwise result.
 func broadcast(a, b []int) ([]int, error) {
 	if len(a) < len(b) {
