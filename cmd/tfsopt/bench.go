@@ -44,11 +44,11 @@ ratios: above 1, MODEL is the faster one.`,
 
 func (a *app) bench(ctx context.Context, path, against string, o evaluate.BenchOptions) error {
 	var err error
-	if o.Model, err = a.benchModel(path); err != nil {
+	if o.Model, err = a.benchModel(path, a.load); err != nil {
 		return err
 	}
 	if against != "" {
-		m, err := a.benchModel(against)
+		m, err := a.benchModel(against, a.loadOther)
 		if err != nil {
 			return err
 		}
@@ -71,8 +71,8 @@ func (a *app) bench(ctx context.Context, path, against string, o evaluate.BenchO
 }
 
 // benchModel names a model that Bench loads itself, since loading is part of what it times.
-func (a *app) benchModel(path string) (evaluate.Model, error) {
-	m, err := formats.Load(path)
+func (a *app) benchModel(path string, load func(string) (*formats.File, error)) (evaluate.Model, error) {
+	m, err := load(path)
 	if err != nil {
 		return evaluate.Model{}, err
 	}
@@ -82,7 +82,7 @@ func (a *app) benchModel(path string) (evaluate.Model, error) {
 		return evaluate.Model{}, err
 	}
 	return evaluate.Model{Path: path, Bytes: size, Load: func() (*graph.Graph, io.Closer, error) {
-		m, err := formats.Load(path)
+		m, err := load(path)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -118,7 +118,7 @@ func (a *app) rewrite(ctx context.Context, in, out string, f rewriter) (*change,
 			return nil, err
 		}
 	}
-	m, err := formats.Load(in)
+	m, err := a.load(in)
 	if err != nil {
 		return nil, err
 	}

@@ -189,7 +189,7 @@ type distilling struct {
 
 // run trains the student that begins as g, or as a part of it.
 func (d *distilling) run(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
-	m, err := formats.Load(d.teacher)
+	m, err := d.loadOther(d.teacher)
 	if err != nil {
 		return nil, err
 	}

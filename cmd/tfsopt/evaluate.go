@@ -117,10 +117,11 @@ func (a *app) evaluate(ctx context.Context, path string, o evaluateOptions) erro
 	defer m.Close()
 	o.Model = evaluate.Model{Path: path, Bytes: m.Bytes, Graph: m.Graph}
 	if o.reference != "" {
-		r, err := a.loadBound(o.reference, nil)
+		r, err := a.loadOther(o.reference)
 		if err != nil {
 			return err
 		}
+		a.warn(r.Warnings...)
 		defer r.Close()
 		if err := bindKnown(r.Graph, o.dims); err != nil {
 			return at(o.reference, err)

@@ -15,7 +15,7 @@ import (
 
 // loadBound loads a model and binds symbolic dimensions of its inputs.
 func (a *app) loadBound(path string, sizes dims) (*formats.File, error) {
-	m, err := formats.Load(path)
+	m, err := a.load(path)
 	if err != nil {
 		return nil, err
 	}
@@ -55,22 +55,39 @@ func oneOf(intro string, names []string) string {
 	return fmt.Sprintf(" (%s %s)", intro, strings.Join(names, ", "))
 }
 
-// checkSignature accepts a model's entry points, and "" always.
-func checkSignature(g *graph.Graph, name string) error {
-	if name == "" {
-		return nil
+// load loads a model, of which --signature takes one entry point.
+func (a *app) load(path string) (*formats.File, error) {
+	m, err := formats.Load(path)
+	if err != nil || a.signature == "" {
+		return m, err
 	}
-	var known []string
-	for _, s := range g.Signatures {
-		if s.Name == name {
-			return nil
+	g, err := graph.Select(m.Graph, a.signature)
+	if err != nil {
+		m.Close()
+		if !hasSignature(m.Graph, a.signature) {
+			return nil, usagef("--signature %s: %v", a.signature, err)
 		}
-		known = append(known, s.Name)
+		return nil, at(path, err)
 	}
-	if known == nil {
-		return usagef("--signature %s: the model has one entry point without a name", name)
+	m.Graph = g
+	return m, nil
+}
+
+// loadOther loads a model beside the one that --signature speaks of: of that entry point if it has one of that name.
+func (a *app) loadOther(path string) (*formats.File, error) {
+	m, err := formats.Load(path)
+	if err != nil || a.signature == "" || !hasSignature(m.Graph, a.signature) {
+		return m, err
 	}
-	return usagef("--signature %s: there is none%s", name, oneOf("the model has", known))
+	if m.Graph, err = graph.Select(m.Graph, a.signature); err != nil {
+		m.Close()
+		return nil, at(path, err)
+	}
+	return m, nil
+}
+
+func hasSignature(g *graph.Graph, name string) bool {
+	return slices.ContainsFunc(g.Signatures, func(s graph.Signature) bool { return s.Name == name })
 }
 
 // port describes an input or output. Of a dimension without a size it gives the name, or null.

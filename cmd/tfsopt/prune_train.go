@@ -7,7 +7,6 @@ import (
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/evaluate"
-	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
 	"github.com/tfsopt/tfsopt/prune"
@@ -172,7 +171,7 @@ func (p *pruning) solveSet(g *graph.Graph) (*data.Set, error) {
 
 // rewound gives the graph the weights of the model that --rewind names.
 func (p *pruning) rewound(ctx context.Context, g *graph.Graph, masks prune.Masks) (*graph.Graph, error) {
-	m, err := formats.Load(p.rewind)
+	m, err := p.loadOther(p.rewind)
 	if err != nil {
 		return nil, err
 	}

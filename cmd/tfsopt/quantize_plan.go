@@ -3,7 +3,6 @@ package main
 import (
 	"strconv"
 
-	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/quantize"
 )
 
@@ -16,7 +15,7 @@ type quantizePlan struct {
 
 // planQuantize prints what --dry-run asks for.
 func (a *app) planQuantize(path string, o quantizeOptions) error {
-	m, err := formats.Load(path)
+	m, err := a.load(path)
 	if err != nil {
 		return err
 	}

@@ -14,17 +14,18 @@ import (
 
 // app is what every verb shares: where to print and the global flags.
 type app struct {
-	out, err io.Writer
-	json     bool
-	quiet    bool
-	threads  int
-	logLevel choice
-	terminal bool // err is one, so that progress makes sense
-	running  bool // flags and arguments were fine
-	bar      progress
-	log      *slog.Logger
-	warned   map[string]bool
-	reads    []named // files that the command line names as inputs
+	out, err  io.Writer
+	json      bool
+	quiet     bool
+	threads   int
+	signature string // the entry point to work on
+	logLevel  choice
+	terminal  bool // err is one, so that progress makes sense
+	running   bool // flags and arguments were fine
+	bar       progress
+	log       *slog.Logger
+	warned    map[string]bool
+	reads     []named // files that the command line names as inputs
 }
 
 // run executes one command line and gives its exit code.
@@ -72,7 +73,11 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 	flags.IntVar(&a.threads, "threads", 0, "how many threads to use (0: all cores)")
 	flags.Var(&a.logLevel, "log-level", "what to log to stderr: "+a.logLevel.list())
 	for _, verb := range verbs {
-		root.AddCommand(verb(a))
+		c := verb(a)
+		if c.Args != nil && c.Name() != "version" {
+			c.Flags().StringVar(&a.signature, "signature", "", "entry point of a model that has several")
+		}
+		root.AddCommand(c)
 	}
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

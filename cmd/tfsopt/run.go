@@ -19,11 +19,10 @@ import (
 )
 
 type runOptions struct {
-	inputs    []string
-	dir       string
-	signature string
-	seed      uint64
-	dims      dims
+	inputs []string
+	dir    string
+	seed   uint64
+	dims   dims
 }
 
 func runCmd(a *app) *cobra.Command {
@@ -42,7 +41,6 @@ With -o every output is written to DIR under its name, made safe for file system
 	f := cmd.Flags()
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE; once for each input")
 	f.StringVarP(&o.dir, "output", "o", "", "directory for the outputs")
-	f.StringVar(&o.signature, "signature", "", "entry point of a model that has several")
 	f.Uint64Var(&o.seed, "seed", 0, "of random operators without a seed of their own")
 	o.dims = addDims(cmd)
 	return cmd
@@ -62,9 +60,6 @@ func (a *app) infer(ctx context.Context, path string, o runOptions) error {
 		return err
 	}
 	defer m.Close()
-	if err := checkSignature(m.Graph, o.signature); err != nil {
-		return err
-	}
 	in, err := readInputs(m.Graph.Inputs, o.inputs)
 	if err != nil {
 		return err
@@ -74,7 +69,7 @@ func (a *app) infer(ctx context.Context, path string, o runOptions) error {
 		return at(path, err)
 	}
 	defer p.Close()
-	call := &engine.Call{Signature: o.signature, In: in, Seed: o.seed}
+	call := &engine.Call{Signature: a.signature, In: in, Seed: o.seed}
 	if err := p.Run(ctx, call); err != nil {
 		return at(path, err)
 	}
