@@ -16,12 +16,13 @@ type array struct {
 	dtype tensor.DType
 	shape []int
 	rows  func(from, n int) (*tensor.Tensor, error) // of shape [n, …]
+	same  bool                                      // all samples have row 0
 }
 
-// inMemory wraps a tensor of at least one dimension.
+// inMemory wraps a tensor. A scalar has no rows: only byAxis knows what to do with it.
 func inMemory(name string, t *tensor.Tensor) (*array, error) {
 	if len(t.Shape) == 0 {
-		return nil, fmt.Errorf("%s: a scalar holds no samples", name)
+		return &array{name: name, dtype: t.DType, rows: func(_, _ int) (*tensor.Tensor, error) { return t, nil }}, nil
 	}
 	size := 1
 	for _, d := range t.Shape[1:] {
@@ -40,23 +41,33 @@ func inMemory(name string, t *tensor.Tensor) (*array, error) {
 }
 
 // arraySource makes a source of features and, perhaps, labels.
-func arraySource(features []*array, labels *array) (*source, error) {
-	if len(features) == 0 {
+func arraySource(features []*array, labels *array, inputs []Input) (*source, error) {
+	features, err := byAxis(features, inputs)
+	if err != nil {
+		return nil, err
+	}
+	lead := slices.IndexFunc(features, func(a *array) bool { return !a.same && len(a.shape) > 0 })
+	if lead < 0 {
 		return nil, errors.New("there is no array of features")
 	}
-	src := &source{n: features[0].shape[0], arrays: features, name: func(i int) string { return fmt.Sprintf("sample %d", i) }}
+	src := &source{n: features[lead].shape[0], arrays: features, name: func(i int) string { return fmt.Sprintf("sample %d", i) }}
 	for _, a := range features {
+		if a.same {
+			continue
+		}
+		if len(a.shape) == 0 {
+			return nil, fmt.Errorf("%s: a scalar holds no samples", a.name)
+		}
 		if slices.Contains(a.shape[1:], 0) { // such a file can claim any number of samples
 			return nil, fmt.Errorf("%s has the shape %v: its samples are empty", a.name, a.shape)
 		}
 		if a.shape[0] != src.n {
-			return nil, fmt.Errorf("%s has %d samples, %s has %d", a.name, a.shape[0], features[0].name, src.n)
+			return nil, fmt.Errorf("%s has %d samples, %s has %d", a.name, a.shape[0], features[lead].name, src.n)
 		}
 	}
 	if labels == nil {
 		return src, nil
 	}
-	var err error
 	if src.labels, err = readLabels(labels); err != nil {
 		return nil, fmt.Errorf("%s: %w", labels.name, err)
 	}
@@ -104,6 +115,9 @@ func (s *Set) planArrays(p Preprocess, o Options) error {
 		if len(o.Inputs) > 0 {
 			in = o.Inputs[i]
 		}
+		if a.same && in.Zeros {
+			s.warn(fmt.Sprintf("the data has no array for input %q: zeros are fed", in.Name))
+		}
 		if fits[i], err = newFit(p, in, a, s.warn); err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
@@ -111,7 +125,11 @@ func (s *Set) planArrays(p Preprocess, o Options) error {
 	s.prepare = func(at int) ([]*tensor.Tensor, error) {
 		out := make([]*tensor.Tensor, len(arrays))
 		for i, a := range arrays {
-			t, err := a.rows(at, 1)
+			row := at
+			if a.same {
+				row = 0
+			}
+			t, err := a.rows(row, 1)
 			if err == nil {
 				err = finite(t)
 			}
@@ -129,6 +147,9 @@ func (s *Set) planArrays(p Preprocess, o Options) error {
 
 // match finds each input's array by its name, or takes the only array for the only input.
 func match(arrays []*array, inputs []Input) ([]*array, error) {
+	if len(inputs) == len(arrays) && slices.EqualFunc(inputs, arrays, func(in Input, a *array) bool { return in.Name == a.name }) {
+		return arrays, nil // matched before
+	}
 	if len(inputs) == 0 || len(inputs) == 1 && len(arrays) == 1 {
 		return arrays, nil
 	}
@@ -141,6 +162,10 @@ func match(arrays []*array, inputs []Input) ([]*array, error) {
 		i := slices.Index(names, in.Name)
 		if i < 0 {
 			i = slices.Index(names, strings.TrimSuffix(in.Name, ":0"))
+		}
+		if i < 0 && in.Zeros {
+			out = append(out, in.zeros())
+			continue
 		}
 		if i < 0 {
 			return nil, fmt.Errorf("the model's input %q has no array of its name: there is %s", in.Name, strings.Join(names, ", "))
@@ -161,27 +186,40 @@ func newFit(p Preprocess, in Input, a *array, warn func(string)) (func(*tensor.T
 		}
 		return pictureFit(p, in, row, warn)
 	}
-	if len(in.Shape) == 0 {
+	if in.Shape == nil {
 		if p.Layout != "" && picture {
 			return pictureFit(p, in, row, warn)
 		}
-		return convert(p, in, a.dtype, row)
+		return convert(p, in, a.dtype, append([]int{1}, row...))
+	}
+	if in.scalar() {
+		if tensor.Size(row) != 1 {
+			return nil, fmt.Errorf("samples of shape %v do not fit the model's input %q, which is one number", row, in.Name)
+		}
+		return convert(p, in, a.dtype, row[:0])
 	}
 	want := in.Shape[1:]
-	if agree(row, want) {
+	switch {
+	case in.Batch != 0 && agree(row, in.Shape):
+		return convert(p, in, a.dtype, row) // whole inputs
+	case agree(row, want) && (in.Batch == 0 || in.Batch < 0 && in.Shape[0] == 1):
+		return convert(p, in, a.dtype, append([]int{1}, row...))
+	case agree(row, in.Shape) && row[0] == 1:
 		return convert(p, in, a.dtype, row)
+	case in.Batch != 0:
+		return nil, fmt.Errorf("samples of shape %v do not fit the model's input %q of shape %v", row, in.Name, in.Shape)
 	}
 	if len(row) == 3 && len(want) == 3 {
 		for _, perm := range [][3]int{{2, 0, 1}, {1, 2, 0}} {
 			turned := []int{row[perm[0]], row[perm[1]], row[perm[2]]}
 			if agree(turned, want) {
-				f, err := convert(p, in, a.dtype, turned)
+				f, err := convert(p, in, a.dtype, append([]int{1}, turned...))
 				return func(t *tensor.Tensor) (*tensor.Tensor, error) { return f(transpose(t, perm)) }, err
 			}
 		}
 	}
 	if to := reshape(row, want); to != nil {
-		return convert(p, in, a.dtype, to)
+		return convert(p, in, a.dtype, append([]int{1}, to...))
 	}
 	if picture && (len(in.Shape) == 3 || len(in.Shape) == 4) {
 		return pictureFit(p, in, row, warn)
@@ -282,13 +320,12 @@ func transpose(t *tensor.Tensor, perm [3]int) *tensor.Tensor {
 	return out
 }
 
-// convert normalises the elements of a row, gives them the model's type and the row the given shape.
+// convert normalises the elements of a sample, gives them the model's type and the sample its shape.
 func convert(p Preprocess, in Input, from tensor.DType, shape []int) (func(*tensor.Tensor) (*tensor.Tensor, error), error) {
 	c, err := newCell(p, in, from)
 	if err != nil {
 		return nil, err
 	}
-	shape = append([]int{1}, shape...)
 	if !p.normalises() && c.scale == 0 {
 		return func(t *tensor.Tensor) (*tensor.Tensor, error) {
 			t = &tensor.Tensor{DType: t.DType, Shape: shape, Data: t.Data, Strings: t.Strings}
@@ -311,7 +348,7 @@ func convert(p Preprocess, in Input, from tensor.DType, shape []int) (func(*tens
 		return nil, err
 	}
 	inner := 1
-	for _, d := range shape[axis+1:] {
+	for _, d := range shape[min(axis+1, len(shape)):] {
 		inner *= d
 	}
 	return func(t *tensor.Tensor) (*tensor.Tensor, error) {
@@ -329,6 +366,9 @@ func convert(p Preprocess, in Input, from tensor.DType, shape []int) (func(*tens
 // after the batch (which goes before the last under layout=nchw).
 func channelAxis(p Preprocess, shape []int) (axis, size int, err error) {
 	n := max(len(p.Mean), len(p.Std))
+	if n <= 1 && len(shape) == 0 {
+		return 0, 1, nil
+	}
 	if n <= 1 {
 		return len(shape) - 1, shape[len(shape)-1], nil
 	}

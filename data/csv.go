@@ -70,7 +70,7 @@ func readCSV(r io.Reader, p Preprocess, label string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := arraySource([]*array{a}, nil)
+	src, err := arraySource([]*array{a}, nil, nil)
 	if err != nil {
 		return nil, err
 	}

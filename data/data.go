@@ -7,18 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// Input is what a model wants for one of its inputs. Shape begins with the batch dimension; -1 stands for an unknown
-// one. If Scale is not 0 the input is an affine-quantized integer, real = (q - Zero) * Scale, and real values are
+// Input is what a model wants for one of its inputs. In Shape -1 stands for an unknown dimension; nil is an unknown rank. Samples lie
+// along axis Batch; -1 says that a sample is the whole input, as is a scalar. Zeros says that data may leave it out. If Scale is not 0 the input is an affine-quantized integer, real = (q - Zero) * Scale, and real values are
 // quantized for it, rounding half to even; see Options.Preprocess for when that happens.
 type Input struct {
 	Name  string
 	DType tensor.DType
 	Shape []int
+	Batch int
+	Zeros bool
 	Scale float64
 	Zero  int
 }
@@ -81,6 +84,7 @@ type Set struct {
 	index   []int // of the source's samples
 	offset  int
 	prepare func(i int) ([]*tensor.Tensor, error) // i counts the source's samples
+	whole   bool                                  // samples are fed one at a time
 
 	mu       sync.Mutex
 	warnings []string
@@ -122,7 +126,7 @@ func Open(o Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data %s: %w", path, err)
 	}
-	s := &Set{path: path, source: src, offset: o.LabelOffset, warned: map[string]bool{}}
+	s := &Set{path: path, source: src, offset: o.LabelOffset, warned: map[string]bool{}, whole: whole(o.Inputs)}
 	if err := s.start(sl, p, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("data %s: %w", o.Path, err), s.Close())
 	}
@@ -167,12 +171,18 @@ func (s *Set) plan(p Preprocess, o Options) error {
 	if s.source.image == nil {
 		return s.planArrays(p, o)
 	}
-	if len(o.Inputs) > 1 {
-		return fmt.Errorf("the model has %d inputs; images can only feed one (an .npz names its arrays as the inputs)", len(o.Inputs))
+	var fed []int
+	for i, in := range o.Inputs {
+		if !in.Zeros || len(o.Inputs) == 1 {
+			fed = append(fed, i)
+		}
+	}
+	if len(fed) != 1 && len(o.Inputs) > 0 {
+		return fmt.Errorf("the model has %d inputs; images can only feed one (an .npz names its arrays as the inputs)", len(fed))
 	}
 	var in Input
-	if len(o.Inputs) == 1 {
-		in = o.Inputs[0]
+	if len(fed) == 1 {
+		in = o.Inputs[fed[0]]
 	}
 	f, err := newFramer(p, in, s.warn)
 	if err != nil {
@@ -184,13 +194,23 @@ func (s *Set) plan(p Preprocess, o Options) error {
 			return nil, err
 		}
 		t, err := f.decode(b, o.MaxPixels)
-		return []*tensor.Tensor{t}, err
+		out := []*tensor.Tensor{t}
+		for i, in := range o.Inputs {
+			if i != fed[0] {
+				out = slices.Insert(out, i, tensor.New(in.DType, in.one()...))
+			}
+		}
+		return out, err
 	}
 	return nil
 }
 
 // Len is the number of samples.
 func (s *Set) Len() int { return len(s.index) }
+
+// Whole tells whether a sample is all that one call of the model takes, so that samples cannot be stacked: its tensors then have
+// the shapes of the model's inputs, with a batch dimension of 1 where there is one.
+func (s *Set) Whole() bool { return s.whole }
 
 // Labelled tells whether the samples have labels.
 func (s *Set) Labelled() bool { return s.source.labels != nil }
@@ -245,7 +265,8 @@ func (s *Set) Close() error {
 	return s.source.close()
 }
 
-// Stream gives all samples in order as batches of the given size; the last may be smaller. Up to `workers` goroutines
+// Stream gives all samples in order as batches of the given size; the last may be smaller, and those of a Whole set are one
+// sample each. Up to `workers` goroutines
 // (0: one a processor) prepare samples ahead of the consumer, never more than workers beyond the batch that is being
 // filled. After an error, which comes with an empty Batch, nothing follows.
 func (s *Set) Stream(ctx context.Context, batch, workers int) iter.Seq2[Batch, error] {

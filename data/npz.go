@@ -104,12 +104,12 @@ func readNPZ(f *os.File, inputs []Input) (*source, error) {
 			break
 		}
 	}
-	if len(inputs) > 0 && len(features) > 1 {
+	if len(inputs) > 0 && (len(features) > 1 || len(inputs) > 1) {
 		if features, err = match(features, inputs); err != nil {
 			return nil, err
 		}
 	}
-	return arraySource(features, labels)
+	return arraySource(features, labels, inputs)
 }
 
 // npzArrays opens every array of a zip file, in the order of the file.
@@ -128,9 +128,7 @@ func npzArrays(r io.ReaderAt, size int64) ([]*array, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(a.shape) > 0 {
-			out = append(out, a)
-		}
+		out = append(out, a)
 	}
 	if len(out) == 0 {
 		return nil, errors.New("the .npz holds no arrays")

@@ -12,7 +12,7 @@ import (
 // dimensions become 224 in the last three of four (images) and 32 elsewhere. It says nothing about accuracy, and
 // Warnings says so.
 func Random(inputs []Input, n int, seed uint64) *Set {
-	s := &Set{path: "random", warned: map[string]bool{}, source: &source{n: n, name: func(i int) string { return fmt.Sprintf("random sample %d", i) }}}
+	s := &Set{path: "random", whole: whole(inputs), warned: map[string]bool{}, source: &source{n: n, name: func(i int) string { return fmt.Sprintf("random sample %d", i) }}}
 	for i := range n {
 		s.index = append(s.index, i)
 	}
@@ -20,7 +20,7 @@ func Random(inputs []Input, n int, seed uint64) *Set {
 		r := rand.New(rand.NewPCG(seed, uint64(at)))
 		out := make([]*tensor.Tensor, len(inputs))
 		for i, in := range inputs {
-			t, err := randomTensor(r, in)
+			t, err := randomTensor(r, in, s.whole)
 			if err != nil {
 				return nil, fmt.Errorf("input %q: %w", in.Name, err)
 			}
@@ -32,11 +32,11 @@ func Random(inputs []Input, n int, seed uint64) *Set {
 	return s
 }
 
-func randomTensor(r *rand.Rand, in Input) (*tensor.Tensor, error) {
+func randomTensor(r *rand.Rand, in Input, whole bool) (*tensor.Tensor, error) {
 	shape := make([]int, len(in.Shape))
 	for i, d := range in.Shape {
 		switch {
-		case i == 0:
+		case i == in.Batch && (d < 0 || !whole):
 			d = 1
 		case d < 0 && len(shape) == 4:
 			d = 224

@@ -105,7 +105,7 @@ func openPair(x, y string) (*source, error) {
 			return nil, errors.Join(err, closeX())
 		}
 	}
-	src, err := arraySource([]*array{features}, labels)
+	src, err := arraySource([]*array{features}, labels, nil)
 	if err != nil {
 		return nil, errors.Join(err, closeX(), closeY())
 	}

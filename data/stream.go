@@ -25,6 +25,9 @@ func (s *Set) stream(ctx context.Context, o streamer) {
 		o.workers = runtime.GOMAXPROCS(0)
 	}
 	o.batch = max(o.batch, 1)
+	if s.whole {
+		o.batch = 1
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -84,6 +87,10 @@ func receive(ctx context.Context, queue <-chan chan result) (result, error) {
 
 // add appends a sample to a batch that will hold up to n more, counting it.
 func (b *Batch) add(s Sample, n int) error {
+	if n == 1 && b.In == nil {
+		*b = Batch{First: s.Index, In: s.In, Labels: []int{s.Label}, Names: []string{s.Name}}
+		return nil
+	}
 	if b.In == nil {
 		b.First = s.Index
 		for _, t := range s.In {

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -23,7 +24,9 @@ type BenchOptions struct {
 	Duration time.Duration // of timed runs for each model; 0: 5 s
 	Threads  int           // 0: all cores
 	CPU      string
-	Dims     map[string]int // sizes of symbolic dimensions
+	Dims     map[string]int    // sizes of symbolic dimensions
+	Axes     map[string]int    // axes along which samples lie, of inputs where that cannot be seen; -1: none
+	Carry    map[string]string // outputs that are inputs of the next call
 	Progress func(done, total time.Duration)
 }
 
@@ -103,7 +106,11 @@ func firstAnswer(ctx context.Context, m Model, o BenchOptions) (*BenchResult, *c
 			return nil, nil, err
 		}
 	}
-	p, err := compileBound(ctx, g, o)
+	carry, err := engine.NewCarry(g, o.Carry)
+	var p *engine.Program
+	if err == nil {
+		p, err = compileBound(ctx, g, o)
+	}
 	if file != nil {
 		if cerr := file.Close(); err == nil {
 			err = cerr
@@ -117,7 +124,7 @@ func firstAnswer(ctx context.Context, m Model, o BenchOptions) (*BenchResult, *c
 	}
 	loaded := time.Since(begin) // making random inputs is not the model's fault
 	r := &BenchResult{Path: m.Path, Bytes: m.Bytes, Threads: threads(o.Threads), CPU: p.CPU()}
-	c := &contestant{program: p}
+	c := &contestant{program: p, carry: carry}
 	in, batch, warnings, err := randomInputs(ctx, g, o)
 	if err != nil {
 		p.Close()
@@ -127,6 +134,9 @@ func firstAnswer(ctx context.Context, m Model, o BenchOptions) (*BenchResult, *c
 	first, err := c.once(ctx, 0)
 	if err != nil {
 		p.Close()
+		if len(warnings) > 0 {
+			err = fmt.Errorf("%w (%s)", err, warnings[0])
+		}
 		return nil, nil, fmt.Errorf("%s: %w", m.Path, err)
 	}
 	r.FirstMS = float64((loaded + first).Nanoseconds()) / 1e6
@@ -146,37 +156,66 @@ func compileBound(ctx context.Context, g *graph.Graph, o BenchOptions) (*engine.
 // randomInputs makes one batch for the graph's inputs.
 func randomInputs(ctx context.Context, g *graph.Graph, o BenchOptions) (in []*tensor.Tensor, batch int, warnings []string, err error) {
 	inputs, batch := benchShapes(g, o)
+	if set := data.Random(inputs, 1, benchSeed); set.Whole() {
+		if o.Batch > 1 {
+			return nil, 0, nil, errors.New("samples of this model cannot be stacked: an input has none or has them along another axis than 0")
+		}
+		s, err := set.Sample(0)
+		return s.In, 1, openDims(g, inputs), err
+	}
 	fixed := fixedBatch(g)
 	if o.Batch > 0 && fixed > 0 && o.Batch != fixed {
 		return nil, 0, nil, fmt.Errorf("the model takes batches of %d, not of %d", fixed, o.Batch)
 	}
-	for _, v := range inputs {
-		if slices.Contains(v.Shape[min(1, len(v.Shape)):], -1) {
-			warnings = append(warnings, fmt.Sprintf("input %q has open dimensions %s: timed with 224 for images and 32 elsewhere (--dim NAME=N sets them)",
-				v.Name, g.Value(v.Name).Type))
-		}
-	}
+	warnings = openDims(g, inputs)
 	for b, err := range data.Random(inputs, batch, benchSeed).Stream(ctx, batch, 1) {
 		return b.In, batch, warnings, err
 	}
 	return nil, 0, nil, ctx.Err()
 }
 
+// openDims warns of inputs whose size the timing had to choose.
+func openDims(g *graph.Graph, inputs []data.Input) (warnings []string) {
+	for _, v := range inputs {
+		if slices.Contains(v.Shape[min(1, len(v.Shape)):], -1) {
+			warnings = append(warnings, fmt.Sprintf("input %q has open dimensions %s: timed with 224 for images and 32 elsewhere (--dim NAME=N sets them)",
+				v.Name, g.Value(v.Name).Type))
+		}
+	}
+	return warnings
+}
+
+// Inputs says what a graph wants of data, with sizes bound to symbolic dimensions.
+func Inputs(g *graph.Graph, dims map[string]int) []data.Input {
+	axes, unread := g.BatchAxes(), g.Unread()
+	out := make([]data.Input, len(g.Inputs))
+	for i, v := range g.Inputs {
+		out[i] = data.Input{Name: v.Name, DType: v.DType, Batch: axes[i], Zeros: unread[i]}
+		if v.Unranked {
+			continue
+		}
+		out[i].Shape = make([]int, len(v.Shape))
+		for k, d := range v.Shape {
+			if n, ok := d.Bind(dims).Value(); ok {
+				out[i].Shape[k] = n
+			} else {
+				out[i].Shape[k] = -1
+			}
+		}
+	}
+	return out
+}
+
 // benchShapes gives the inputs with -1 for open dimensions, and the batch size.
 func benchShapes(g *graph.Graph, o BenchOptions) (inputs []data.Input, batch int) {
-	for _, v := range g.Inputs {
-		in := data.Input{Name: v.Name, DType: v.DType}
-		for i, d := range v.Shape {
-			n, ok := d.Bind(o.Dims).Value()
-			switch {
-			case !ok:
-				n = -1
-			case i == 0 && n > 0 && batch == 0:
-				batch = n
-			}
-			in.Shape = append(in.Shape, n)
+	inputs = Inputs(g, o.Dims)
+	for i, in := range inputs {
+		if a, ok := o.Axes[in.Name]; ok {
+			inputs[i].Batch = a
 		}
-		inputs = append(inputs, in)
+		if len(in.Shape) > 0 && in.Shape[0] > 0 && batch == 0 {
+			batch = in.Shape[0]
+		}
 	}
 	if o.Batch > 0 {
 		batch = o.Batch

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tfsopt/tfsopt/data"
-	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/graph"
 )
 
@@ -38,11 +37,14 @@ type Options struct {
 	Output       string   // the output that is judged; "": the first, or with labels the first that names a class
 	// LabelOffset is the offset that Set was opened with. It is not added again: it tells which class has which name.
 	LabelOffset int
-	Threads     int // 0: all cores
+	Carry       map[string]string // outputs that are inputs of the next sample's call; then samples go one at a time
+	Threads     int               // 0: all cores
 	CPU         string
 	Batch       int           // samples in one call, if the model leaves that open; 0: 8
 	LatencyTime time.Duration // how long to time the models; 0: two seconds, negative: not at all
 	Progress    func(done, total int)
+
+	watch []*graph.Value // what a call is to show
 }
 
 const (
@@ -60,12 +62,18 @@ func Evaluate(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	batch := o.Batch
-	if batch <= 0 {
+	switch {
+	case len(o.Carry) > 0:
+		batch = 1
+	case batch <= 0:
 		batch = defaultBatch
 	}
 	e, err := evaluateBatched(ctx, o, batch)
 	if errors.Is(err, errBatch) && batch > 1 && o.Batch <= 0 {
-		e, err = evaluateBatched(ctx, o, 1)
+		first := err
+		if e, err = evaluateBatched(ctx, o, 1); err == nil {
+			e.warn("the model takes one sample at a time, and was given one: with %d, %v", batch, first)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -155,7 +163,7 @@ func evaluateBatched(ctx context.Context, o Options, batch int) (_ *evaluation, 
 }
 
 func newSide(ctx context.Context, what string, m Model, o Options) (*side, error) {
-	r, err := newRunner(ctx, what, m, engine.Options{Threads: o.Threads, CPU: o.CPU})
+	r, err := newRunner(ctx, what, m, o)
 	if err != nil {
 		return nil, err
 	}

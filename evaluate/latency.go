@@ -21,16 +21,21 @@ const (
 type contestant struct {
 	program *engine.Program
 	inputs  [][]*tensor.Tensor
+	carry   *engine.Carry
 	call    engine.Call
 	took    []float64 // milliseconds
 }
 
 // once answers the inputs of one turn.
 func (c *contestant) once(ctx context.Context, turn int) (time.Duration, error) {
-	c.call.In = c.inputs[turn%len(c.inputs)]
+	c.call.In = c.carry.Before(c.inputs[turn%len(c.inputs)])
 	begin := time.Now()
 	err := c.program.Run(ctx, &c.call)
-	return time.Since(begin), err
+	took := time.Since(begin)
+	if err == nil {
+		c.carry.After(c.call.Out)
+	}
+	return took, err
 }
 
 // race times the contestants in turn, changing who begins, until each has run for the given time and at least three
@@ -135,7 +140,7 @@ func (e *evaluation) timed(all []*contestant, i, batch int) error {
 	if err != nil {
 		return err
 	}
-	all[0].inputs = append(all[0].inputs, piece(s.In, 0, 1, batch))
+	all[0].inputs = append(all[0].inputs, e.model.piece(s.In, 0, 1, batch))
 	if len(all) == 1 {
 		return nil
 	}
@@ -144,6 +149,6 @@ func (e *evaluation) timed(all []*contestant, i, batch int) error {
 			return err
 		}
 	}
-	all[1].inputs = append(all[1].inputs, piece(s.In, 0, 1, batch))
+	all[1].inputs = append(all[1].inputs, e.ref.piece(s.In, 0, 1, batch))
 	return nil
 }

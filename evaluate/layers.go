@@ -85,7 +85,8 @@ func (e *evaluation) layers(ctx context.Context) error {
 }
 
 func newWatcher(ctx context.Context, s *side, o Options, watch []*graph.Value) (*runner, error) {
-	return newRunner(ctx, s.what, s.Model, engine.Options{Threads: o.Threads, CPU: o.CPU, Watch: watch})
+	o.watch = watch
+	return newRunner(ctx, s.what, s.Model, o)
 }
 
 func (t *twin) result() LayerError {
@@ -120,11 +121,11 @@ func (p *probe) run(ctx context.Context, at int) error {
 			return err
 		}
 	}
-	ref := engine.Call{In: piece(rs.In, 0, 1, max(p.ref.fixed, 1)), See: p.seeRef}
+	ref := engine.Call{In: p.ref.piece(rs.In, 0, 1, max(p.ref.fixed, 1)), See: p.seeRef}
 	if err := p.ref.program.Run(ctx, &ref); err != nil {
 		return fmt.Errorf("reference: %s: %w", s.Name, err)
 	}
-	model := engine.Call{In: piece(s.In, 0, 1, max(p.model.fixed, 1)), See: p.seeModel}
+	model := engine.Call{In: p.model.piece(s.In, 0, 1, max(p.model.fixed, 1)), See: p.seeModel}
 	if err := p.model.program.Run(ctx, &model); err != nil {
 		return fmt.Errorf("model: %s: %w", s.Name, err)
 	}

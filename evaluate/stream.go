@@ -15,12 +15,22 @@ import (
 // errBatch says that an output has no row for each sample, so that only batches of one can be told apart.
 var errBatch = errors.New("the output has no row for each sample")
 
+// oneByOne is the failure of a call with several samples, which may work with one.
+type oneByOne struct{ error }
+
+func (e oneByOne) Unwrap() error { return e.error }
+
+// Is says that it is an errBatch.
+func (e oneByOne) Is(target error) bool { return target == errBatch }
+
 // runner answers batches with one model, in pieces of the size that the model insists on.
 type runner struct {
 	what    string // "model" or "reference", for errors
 	program *engine.Program
 	outputs []*graph.Value
-	fixed   int // the model's batch size; 0: any
+	fixed   int  // the model's batch size; 0: any
+	whole   bool // a sample is a call, see data.Set.Whole
+	carry   *engine.Carry
 }
 
 // column is one output of a batch: Rows holds one slice for each sample, nil if the output is not numeric.
@@ -30,12 +40,20 @@ type column struct {
 	rows  [][]float64
 }
 
-func newRunner(ctx context.Context, what string, m Model, o engine.Options) (*runner, error) {
-	p, err := engine.Compile(ctx, m.Graph, o)
+func newRunner(ctx context.Context, what string, m Model, o Options) (*runner, error) {
+	carry, err := engine.NewCarry(m.Graph, o.Carry)
+	var p *engine.Program
+	if err == nil {
+		p, err = engine.Compile(ctx, m.Graph, engine.Options{Threads: o.Threads, CPU: o.CPU, Watch: o.watch})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", what, m.Path, err)
 	}
-	return &runner{what: what, program: p, outputs: m.Graph.Outputs, fixed: fixedBatch(m.Graph)}, nil
+	r := &runner{what: what, program: p, outputs: m.Graph.Outputs, fixed: fixedBatch(m.Graph), whole: o.Set.Whole(), carry: carry}
+	if r.whole {
+		r.fixed = 1
+	}
+	return r, nil
 }
 
 // fixedBatch is the first dimension of the inputs if the model fixes it, else 0.
@@ -60,10 +78,15 @@ func (r *runner) run(ctx context.Context, in []*tensor.Tensor, n int) ([]column,
 	cols := make([]column, len(r.outputs))
 	for from := 0; from < n; from += size {
 		got := min(size, n-from)
-		call := engine.Call{In: piece(in, from, got, size)}
-		if err := r.program.Run(ctx, &call); err != nil {
+		call := engine.Call{In: r.carry.Before(r.piece(in, from, got, size))}
+		err := r.program.Run(ctx, &call)
+		if err != nil && size > 1 && r.fixed == 0 && ctx.Err() == nil {
+			err = oneByOne{err}
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.what, err)
 		}
+		r.carry.After(call.Out)
 		for i, t := range call.Out {
 			if err := cols[i].add(t, got, size); err != nil {
 				return nil, fmt.Errorf("%s: output %q has shape %v for a batch of %d: %w", r.what, r.outputs[i].Name, t.Shape, size, err)
@@ -71,6 +94,14 @@ func (r *runner) run(ctx context.Context, in []*tensor.Tensor, n int) ([]column,
 		}
 	}
 	return cols, nil
+}
+
+// piece is the function of that name, but for whole samples, which stay as they are.
+func (r *runner) piece(in []*tensor.Tensor, from, got, size int) []*tensor.Tensor {
+	if r.whole {
+		return in
+	}
+	return piece(in, from, got, size)
 }
 
 // piece takes samples from..from+got of a batch, repeating the last one until there are `size`.

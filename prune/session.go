@@ -23,9 +23,9 @@ type session struct {
 	whole bool // kept has all of them
 }
 
-// batch is how many samples a run of g takes.
-func batch(g *graph.Graph) int {
-	if len(g.Inputs) > 0 && g.Inputs[0].Rank() > 0 {
+// batch is how many samples of a set a run of g takes.
+func batch(g *graph.Graph, set *data.Set) int {
+	if len(g.Inputs) > 0 && g.Inputs[0].Rank() > 0 && !set.Whole() {
 		if n, ok := g.Inputs[0].Shape[0].Value(); ok {
 			return max(n, 1)
 		}
@@ -35,7 +35,7 @@ func batch(g *graph.Graph) int {
 
 // each shows the batches of samples that g takes, in order, limit at most (0: all).
 func (s *session) each(g *graph.Graph, limit int, see func(i int, b data.Batch) error) error {
-	size := batch(g)
+	size := batch(g, s.o.Data)
 	total := s.o.Data.Len() / size
 	if limit > 0 {
 		total = min(total, limit)

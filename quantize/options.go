@@ -33,8 +33,9 @@ type Options struct {
 	Target           string // cpu (default), gpu: symmetric int8 activations and per-channel weights, as TensorRT wants
 	IO               string // float (default), int8: the graph's inputs and outputs are the integers
 	QuantizeLogits   bool
-	Threads          int    // 0: all cores
-	CPU              string // kernel set of calibration; results do not depend on it
+	Carry            map[string]string // outputs that are inputs of the next sample's run
+	Threads          int               // 0: all cores
+	CPU              string            // kernel set of calibration; results do not depend on it
 	Progress         func(stage string, done, total int)
 
 	float map[string]bool // nodes that compute in float, though their weights may be stored as integers

@@ -145,15 +145,9 @@ func (s *session) footprint(g *graph.Graph, watch []*graph.Value) (program, pref
 		return 0, 0, err
 	}
 	defer p.Close()
-	batch := 1
-	if len(g.Inputs) > 0 && g.Inputs[0].Rank() > 0 {
-		if n, ok := g.Inputs[0].Shape[0].Value(); ok {
-			batch = max(n, 1)
-		}
-	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	for b, err := range s.set.Stream(ctx, batch, 1) {
+	for b, err := range s.set.Stream(ctx, s.batch(g), 1) {
 		if err != nil {
 			return 0, 0, err
 		}

@@ -48,7 +48,11 @@ func Quantize(ctx context.Context, g *graph.Graph, set *data.Set, o Options) (*R
 	if err := o.known(f); err != nil {
 		return nil, err
 	}
-	r, err := (&session{ctx: ctx, set: set, o: o}).quantize(f)
+	s := &session{ctx: ctx, set: set, o: o}
+	if err := s.carry(f); err != nil {
+		return nil, err
+	}
+	r, err := s.quantize(f)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package quantize
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/engine"
@@ -18,6 +19,54 @@ type session struct {
 	o   Options
 
 	notes []string // warnings of the result
+
+	// states are the inputs that the float graph hands from sample to sample (Options.Carry), by sample and input: what all
+	// passes are given, so that they differ in nothing but the layers that they look at.
+	states []map[int]*tensor.Tensor
+}
+
+// carry runs the float graph over the samples and keeps the states that it hands on.
+func (s *session) carry(g *graph.Graph) error {
+	c, err := engine.NewCarry(g, s.o.Carry)
+	if c == nil || err != nil || s.set == nil {
+		return err
+	}
+	p, err := engine.Compile(s.ctx, g, engine.Options{Threads: s.o.Threads, CPU: s.o.CPU})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	for b, err := range s.set.Stream(ctx, s.batch(g), s.o.Threads) {
+		if err != nil {
+			return err
+		}
+		in := c.Before(b.In)
+		state := map[int]*tensor.Tensor{}
+		for i, t := range in {
+			if t != b.In[i] {
+				state[i] = t
+			}
+		}
+		call := engine.Call{In: in}
+		if err := p.Run(ctx, &call); err != nil {
+			return fmt.Errorf("%s: %w", b.Names[0], err)
+		}
+		c.After(call.Out)
+		s.states = append(s.states, state)
+	}
+	return s.ctx.Err()
+}
+
+// batch is how many samples one run of g takes.
+func (s *session) batch(g *graph.Graph) int {
+	if len(g.Inputs) > 0 && g.Inputs[0].Rank() > 0 && !s.set.Whole() {
+		if n, ok := g.Inputs[0].Shape[0].Value(); ok {
+			return max(n, 1)
+		}
+	}
+	return 1
 }
 
 // observer is shown watched values of each run, in the order of the program's steps. sample counts runs.
@@ -43,12 +92,7 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 		return err
 	}
 	defer p.Close()
-	batch := 1
-	if len(g.Inputs) > 0 && g.Inputs[0].Rank() > 0 {
-		if n, ok := g.Inputs[0].Shape[0].Value(); ok {
-			batch = max(n, 1)
-		}
-	}
+	batch := s.batch(g)
 	total := s.set.Len() / batch
 	if limit > 0 {
 		total = min(total, limit)
@@ -62,7 +106,7 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 	for i, n := range g.Nodes {
 		order[n] = i
 	}
-	r := runner{p: p, outer: outer, inputs: inputs, order: order, see: see}
+	r := runner{p: p, states: s.states, outer: outer, inputs: inputs, order: order, see: see}
 	done := 0
 	for b, err := range s.set.Stream(ctx, batch, s.o.Threads) {
 		if err != nil {
@@ -83,6 +127,7 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 // runner shows the watched values of single runs.
 type runner struct {
 	p      *engine.Program
+	states []map[int]*tensor.Tensor
 	outer  []*graph.Value // watched inputs of the graph
 	inputs map[*graph.Value]int
 	order  map[*graph.Node]int
@@ -92,8 +137,15 @@ type runner struct {
 // run answers for one sample. Of several complaints of the observer it gives that about the earliest node.
 func (r *runner) run(ctx context.Context, b data.Batch, sample int) error {
 	name := func(err error) error { return fmt.Errorf("%s: %w", b.Names[0], err) }
+	in := b.In
+	if r.states != nil {
+		in = slices.Clone(in)
+		for i, t := range r.states[sample] {
+			in[i] = t
+		}
+	}
 	for _, v := range r.outer {
-		if err := r.see(sample, v, b.In[r.inputs[v]]); err != nil {
+		if err := r.see(sample, v, in[r.inputs[v]]); err != nil {
 			return name(fmt.Errorf("input %q: %w", v.Name, err))
 		}
 	}
@@ -104,7 +156,7 @@ func (r *runner) run(ctx context.Context, b data.Batch, sample int) error {
 			first, complaint = r.order[v.Def], name(graph.NodeError(v.Def, err))
 		}
 	}
-	if err := r.p.Run(ctx, &engine.Call{In: b.In, See: show}); err != nil {
+	if err := r.p.Run(ctx, &engine.Call{In: in, See: show}); err != nil {
 		return name(err)
 	}
 	return complaint

@@ -17,6 +17,7 @@ import (
 func benchCmd(a *app) *cobra.Command {
 	var o evaluate.BenchOptions
 	var against string
+	var axes, carried []string
 	cmd := &cobra.Command{
 		Use:   "bench MODEL [--against MODEL2]",
 		Short: "Time a model, alone or in turn with another",
@@ -31,6 +32,13 @@ ratios: above 1, MODEL is the faster one.`,
 			case o.Duration <= 0:
 				return usagef("--duration %v: want a positive time, such as 5s", o.Duration)
 			}
+			var err error
+			if o.Axes, err = axesOf(axes); err != nil {
+				return err
+			}
+			if o.Carry, err = pairs("carry", carried); err != nil {
+				return err
+			}
 			return a.bench(cmd.Context(), args[0], against, o)
 		},
 	}
@@ -38,6 +46,7 @@ ratios: above 1, MODEL is the faster one.`,
 	f.StringVar(&against, "against", "", "a second model to time in turn")
 	f.IntVar(&o.Batch, "batch", 0, "samples in one call (0: the model's own, or 1)")
 	f.DurationVar(&o.Duration, "duration", 5*time.Second, "how long to time each model")
+	addState(cmd, &axes, &carried)
 	o.Dims = addDims(cmd)
 	return cmd
 }

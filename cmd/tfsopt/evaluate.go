@@ -53,6 +53,7 @@ Of a model of two classes it also tells recall, precision and the area under the
 		},
 	}
 	o.data.add(cmd, 0)
+	addState(cmd, &o.data.axes, &o.data.carried)
 	f := cmd.Flags()
 	f.StringVar(&o.reference, "reference", "", "the model to compare with")
 	f.Float64Var(&o.maxDrop, "max-drop", 0, "largest allowed drop in top-1 accuracy, in percentage points")
@@ -130,6 +131,9 @@ func (a *app) evaluate(ctx context.Context, path string, o evaluateOptions) erro
 	}
 	closeData, err := o.openData()
 	if err != nil {
+		return err
+	}
+	if o.Carry, err = o.data.carry(); err != nil {
 		return err
 	}
 	defer closeData()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -130,20 +131,11 @@ func portOf(name string, t graph.Type) port {
 // dataInputs says what a model wants of a data set. An integer input that is dequantized at once takes real values,
 // quantized by that DequantizeLinear's parameters.
 func dataInputs(g *graph.Graph) []data.Input {
-	uses := g.Uses()
-	var out []data.Input
-	for _, v := range g.Inputs {
-		in := data.Input{Name: v.Name, DType: v.DType, Shape: make([]int, len(v.Shape))}
-		for i, d := range v.Shape {
-			in.Shape[i] = -1
-			if n, ok := d.Value(); ok {
-				in.Shape[i] = n
-			}
-		}
+	uses, out := g.Uses(), evaluate.Inputs(g, nil)
+	for i, v := range g.Inputs {
 		if u := uses[v]; len(u) == 1 && u[0].Node != nil && v.DType.IsInt() {
-			in.Scale, in.Zero = dequantized(u[0].Node)
+			out[i].Scale, out[i].Zero = dequantized(u[0].Node)
 		}
-		out = append(out, in)
 	}
 	return out
 }

@@ -81,6 +81,7 @@ what the step does to single numbers.`,
 func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 	addOutput(cmd, &o.out)
 	o.data.add(cmd, calibrationSamples)
+	addState(cmd, &o.data.axes, &o.data.carried)
 	o.book.add(cmd)
 	words := []struct {
 		to   *string
@@ -145,6 +146,13 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 			"--data random tries things out without meaning)")
 	}
 	o.Threads, o.Progress = a.threads, a.progress()
+	var err error
+	if o.Carry, err = o.data.carry(); err != nil {
+		return err
+	}
+	if len(o.Carry) > 0 && (o.qat || o.Mode == "codebook") {
+		return usagef("--carry goes with calibration: not with --qat and not with --mode codebook")
+	}
 	if o.Mode != "codebook" {
 		if err := usage(o.Options.Check()); err != nil {
 			return err
