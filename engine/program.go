@@ -125,6 +125,11 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, o Options) error 
 	if err := prepare(ctx, c); err != nil {
 		return err
 	}
+	for _, n := range c.Nodes {
+		if len(graph.Bodies(n.Op)) == 0 {
+			n.Op = graph.Own(n.Op)
+		}
+	}
 	if err := p.lower(c); err != nil {
 		return err
 	}
@@ -132,6 +137,31 @@ func (p *Program) compile(ctx context.Context, g *graph.Graph, o Options) error 
 		p.watch[p.g.Outputs[i]] = append(p.watch[p.g.Outputs[i]], v)
 	}
 	return p.compileBodies(ctx)
+}
+
+// inferredBytes is the largest constant of a body that is kept for inference, which needs shapes, axes and the like.
+const inferredBytes = 4 << 10
+
+// detach keeps of a compiled body what plans infer types from, so that the file behind it may be closed.
+func detach(b *graph.Graph) {
+	for _, v := range b.Values() {
+		switch {
+		case v.Const == nil:
+		case v.Const.Bytes() > inferredBytes:
+			v.Const = nil
+		default:
+			v.Const = v.Const.Clone()
+		}
+	}
+	for _, n := range b.Nodes {
+		bodies := graph.Bodies(n.Op)
+		if len(bodies) == 0 {
+			n.Op = graph.Own(n.Op)
+		}
+		for _, inner := range bodies {
+			detach(inner)
+		}
+	}
 }
 
 // compileBodies makes a program of every subgraph; they share the pool and the kernels.
@@ -147,6 +177,7 @@ func (p *Program) compileBodies(ctx context.Context) error {
 			if err := q.compile(ctx, b, Options{}); err != nil {
 				return graph.NodeError(n, err)
 			}
+			detach(b)
 		}
 	}
 	return nil

@@ -94,14 +94,45 @@ func (t Type) clone() Type {
 func CloneOp(op Op) Op { return WithBodies(op, (*Graph).Clone) }
 
 // WithBodies is a copy of op in which change replaces every body.
-func WithBodies(op Op, change func(*Graph) *Graph) Op {
+func WithBodies(op Op, change func(*Graph) *Graph) Op { return copyOp(op, copier{graph: change}) }
+
+// Own is a copy of op, with its bodies, that shares no tensor with it: the file that they alias may be closed.
+func Own(op Op) Op {
+	own := copier{tensor: (*tensor.Tensor).Clone}
+	own.graph = func(g *Graph) *Graph {
+		c := g.Clone()
+		for _, v := range c.Values() {
+			if v.Const != nil {
+				v.Const = v.Const.Clone()
+			}
+		}
+		for i, s := range c.States {
+			if s.Init != nil {
+				c.States[i].Init = s.Init.Clone()
+			}
+		}
+		for _, n := range c.Nodes {
+			n.Op = copyOp(n.Op, own)
+		}
+		return c
+	}
+	return copyOp(op, own)
+}
+
+// copier says what becomes of the graphs and tensors that an operator holds; tensors stay shared without a function.
+type copier struct {
+	graph  func(*Graph) *Graph
+	tensor func(*tensor.Tensor) *tensor.Tensor
+}
+
+func copyOp(op Op, how copier) Op {
 	t := reflect.TypeOf(op)
 	if !holdsPointers(t) {
 		return op
 	}
 	c := reflect.New(t).Elem()
 	c.Set(reflect.ValueOf(op))
-	copyDeep(c, change)
+	copyDeep(c, how)
 	return c.Interface().(Op)
 }
 
@@ -117,14 +148,14 @@ func holdsPointers(t reflect.Type) bool {
 }
 
 // copyDeep replaces what v refers to by copies. v is addressable; what a package keeps to itself stays shared.
-func copyDeep(v reflect.Value, change func(*Graph) *Graph) {
+func copyDeep(v reflect.Value, how copier) {
 	if !v.CanSet() {
 		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			copyDeep(v.Field(i), change)
+			copyDeep(v.Field(i), how)
 		}
 	case reflect.Slice:
 		if v.IsNil() {
@@ -134,35 +165,38 @@ func copyDeep(v reflect.Value, change func(*Graph) *Graph) {
 		reflect.Copy(c, v)
 		v.Set(c)
 		for i := 0; i < v.Len() && holdsPointers(v.Type().Elem()); i++ {
-			copyDeep(v.Index(i), change)
+			copyDeep(v.Index(i), how)
 		}
 	case reflect.Pointer:
-		copyPointer(v, change)
+		copyPointer(v, how)
 	case reflect.Interface:
 		if v.IsNil() {
 			return
 		}
 		c := reflect.New(v.Elem().Type()).Elem()
 		c.Set(v.Elem())
-		copyDeep(c, change)
+		copyDeep(c, how)
 		v.Set(c)
 	}
 }
 
-func copyPointer(v reflect.Value, change func(*Graph) *Graph) {
+func copyPointer(v reflect.Value, how copier) {
 	switch p := v.Interface().(type) {
 	case *Graph:
 		if p != nil {
-			v.Set(reflect.ValueOf(change(p)))
+			v.Set(reflect.ValueOf(how.graph(p)))
 		}
 	case *tensor.Tensor:
+		if p != nil && how.tensor != nil {
+			v.Set(reflect.ValueOf(how.tensor(p)))
+		}
 	default:
 		if v.IsNil() {
 			return
 		}
 		c := reflect.New(v.Type().Elem())
 		c.Elem().Set(v.Elem())
-		copyDeep(c.Elem(), change)
+		copyDeep(c.Elem(), how)
 		v.Set(c)
 	}
 }
