@@ -58,6 +58,14 @@ func standIn(d tensor.DType, shape []int, x float32) *tensor.Tensor {
 	return t
 }
 
+// Awaits tells whether a constant still has the value that stands in for one that its rule is to draw.
+func (v *Value) Awaits() bool {
+	name := v.Meta[MetaInit]
+	stand, ok := rules[name]
+	shape, fixed := v.Type.Fixed()
+	return ok && v.IsConst() && fixed && v.DType.IsFloat() && v.Const.Equal(standIn(v.DType, shape, stand))
+}
+
 // ruleOf gives the rule of a constant whose value is still the rule's own, "" if it has another value or no rule.
 func (p *printer) ruleOf(v *Value) string {
 	name := v.Meta[MetaInit]

@@ -35,7 +35,7 @@ func (f Fold) Apply(ctx context.Context, g *graph.Graph) (int, error) {
 }
 
 func (f Fold) wants(n *graph.Node) bool {
-	if !pure(n) || !f.Weights && n.OpName() == "DequantizeLinear" {
+	if !pure(n) || awaits(n) || !f.Weights && n.OpName() == "DequantizeLinear" {
 		return false
 	}
 	if _, ok := n.Op.(graph.Kernel); !ok {

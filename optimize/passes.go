@@ -3,6 +3,7 @@ package optimize
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 )
@@ -109,7 +110,21 @@ func (s step) Apply(ctx context.Context, g *graph.Graph) (int, error) {
 	if g.Infer() != nil {
 		return 0, nil
 	}
-	return s.pass.Apply(ctx, g)
+	pass := s.pass
+	if slices.ContainsFunc(g.Nodes, awaits) {
+		if _, ok := pass.(Identity); ok {
+			pass = Identity{Training: true}
+		}
+		if s.final {
+			return 0, nil
+		}
+	}
+	return pass.Apply(ctx, g)
+}
+
+// awaits tells whether a node reads a constant that is still to be drawn: what is true of its value is not true later.
+func awaits(n *graph.Node) bool {
+	return slices.ContainsFunc(n.In, func(v *graph.Value) bool { return v != nil && v.Awaits() })
 }
 
 // Default is what optimize and quantize run: its result is a file that any runtime takes, in the opset that it had.
