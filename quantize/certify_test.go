@@ -8,6 +8,7 @@ import (
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/optimize"
 	"github.com/tfsopt/tfsopt/quantize"
+	"github.com/tfsopt/tfsopt/tensor"
 	"github.com/tfsopt/tfsopt/train"
 )
 
@@ -38,6 +39,42 @@ func TestEveryPairIsSafe(t *testing.T) {
 		}
 		if s := optimize.CheckSaturation(r.Graph); s.Unsafe == 0 || !warned(r) {
 			t.Errorf("%s, allowed: %d of %d pairs are unsafe, warnings %q", name, s.Unsafe, s.Pairs, r.Warnings)
+		}
+	}
+}
+
+// TestZeroPointsOfWeights wants one for each layer: with session.x64quantprecision=1 ONNX Runtime on CPUs without VNNI does
+// not load files whose layers share them.
+func TestZeroPointsOfWeights(t *testing.T) {
+	g := parse(t, `graph "two" {
+  opset "" 17
+  input x: float32[1,4]
+  const v: float32[4,4] = {random}
+  h: float32[1,4] = MatMul(x, v) "first"
+  const w: float32[4,4] = {random}
+  y: float32[1,4] = MatMul(h, w) "second"
+  output y
+}`)
+	set := data.Random(inputs(g), 8, 9)
+	for name, o := range map[string]quantize.Options{
+		"static": {}, "per tensor": {PerTensor: true}, "qoperator": {Style: "qoperator"}, "dynamic": {Mode: "dynamic"},
+	} {
+		r, err := quantize.Quantize(context.Background(), g, set, o)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		found := 0
+		for v, readers := range r.Graph.Uses() {
+			if !v.IsConst() || v.DType != tensor.Int8 || v.Const.Zeros() < v.Const.Len() {
+				continue
+			}
+			found++
+			if len(readers) > 1 {
+				t.Errorf("%s: %d operators read %q", name, len(readers), v.Name)
+			}
+		}
+		if found < 2 {
+			t.Errorf("%s: %d zero points: the test shows nothing", name, found)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (d *dynamics) layer(l *layer) {
 	if conv, ok := l.node.Op.(ops.Conv); ok {
 		sum = d.r.add(l.node.Name+"_integer", ops.ConvInteger(conv), x[0], w.ints, x[2], d.middle())
 	} else {
-		sum = d.r.add(l.node.Name+"_integer", ops.MatMulInteger{}, x[0], w.ints, x[2], d.r.zeroPoints(-1))
+		sum = d.r.add(l.node.Name+"_integer", ops.MatMulInteger{}, x[0], w.ints, x[2], d.r.weightZero(l, -1))
 	}
 	both := d.r.add(name+"_scales", ops.Mul{}, x[1], w.scale)
 	float := d.r.add(name+"_cast", ops.Cast{To: int(tensor.Float32), RoundMode: "up", Saturate: true}, sum)

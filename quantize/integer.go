@@ -27,7 +27,7 @@ func (r *rewriter) integerProducts(layers []*layer) {
 		for i := range steps {
 			steps[i] = sx * l.scaleOfRow(i)
 		}
-		sum := r.add(l.node.Name+"_integer", ops.MatMulInteger{}, x.In[0], w.In[0], x.In[2], r.zeroPoints(-1))
+		sum := r.add(l.node.Name+"_integer", ops.MatMulInteger{}, x.In[0], w.In[0], x.In[2], r.weightZero(l, -1))
 		out := r.add(l.node.Name+"_cast", cast(tensor.Float32), sum)
 		out = r.add(l.node.Name+"_scaled", ops.Mul{}, out, r.constant(l.node.Name+"_steps", tensor.From(steps, l.rows)))
 		made := out.Def

@@ -17,7 +17,6 @@ type rewriter struct {
 	names    graph.Namer
 	float    map[*layer]bool // whose weights stay float numbers that integers stand for
 	scales   map[*group][2]*graph.Value
-	zeros    map[int]*graph.Value
 	unsigned *graph.Value              // the zero point of uint8 weights
 	given    string                    // a name that is free for the next value
 	skip     map[*graph.Node]bool      // nodes of g whose weights stay float
@@ -25,7 +24,7 @@ type rewriter struct {
 }
 
 func newRewriter(p *placement) *rewriter {
-	r := &rewriter{p: p, nodes: map[*graph.Node]*graph.Node{}, scales: map[*group][2]*graph.Value{}, zeros: map[int]*graph.Value{}, encoded: map[*graph.Value]*encoded{}, skip: map[*graph.Node]bool{}}
+	r := &rewriter{p: p, nodes: map[*graph.Node]*graph.Node{}, scales: map[*group][2]*graph.Value{}, encoded: map[*graph.Value]*encoded{}, skip: map[*graph.Node]bool{}}
 	r.g, r.of = p.g.CloneMap()
 	r.names = r.g.Names()
 	for i, n := range p.g.Nodes {
@@ -106,16 +105,14 @@ func (r *rewriter) add(name string, op graph.Op, in ...*graph.Value) *graph.Valu
 	return v
 }
 
-// zeroPoints are int8 zeros for n channels; -1: a scalar.
-func (r *rewriter) zeroPoints(n int) *graph.Value {
-	if r.zeros[n] == nil {
-		t := tensor.New(tensor.Int8)
-		if n >= 0 {
-			t = tensor.New(tensor.Int8, n)
-		}
-		r.zeros[n] = r.constant("weight_zero_point", t)
+// weightZero makes int8 zeros for the n channels of a layer; -1: a scalar. Each layer has its own: ONNX Runtime does not load
+// a file whose layers share them with session.x64quantprecision=1, which makes uint8 of weights and zero points.
+func (r *rewriter) weightZero(l *layer, n int) *graph.Value {
+	t := tensor.New(tensor.Int8)
+	if n >= 0 {
+		t = tensor.New(tensor.Int8, n)
 	}
-	return r.zeros[n]
+	return r.constant(l.weight.Name+"_zero_point", t)
 }
 
 func (r *rewriter) layer(l *layer) {
@@ -163,7 +160,7 @@ func (r *rewriter) weight(l *layer) {
 	e := &encoded{axis: l.axis, scale: r.constant(l.weight.Name+"_scale", tensor.From(l.scale, shape...))}
 	in := []*graph.Value{r.integers(l, e), e.scale}
 	if l.dtype() == tensor.Int8 {
-		e.zero = r.zeroPoints(zero)
+		e.zero = r.weightZero(l, zero)
 		in = append(in, e.zero)
 	}
 	e.ints = in[0]

@@ -245,8 +245,8 @@ func TestDynamicStructure(t *testing.T) {
 		{"MatMul", product, `
 x_quantized: uint8[1,40], x_dynamic_scale: float32[], x_dynamic_zero_point: uint8[] = DynamicQuantizeLinear(x)
 const w: int8[40,3]
-const weight_zero_point: int8[]
-fc_integer: int32[1,3] = MatMulInteger(x_quantized, w, x_dynamic_zero_point, weight_zero_point)
+const w_zero_point: int8[]
+fc_integer: int32[1,3] = MatMulInteger(x_quantized, w, x_dynamic_zero_point, w_zero_point)
 const w_scale: float32[3]
 y_scales: float32[3] = Mul(x_dynamic_scale, w_scale)
 y_cast: float32[1,3] = Cast(fc_integer) {to=1}
