@@ -9,7 +9,7 @@ import (
 
 func init() {
 	graph.Register("ai.onnx.ml", 1, Binarizer{}, ArrayFeatureExtractor{})
-	graph.Register("ai.onnx.ml", 4, LabelEncoder{})
+	graph.Register("ai.onnx.ml", 2, LabelEncoder{})
 }
 
 // Binarizer is 1 above the threshold, else 0.

@@ -12,7 +12,8 @@ import (
 func init() { graph.Register("ai.onnx.ml", 5, TreeEnsemble{}) }
 
 // TreeEnsemble sends each row of [N, F] features down decision trees and combines the weights of the leaves it
-// reaches, by target, into [N, Targets].
+// reaches, by target, into [N, Targets]. PostTransform counts as the specification does, where ONNX Runtime 1.31 takes 1 for
+// logistic and 2 for softmax.
 type TreeEnsemble struct {
 	Aggregate     int            `attr:"aggregate_function" default:"1"` // 0 average, 1 sum, 2 min, 3 max
 	LeafTargets   []int          `attr:"leaf_targetids" required:"true"`
@@ -34,194 +35,132 @@ type TreeEnsemble struct {
 
 // Infer gives [N, Targets].
 func (o TreeEnsemble) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
-	if err := want(in, 1, 1); err != nil {
+	n, err := rowCount(in)
+	if err != nil {
 		return nil, err
 	}
-	if err := rank(in, 0, 2); err != nil {
-		return nil, err
-	}
-	n := graph.Dim{}
-	if !in[0].Unranked {
-		n = in[0].Shape[0]
-	}
-	return []graph.Type{graph.Of(in[0].DType, n, graph.Fixed(o.Targets))}, nil
+	return []graph.Type{graph.Of(in[0].DType, n, graph.Fixed(o.Targets))}, wantTargets("n_targets", o.Targets)
 }
 
-// forest is the ensemble with its attributes checked.
-type forest struct {
-	TreeEnsemble
-	modes   []int64
-	splits  []float64
-	weights []float64
-	members map[int]map[float64]bool
-}
-
-func (o TreeEnsemble) forest(features int) (*forest, error) {
-	f := &forest{TreeEnsemble: o, members: map[int]map[float64]bool{}}
+func newForest[T mlFloat](o TreeEnsemble) (*forest[T], error) {
 	if o.Modes == nil || o.Splits == nil || o.LeafWeights == nil {
 		return nil, errors.New("an attribute is missing")
 	}
-	f.modes, f.splits, f.weights = tensor.Ints(o.Modes), tensor.Doubles(o.Splits), tensor.Doubles(o.LeafWeights)
-	n := len(f.modes)
-	for _, l := range []int{len(f.splits), len(o.Features), len(o.TrueNodes), len(o.FalseNodes), len(o.TrueLeafs), len(o.FalseLeafs)} {
-		if l != n {
-			return nil, fmt.Errorf("attributes of nodes have %d and %d elements", n, l)
+	modes, splits, weights := tensor.Ints(o.Modes), reals[T](o.Splits), reals[T](o.LeafWeights)
+	n := len(modes)
+	for _, a := range []struct {
+		name       string
+		have, want int
+	}{
+		{"nodes_splits", len(splits), n},
+		{"nodes_featureids", len(o.Features), n},
+		{"nodes_truenodeids", len(o.TrueNodes), n},
+		{"nodes_falsenodeids", len(o.FalseNodes), n},
+		{"nodes_trueleafs", len(o.TrueLeafs), n},
+		{"nodes_falseleafs", len(o.FalseLeafs), n},
+		{"leaf_targetids", len(o.LeafTargets), len(weights)},
+	} {
+		if a.have != a.want {
+			return nil, fmt.Errorf("attribute %s has %d elements, want %d", a.name, a.have, a.want)
 		}
 	}
-	if len(o.MissingTrue) != 0 && len(o.MissingTrue) != n || len(f.weights) != len(o.LeafTargets) || len(o.Roots) == 0 {
+	if len(o.MissingTrue) != 0 && len(o.MissingTrue) != n || len(o.Roots) == 0 || n+len(weights) > math.MaxInt32 {
 		return nil, errors.New("attributes of nodes, leaves or roots do not match")
 	}
-	inside := func(i, n int) bool { return i >= 0 && i < n }
-	ok := o.Targets > 0 && o.Targets <= math.MaxInt32
-	for _, t := range o.LeafTargets {
-		ok = ok && inside(t, o.Targets)
+	f := &forest[T]{nodes: make([]treeNode[T], n+len(weights)), weights: make([]leafWeight[T], len(weights))}
+	for i, w := range weights {
+		if t := o.LeafTargets[i]; t < 0 || t >= o.Targets {
+			return nil, fmt.Errorf("attribute leaf_targetids: %d is outside of %d", t, o.Targets)
+		}
+		f.weights[i] = leafWeight[T]{int32(o.LeafTargets[i]), w}
+		f.nodes[n+i] = treeNode[T]{value: w, yes: int32(i), no: int32(i) + 1, mode: branchLeaf}
+	}
+	for i, m := range modes {
+		yes, err1 := o.branch("true", o.TrueNodes[i], o.TrueLeafs[i] != 0)
+		no, err2 := o.branch("false", o.FalseNodes[i], o.FalseLeafs[i] != 0)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		if m < 0 || m >= branchLeaf || o.Features[i] < 0 || o.Features[i] >= math.MaxInt32 {
+			return nil, fmt.Errorf("attribute nodes_modes or nodes_featureids: node %d has mode %d on feature %d", i, m, o.Features[i])
+		}
+		f.nodes[i] = treeNode[T]{splits[i], int32(o.Features[i]), yes, no, uint8(m), len(o.MissingTrue) > 0 && o.MissingTrue[i] != 0}
 	}
 	for _, r := range o.Roots {
-		ok = ok && inside(r, n)
+		if r < 0 || r >= n {
+			return nil, fmt.Errorf("attribute tree_roots: there is no node %d", r)
+		}
+		f.roots = append(f.roots, int32(r))
 	}
-	size := map[bool]int{false: n, true: len(f.weights)}
-	for i := range n {
-		ok = ok && inside(o.Features[i], features) && inside(int(f.modes[i]), 7) &&
-			inside(o.TrueNodes[i], size[o.TrueLeafs[i] != 0]) && inside(o.FalseNodes[i], size[o.FalseLeafs[i] != 0])
+	if err := f.readMembers(o.Members); err != nil {
+		return nil, err
 	}
-	if !ok {
-		return nil, errors.New("an index is out of range")
+	if err := f.check(); err != nil {
+		return nil, fmt.Errorf("attribute nodes_truenodeids: %w", err)
 	}
-	return f, f.readMembers()
+	return f, nil
 }
 
-func (f *forest) readMembers() error {
-	var values []float64
-	if f.Members != nil {
-		values = tensor.Doubles(f.Members)
+// branch gives the index of a node or leaf in the forest.
+func (o TreeEnsemble) branch(side string, at int, leaf bool) (int32, error) {
+	first, n := 0, o.Modes.Len()
+	if leaf {
+		first, n = n, len(o.LeafTargets)
 	}
-	for i, m := range f.modes {
-		if m != 6 {
+	if at < 0 || at >= n {
+		return 0, fmt.Errorf("attribute nodes_%snodeids: %d is outside of %d", side, at, n)
+	}
+	return int32(first + at), nil
+}
+
+// readMembers gives each node of mode 6 its set.
+func (f *forest[T]) readMembers(t *tensor.Tensor) error {
+	values := reals[T](t)
+	for i := range f.nodes {
+		if f.nodes[i].mode != branchMember {
 			continue
 		}
-		set := map[float64]bool{}
+		set := map[T]bool{}
 		for len(values) > 0 && values[0] == values[0] {
 			set[values[0]] = true
 			values = values[1:]
 		}
 		if len(values) == 0 {
-			return fmt.Errorf("node %d has no membership_values", i)
+			return fmt.Errorf("attribute membership_values: node %d has none", i)
 		}
-		f.members[i], values = set, values[1:]
+		f.nodes[i].value, values = T(len(f.members)), values[1:]
+		f.members = append(f.members, set)
 	}
 	return nil
 }
 
-// holds tells whether node i takes the true branch for the feature v.
-func (f *forest) holds(i int, v float64) bool {
-	if v != v && len(f.MissingTrue) > 0 && f.MissingTrue[i] != 0 {
-		return true
-	}
-	s := f.splits[i]
-	switch f.modes[i] {
-	case 0:
-		return v <= s
-	case 1:
-		return v < s
-	case 2:
-		return v >= s
-	case 3:
-		return v > s
-	case 4:
-		return v == s
-	case 5:
-		return v != s
-	}
-	return f.members[i][v]
-}
-
-// leaf walks from a root; a walk longer than there are nodes is a cycle.
-func (f *forest) leaf(root int, row []float64) (int, error) {
-	at := root
-	for range f.modes {
-		next, isLeaf := f.FalseNodes[at], f.FalseLeafs[at]
-		if f.holds(at, row[f.Features[at]]) {
-			next, isLeaf = f.TrueNodes[at], f.TrueLeafs[at]
-		}
-		if isLeaf != 0 {
-			return next, nil
-		}
-		at = next
-	}
-	return 0, fmt.Errorf("the tree at node %d has a cycle", root)
-}
-
-// Run computes the reference result; a target that no leaf names is 0.
+// Run sums in the order of the roots; a target that no leaf names is 0.
 func (o TreeEnsemble) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	t := in[0]
-	if len(t.Shape) != 2 || !t.IsFloat() {
-		return fmt.Errorf("want [N, F] of floats, got %s", graph.TypeOf(t))
+	switch {
+	case !in[0].IsFloat():
+		return fmt.Errorf("want floats, got %s", graph.TypeOf(in[0]))
+	case in[0].DType == tensor.Float64:
+		return runTrees[float64](o, x, in[0], out[0])
 	}
-	n, features := t.Shape[0], t.Shape[1]
-	f, err := o.forest(features)
+	return runTrees[float32](o, x, in[0], out[0])
+}
+
+func runTrees[T mlFloat](o TreeEnsemble, x *graph.Exec, in, out *tensor.Tensor) error {
+	if o.Aggregate < int(aggregateAverage) || o.Aggregate > int(aggregateMax) {
+		return fmt.Errorf("attribute aggregate_function: %d is unknown", o.Aggregate)
+	}
+	if o.PostTransform < int(postNone) || o.PostTransform > int(postProbit) {
+		return fmt.Errorf("attribute post_transform: %d is unknown", o.PostTransform)
+	}
+	f, err := newForest[T](o)
 	if err != nil {
 		return err
 	}
-	v, r := tensor.Doubles(t), make([]float64, n*o.Targets)
-	for i := range n {
-		row := r[i*o.Targets : (i+1)*o.Targets]
-		met := make([]bool, o.Targets)
-		for _, root := range o.Roots {
-			l, err := f.leaf(root, v[i*features:(i+1)*features])
-			if err != nil {
-				return err
-			}
-			target, w := o.LeafTargets[l], f.weights[l]
-			switch {
-			case !met[target]:
-				row[target] = w
-			case o.Aggregate == 2:
-				row[target] = min(row[target], w)
-			case o.Aggregate == 3:
-				row[target] = max(row[target], w)
-			default:
-				row[target] += w
-			}
-			met[target] = true
-		}
-		if o.Aggregate == 0 {
-			for j := range row {
-				row[j] /= float64(len(o.Roots))
-			}
-		}
-		if err := postTransform(row, o.PostTransform); err != nil {
-			return err
-		}
+	how := aggregate(o.Aggregate)
+	finish := func(row []T, met []bool) { f.combine(how, nil, row, met, transform(o.PostTransform)) }
+	scores, rows, err := f.regress(in, how, finish, o.Targets)
+	if err != nil {
+		return err
 	}
-	return tensor.SetDoubles(x.Make(out[0], t.DType, n, o.Targets), r)
-}
-
-// postTransform turns scores into probabilities.
-func postTransform(row []float64, kind int) error {
-	top := foldFrom(math.Inf(-1), higher[float64])(row)
-	sum := 0.
-	for i, v := range row {
-		switch kind {
-		case 0:
-		case 1:
-			row[i] = math.Exp(v - top)
-		case 2:
-			row[i] = sigmoid(v)
-		case 3:
-			if v != 0 {
-				row[i] = math.Exp(v - top)
-			}
-		case 4:
-			row[i] = math.Sqrt2 * math.Erfinv(2*v-1)
-		default:
-			return fmt.Errorf("post_transform %d is unknown", kind)
-		}
-		sum += row[i]
-	}
-	for i := range row {
-		if kind == 1 || kind == 3 && sum != 0 {
-			row[i] /= sum
-		}
-	}
-	return nil
+	return setReals(x.Make(out, in.DType, rows, o.Targets), scores)
 }

@@ -22,6 +22,7 @@ type upgradeStep struct {
 var upgradeSteps = sortedSteps(
 	steps(4, concat4, "Concat"),
 	steps(2, split2, "Split"),
+	[]upgradeStep{{domain: "ai.onnx.ml", op: "LabelEncoder", to: 2, apply: labelEncoder2}},
 	steps(2, rename("paddings", "pads"), "Pad"),
 	steps(2, intP, "LpPool", "GlobalLpPool"),
 	steps(3, fixDirection, "GRU"),

@@ -101,6 +101,14 @@ var attrSince = map[string]map[string]int{
 	"Shape":              {"start": 15, "end": 15},
 	"SpaceToDepth":       {"mode": 28},
 	"Split":              {"num_outputs": 18},
+
+	"ai.onnx.ml.LabelEncoder": {"default_tensor": 4, "keys_tensor": 4, "values_tensor": 4},
+	"ai.onnx.ml.TreeEnsembleClassifier": {
+		"base_values_as_tensor": 3, "class_weights_as_tensor": 3, "nodes_hitrates_as_tensor": 3, "nodes_values_as_tensor": 3,
+	},
+	"ai.onnx.ml.TreeEnsembleRegressor": {
+		"base_values_as_tensor": 3, "target_weights_as_tensor": 3, "nodes_hitrates_as_tensor": 3, "nodes_values_as_tensor": 3,
+	},
 }
 
 // sinceOf is the lowest opset of its domain that a node can be written in.
@@ -111,6 +119,9 @@ func sinceOf(n *graph.Node) int {
 		return max(since, newestForm(domain, name))
 	}
 	if domain != "" {
+		for _, a := range graph.AttrsOf(n.Op) {
+			since = max(since, attrSince[n.OpName()][a.Name])
+		}
 		return since
 	}
 	older := olderForm(n, name)
