@@ -38,6 +38,8 @@ func (o Options) orderOf(n *graph.Node, l *layer) []int {
 type block struct {
 	from, n int
 	h, u    []float64 // [n][n]
+
+	clippedOnly bool // stays at the nearest integers unless a pair is clipped
 }
 
 // certify chooses the integers of a layer so that no pair can leave int16: for each row the scale, the rounding and what
@@ -102,9 +104,10 @@ func (l *layer) widen(solve func(r int) *row) {
 	each := l.rows / len(l.scale) // rows that share a scale
 	parallel(len(l.scale), func(i int) {
 		s := float64(l.scale[i])
-		need := 1.0
-		for r := i * each; r < (i+1)*each; r++ {
-			need = max(need, solve(r).widest()/(s*pairLimit))
+		need, rows := 1.0, make([]*row, each)
+		for r := range rows {
+			rows[r] = solve(i*each + r)
+			need = max(need, rows[r].widest()/(s*pairLimit))
 		}
 		if need == 1 {
 			return
@@ -113,10 +116,10 @@ func (l *layer) widen(solve func(r int) *row) {
 		for step := range scaleSteps + 1 {
 			wide := float64(float32(s * (1 + (need-1)*float64(step)/scaleSteps)))
 			e := 0.0
-			for r := i * each; r < (i+1)*each; r++ {
-				w := solve(r)
-				w.nearest(wide)
-				e += w.error()
+			for _, w := range rows {
+				if e < least {
+					e += w.error(wide)
+				}
 			}
 			if e < least {
 				best, least = wide, e
@@ -134,10 +137,11 @@ type row struct {
 	w      []float64
 	q      []int8
 	blocks []block
+	clips  []bool // by block: a pair was clipped
 }
 
 func newRow(l *layer, r int, blocks []block) *row {
-	w := &row{l: l, r: r, w: make([]float64, l.k), q: make([]int8, l.k), blocks: blocks}
+	w := &row{l: l, r: r, w: make([]float64, l.k), q: make([]int8, l.k), blocks: blocks, clips: make([]bool, len(blocks))}
 	for i, at := range l.order {
 		w.w[i] = float64(l.w[r*l.k+at])
 	}
@@ -167,7 +171,8 @@ func (w *row) nearest(scale float64) {
 	for i, x := range w.w {
 		w.q[i] = w.l.round(x / scale)
 	}
-	for _, b := range w.blocks {
+	for k, b := range w.blocks {
+		w.clips[k] = false
 		for i := 0; i+1 < b.n; i += 2 {
 			at := b.from + i
 			if optimize.SafePair(w.q[at], w.q[at+1]) {
@@ -175,20 +180,40 @@ func (w *row) nearest(scale float64) {
 			}
 			p := clipped{a: w.w[at] / scale, b: w.w[at+1] / scale, ha: b.h[i*b.n+i], hb: b.h[(i+1)*b.n+i+1], negative: w.q[at] < 0}
 			w.q[at], w.q[at+1] = p.choose()
+			w.clips[k] = true
 		}
 	}
 }
 
-// error is the variance of the output's error if the inputs were not correlated.
-func (w *row) error() float64 {
+// error is the variance of the output's error with a scale, if the inputs were not correlated.
+func (w *row) error(scale float64) float64 {
+	inverse, lo, hi := 1/scale, float64(w.l.minInt), float64(w.l.maxInt)
 	e := 0.0
 	for _, b := range w.blocks {
-		for i := range b.n {
-			d := w.w[b.from+i] - float64(w.q[b.from+i])*w.scale
-			e += d * d * b.h[i*b.n+i]
+		x := w.w[b.from : b.from+b.n]
+		for i := 0; i < b.n; i += 2 {
+			a := float64(x[i] * inverse)
+			qa, ha := min(max(roundEven(a), lo), hi), b.h[i*b.n+i]
+			if i+1 == b.n {
+				e += float64((a - qa) * (a - qa) * ha)
+				break
+			}
+			c, hb := float64(x[i+1]*inverse), b.h[(i+1)*b.n+i+1]
+			qc := min(max(roundEven(c), lo), hi)
+			if qa*qc > 0 && math.Abs(qa+qc) > pairLimit {
+				na, nc := clipped{a: a, b: c, ha: ha, hb: hb, negative: qa < 0}.choose()
+				qa, qc = float64(na), float64(nc)
+			}
+			e += float64((a-qa)*(a-qa)*ha) + float64((c-qc)*(c-qc)*hb)
 		}
 	}
-	return e
+	return e * scale * scale
+}
+
+// roundEven is math.RoundToEven for numbers below 2^51.
+func roundEven(x float64) float64 {
+	const integers = 3 << 51 // where neighbouring float64s are 1 apart
+	return float64(x+integers) - integers
 }
 
 // clipped is a pair of weights, in steps, that together are too large. What one of them loses counts ha times its square;
@@ -223,8 +248,8 @@ func (p clipped) choose() (a, b int8) {
 func (w *row) improve() {
 	trial := make([]int8, len(w.q))
 	e := make([]float64, len(w.q))
-	for _, b := range w.blocks {
-		if b.u == nil {
+	for k, b := range w.blocks {
+		if b.u == nil || b.clippedOnly && !w.clips[k] {
 			continue
 		}
 		near, other := w.q[b.from:b.from+b.n], trial[b.from:b.from+b.n]

@@ -10,8 +10,9 @@ import (
 // blockSide is the length of the stretches of long rows that are rounded together, spreadRows how many vectors of each
 // sample their moments take.
 const (
-	blockSide  = 256
-	spreadRows = 48
+	blockSide   = 256
+	spreadRows  = 48
+	unknownSide = 32 // where nobody saw the inputs
 )
 
 // spread holds second moments of a layer's input channels with those that follow: a band, the same for every tap.
@@ -166,12 +167,12 @@ func (g *gram) ordered(l *layer, group int, centred bool) []block {
 }
 
 // unknown are the blocks of a row whose inputs nobody saw: equal variances, and a common mean of which nothing is known
-// but that it may be there.
+// but that it may be there. Without knowledge only what a clipped pair loses is worth passing on.
 func unknown(k int) []block {
 	var out []block
-	for from := 0; from < k; from += blockSide {
-		n := min(blockSide, k-from)
-		if len(out) > 0 && n == blockSide {
+	for from := 0; from < k; from += unknownSide {
+		n := min(unknownSide, k-from)
+		if len(out) > 0 && n == unknownSide {
 			b := out[0]
 			b.from = from
 			out = append(out, b)
@@ -185,6 +186,9 @@ func unknown(k int) []block {
 			h[i*n+i]++
 		}
 		out = append(out, newBlock(from, n, h))
+	}
+	for i := range out {
+		out[i].clippedOnly = true
 	}
 	return out
 }
