@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"quantize":             {"graph", "ops", "engine", "tensor", "data", "train", "optimize"},
 	"prune":                {"graph", "ops", "engine", "tensor", "data", "train", "optimize"},
 	"distill":              {"graph", "ops", "engine", "tensor", "data", "train", "optimize"},
+	"doctor":               {"graph", "ops", "engine", "tensor", "data", "optimize"},
 	"evaluate":             {"graph", "engine", "tensor", "data"},
 	"serve":                {"formats", "graph", "engine", "tensor", "optimize", "codec", "internal/*"},
 	"internal/conformance": {"graph", "formats/onnx", "tensor"},

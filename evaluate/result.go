@@ -57,6 +57,9 @@ type Result struct {
 	Classes     []ClassChange  `json:"classes,omitempty"`
 	Changes     []AnswerChange `json:"changes,omitempty"`
 	Warnings    []string       `json:"warnings,omitempty"`
+
+	// Saturation is what the caller knows of the model's 8-bit products on CPUs without VNNI; it stands in JSON as it is.
+	Saturation any `json:"saturation,omitempty"`
 }
 
 // Scores are one model's figures. Top1 and Top5 are percent; Loss is the mean cross entropy in nats. Of models of two

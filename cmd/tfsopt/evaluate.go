@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tfsopt/tfsopt/data"
+	"github.com/tfsopt/tfsopt/doctor"
 	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
@@ -149,6 +150,11 @@ func (a *app) evaluate(ctx context.Context, path string, o evaluateOptions) erro
 	if err != nil {
 		return err
 	}
+	found, err := a.saturation(ctx, path, m.Graph, doctor.Samples{Set: o.Set, Carry: o.Carry})
+	if err != nil {
+		return err
+	}
+	res.Saturation = found
 	for _, w := range o.Set.Warnings() {
 		if !slices.Contains(res.Warnings, w) {
 			res.Warnings = append(res.Warnings, w)

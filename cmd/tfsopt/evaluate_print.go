@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/tfsopt/tfsopt/doctor"
 	"github.com/tfsopt/tfsopt/evaluate"
 )
 
@@ -28,6 +29,11 @@ func (a *app) printEvaluation(r *evaluate.Result) error {
 	}
 	if err := a.printLayerErrors(r.Layers); err != nil {
 		return err
+	}
+	if found, ok := r.Saturation.(*doctor.Saturation); ok {
+		if err := a.printSaturation(found); err != nil {
+			return err
+		}
 	}
 	return a.printVerdict(r)
 }

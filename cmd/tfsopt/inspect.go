@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tfsopt/tfsopt/doctor"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 )
@@ -18,6 +19,7 @@ type inspectOptions struct {
 	nodes bool
 	dot   string
 	dims  dims
+	data  dataFlags
 }
 
 func inspectCmd(a *app) *cobra.Command {
@@ -28,13 +30,16 @@ func inspectCmd(a *app) *cobra.Command {
 		Long: `Show a model's signature, operators, parameters, bytes and FLOPs.
 
 Parameters are the elements of all constant tensors; --nodes lists these too, with the share of zeros. FLOPs count a multiply-add as two and are those of one sample:
-a first dimension without a size counts as 1 unless --dim binds it.`,
+a first dimension without a size counts as 1 unless --dim binds it.
+
+Of a model with 8-bit products it counts the pairs whose sums can saturate on CPUs without VNNI; --data tells whether they do.`,
 		Example: "  tfsopt inspect model.onnx\n  tfsopt inspect model.onnx --nodes --dim batch=8\n  tfsopt inspect model.onnx --dot model.dot && dot -Tsvg -O model.dot",
 		Args:    oneModel,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.inspect(cmd.Context(), args[0], o) },
 	}
 	cmd.Flags().BoolVar(&o.nodes, "nodes", false, "list every node and parameter")
 	cmd.Flags().StringVar(&o.dot, "dot", "", "write a drawing for Graphviz to this file")
+	o.data.add(cmd, 0)
 	o.dims = addDims(cmd)
 	return cmd
 }
@@ -57,6 +62,8 @@ type inspection struct {
 	NodeList    []nodeInfo     `json:"node_list,omitempty"`
 	Constants   []constantInfo `json:"constant_list,omitempty"`
 	Warnings    []string       `json:"warnings"`
+
+	Saturation *doctor.Saturation `json:"saturation"`
 
 	work map[string]int64 // FLOPs by operator
 }
@@ -95,6 +102,9 @@ func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error 
 	r.constants(m.Graph, o.nodes)
 	if err := r.count(m.Graph, o.nodes); err != nil {
 		return at(path, err)
+	}
+	if r.Saturation, err = a.inspectSaturation(ctx, path, m.Graph, o); err != nil {
+		return err
 	}
 	if o.dot != "" {
 		b, err := graph.DOT(m.Graph)
@@ -245,7 +255,10 @@ func (a *app) printInspection(path string, r *inspection, format string) error {
 	if err := a.printf("\n"); err != nil {
 		return err
 	}
-	if err := a.printOperators(r); err != nil || r.NodeList == nil {
+	if err := a.printOperators(r); err != nil {
+		return err
+	}
+	if err := a.printSaturation(r.Saturation); err != nil || r.NodeList == nil {
 		return err
 	}
 	if err := a.printf("\n"); err != nil {
