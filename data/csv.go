@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -23,18 +24,23 @@ type table struct {
 	lines  []int // where each row stands
 }
 
-func openCSV(path string, p Preprocess, label string) (*source, error) {
+func openCSV(path string, p Preprocess, o Options) (*source, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readCSV(f, p, label)
+	var known map[string][]string
+	if o.Like != nil {
+		known = o.Like.source.values
+	}
+	return readCSV(f, p, o.LabelColumn, known)
 }
 
 // readCSV makes float32 features [N, F] of the columns that p chooses and labels of the label column (none if "").
-// Every feature must be a finite number; columns of text are named in one error unless p drops them or makes them 0/1.
-func readCSV(r io.Reader, p Preprocess, label string) (*source, error) {
+// Every feature must be a finite number; columns of text are named in one error unless p drops them or makes them 0/1, one
+// for each of their values or, by column, of the known ones.
+func readCSV(r io.Reader, p Preprocess, label string, known map[string][]string) (*source, error) {
 	t, err := readTable(r)
 	if err != nil {
 		return nil, err
@@ -43,11 +49,19 @@ func readCSV(r io.Reader, p Preprocess, label string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	values := maps.Clone(known)
+	if values == nil {
+		values = map[string][]string{}
+	}
 	var features [][]float32 // by column
 	var bad []string
 	for _, c := range columns {
 		if slices.Contains(p.OneHot, t.header[c]) {
-			features = append(features, t.oneHot(c)...)
+			v, err := t.oneHot(c, values)
+			if err != nil {
+				return nil, err
+			}
+			features = append(features, v...)
 			continue
 		}
 		v, err := t.numbers(c)
@@ -74,6 +88,7 @@ func readCSV(r io.Reader, p Preprocess, label string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	src.values = values
 	src.name = func(i int) string { return fmt.Sprintf("line %d", t.lines[i]) }
 	if label != "" {
 		src.labels, src.classes, err = t.labels(slices.Index(t.header, label))
@@ -174,16 +189,24 @@ func (t *table) values(column int) []string {
 	return sortedKeys(seen)
 }
 
-func (t *table) oneHot(column int) [][]float32 {
-	values := t.values(column)
-	out := make([][]float32, len(values))
+// oneHot gives a feature for each of the column's values, which known has already or gets.
+func (t *table) oneHot(column int, known map[string][]string) ([][]float32, error) {
+	name, values := t.header[column], t.values(column)
+	if known[name] == nil {
+		known[name] = values
+	}
+	to, err := places(fmt.Sprintf("column %q: value", name), values, known[name])
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]float32, len(known[name]))
 	for k := range out {
 		out[k] = make([]float32, len(t.rows))
 	}
 	for i, row := range t.rows {
-		out[sort.SearchStrings(values, strings.TrimSpace(row[column]))][i] = 1
+		out[to[sort.SearchStrings(values, strings.TrimSpace(row[column]))]][i] = 1
 	}
-	return out
+	return out, nil
 }
 
 // labels takes whole numbers as they are and numbers the values of any other column in their order as text.

@@ -50,6 +50,9 @@ type Options struct {
 	Samples int
 	// LabelColumn is the CSV column that holds the label: integers, or any text, whose values are then numbered in order.
 	LabelColumn string
+	// Like is the set whose classes, and whose values of one-hot columns, are numbered already; a set with names takes that
+	// numbering, whichever of them it has. A name that Like lacks is an error.
+	Like *Set
 	// LabelOffset is added to every label.
 	LabelOffset int
 	// Inputs are the model's. Without any, images become float32 NCHW and arrays keep their type and shape.
@@ -98,8 +101,9 @@ type source struct {
 	image   func(i int) ([]byte, error) // nil for arrays
 	check   func(i int) error           // may be nil: is the sample there?
 	arrays  []*array
-	labels  []int    // nil: unlabelled
-	classes []string // nil: unknown
+	labels  []int               // nil: unlabelled
+	classes []string            // nil: unknown
+	values  map[string][]string // of a CSV's one-hot columns, in the order of the features
 	notes   []string
 	close   func() error // may be nil
 }
@@ -125,6 +129,9 @@ func Open(o Options) (*Set, error) {
 	src, err := openSource(path, p, o)
 	if err != nil {
 		return nil, fmt.Errorf("data %s: %w", path, err)
+	}
+	if err := src.renumber(o.Like); err != nil {
+		return nil, errors.Join(fmt.Errorf("data %s: %w", path, err), (&Set{source: src}).Close())
 	}
 	s := &Set{path: path, source: src, offset: o.LabelOffset, warned: map[string]bool{}, whole: whole(o.Inputs)}
 	if err := s.start(sl, p, o); err != nil {

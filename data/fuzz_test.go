@@ -50,7 +50,7 @@ func FuzzCSV(f *testing.F) {
 	f.Add([]byte("a,\"b\nc\",y\n1,2,\"x,y\"\n"), "y")
 	f.Add([]byte("a\n\n1\n"), "")
 	f.Fuzz(func(t *testing.T, b []byte, label string) {
-		src, err := readCSV(bytes.NewReader(b), Preprocess{}, label)
+		src, err := readCSV(bytes.NewReader(b), Preprocess{}, label, nil)
 		if err != nil {
 			return
 		}

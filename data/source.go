@@ -38,7 +38,7 @@ func openSource(path string, p Preprocess, o Options) (*source, error) {
 	}
 	switch strings.ToLower(filepath.Ext(strings.TrimSuffix(path, ".gz"))) {
 	case ".csv":
-		return openCSV(path, p, o.LabelColumn)
+		return openCSV(path, p, o)
 	case ".tar", ".tgz": // older than the mark that sniff looks for
 		return openTar(path)
 	}

@@ -16,6 +16,7 @@ type dataFlags struct {
 	path, preprocess, label string
 	samples, labelOffset    int
 	axes, carried           []string
+	like                    *data.Set // has numbered the classes already
 }
 
 func (d *dataFlags) add(cmd *cobra.Command, samples int) {
@@ -117,7 +118,7 @@ func (d *dataFlags) open(inputs []data.Input) (*data.Set, error) {
 	}
 	return data.Open(data.Options{
 		Path: d.path, Preprocess: d.preprocess, Samples: d.samples,
-		LabelColumn: d.label, LabelOffset: d.labelOffset, Inputs: inputs,
+		LabelColumn: d.label, LabelOffset: d.labelOffset, Inputs: inputs, Like: d.like,
 	})
 }
 

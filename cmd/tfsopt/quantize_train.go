@@ -58,7 +58,7 @@ func (a *app) quantized(ctx context.Context, g *graph.Graph, r *change, o *quant
 	}
 	defer closeSets(set)
 	o.learn.data = o.data
-	o.learn.data.samples = 0
+	o.learn.data.samples, o.learn.data.like = 0, set
 	if !o.qat {
 		o.learn.data.path = ""
 	}

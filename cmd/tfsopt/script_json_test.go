@@ -115,14 +115,7 @@ func makeStripes(ts *testscript.TestScript, _ bool, args []string) {
 	x, y := make([]float32, n*36), make([]int64, n)
 	for i := range n {
 		y[i] = int64(i % 3)
-		phase := r.IntN(3)
-		for p := range 36 {
-			row, col := p/6, p%6
-			x[i*36+p] = r.Float32() / 2
-			if []int{row, col, row + col}[y[i]]%3 == phase {
-				x[i*36+p]++
-			}
-		}
+		copy(x[i*36:], stripes(r, i%3))
 	}
 	ts.Check(data.SaveTensor(ts.MkAbs(args[0]), tensor.From(x, n, 1, 6, 6)))
 	ts.Check(data.SaveTensor(ts.MkAbs(args[1]), tensor.From(y, n)))

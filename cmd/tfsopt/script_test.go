@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 //	mknpy OUT TYPE SHAPE V… a tensor, as "1x4"; values repeat, none counts up
 //	nolitter                no temporary file is left in the working directory
 //	mkstripes X Y N SEED    N images and labels of three classes that a small network can learn
+//	mkimages DIR N SEED     the like as N image files, in a folder for each class: down, rows, slope
 //	json PATH VALUE         stdout is one JSON object that has this at PATH, as "outputs.0.name"; VALUE may be
 //	                        "*" (anything), ">N", "<N" or null
 //
@@ -56,7 +57,8 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"code": exitsWith, "cut": cutFile, "mkmodel": makeModel, "mknpy": makeNPY, "mkstripes": makeStripes,
-			"json": checkJSON, "nolitter": noLitter,
+			"mkimages": makeImages,
+			"json":     checkJSON, "nolitter": noLitter,
 		},
 	})
 }

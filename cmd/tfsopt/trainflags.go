@@ -135,6 +135,9 @@ func (t *trainFlags) sets(g *graph.Graph) (set, held *data.Set, err error) {
 	}
 	d := t.data
 	d.path, d.samples = t.held, 0
+	if set != nil {
+		d.like = set
+	}
 	if held, err = d.open(inputs); err == nil && !held.Labelled() {
 		err = fmt.Errorf("--held %s: the data has no labels to score by", t.held)
 	}
