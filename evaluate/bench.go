@@ -84,7 +84,7 @@ func Bench(ctx context.Context, o BenchOptions) (*BenchResult, error) {
 		against.RSS = max(settled()-mid+before, 0)
 		res.Against, all = against, append(all, d)
 	}
-	if err := race(ctx, all, o.Duration, o.Progress); err != nil {
+	if err := race(ctx, all, racing{Limit: o.Duration, Progress: o.Progress}); err != nil {
 		return nil, err
 	}
 	res.fill(c)

@@ -14,8 +14,16 @@ import (
 const (
 	defaultLatencyTime = 2 * time.Second
 	minRounds          = 3
-	maxRounds          = 10_000
+	latencyRounds      = 10_000
+	progressEvery      = 20 * time.Millisecond
 )
+
+// racing says how long contestants run: each for Limit, at least three rounds, at most Rounds of them unless that is 0.
+type racing struct {
+	Limit    time.Duration
+	Rounds   int
+	Progress func(done, total time.Duration)
+}
 
 // contestant is a compiled model with the inputs that it is timed on, one list for each turn.
 type contestant struct {
@@ -38,17 +46,17 @@ func (c *contestant) once(ctx context.Context, turn int) (time.Duration, error) 
 	return took, err
 }
 
-// race times the contestants in turn, changing who begins, until each has run for the given time and at least three
-// times. The first round of each input is not counted: it makes plans and fills caches.
-func race(ctx context.Context, all []*contestant, limit time.Duration, progress func(done, total time.Duration)) error {
+// race times the contestants in turn, changing who begins. The first round of each input is not counted: it makes plans and
+// fills caches.
+func race(ctx context.Context, all []*contestant, r racing) error {
 	for _, c := range all {
 		if _, err := c.once(ctx, 0); err != nil {
 			return err
 		}
 	}
-	var spent time.Duration
-	limit *= time.Duration(len(all))
-	for round := 0; round < maxRounds && (round < minRounds || spent < limit); round++ {
+	var spent, shown time.Duration
+	limit := r.Limit * time.Duration(len(all))
+	for round := 0; round < minRounds || spent < limit && (r.Rounds == 0 || round < r.Rounds); round++ {
 		for i := range all {
 			c := all[(i+round)%len(all)]
 			d, err := c.once(ctx, round)
@@ -58,8 +66,9 @@ func race(ctx context.Context, all []*contestant, limit time.Duration, progress 
 			c.took = append(c.took, float64(d.Nanoseconds())/1e6)
 			spent += d
 		}
-		if progress != nil {
-			progress(min(spent, limit), limit)
+		if r.Progress != nil && (spent >= limit || spent-shown >= progressEvery) {
+			r.Progress(min(spent, limit), limit)
+			shown = spent
 		}
 	}
 	return nil
@@ -120,7 +129,7 @@ func (e *evaluation) latency(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := race(ctx, all, limit/time.Duration(len(all)), nil); err != nil {
+	if err := race(ctx, all, racing{Limit: limit / time.Duration(len(all)), Rounds: latencyRounds}); err != nil {
 		return err
 	}
 	l := &Latency{

@@ -266,6 +266,18 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// TestBenchDuration times a model that answers in microseconds for all the time asked for.
+func TestBenchDuration(t *testing.T) {
+	const duration = 200 * time.Millisecond
+	r, err := Bench(context.Background(), BenchOptions{Model: Model{Graph: linear(t, graph.Named("n"), identity(3))}, Duration: duration, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spent := float64(r.Runs*r.Batch) / r.Throughput; spent < 0.999*duration.Seconds() {
+		t.Errorf("%d runs took %.3f s of %v", r.Runs, spent, duration)
+	}
+}
+
 type closer struct{ n *int }
 
 func (c closer) Close() error { *c.n++; return nil }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -221,18 +223,38 @@ func (a *app) printOutputs(results []outputResult, out []*tensor.Tensor) error {
 	return a.table([]column{text("output"), text("type"), text("shape"), number("min"), number("max"), number("argmax"), text("file")}, rows)
 }
 
-// span gives the least and the greatest element and where the latter is, empty for what has none.
+// shownRows is how many rows of an output the table gives the greatest element of.
+const shownRows = 8
+
+// span gives the least and the greatest element and, for each row of the first dimension, where in the row its greatest
+// element is; empty for what has none. A tensor of one dimension is one row.
 func span(t *tensor.Tensor) (low, high, top string) {
 	if t.DType.Bits() == 0 || !t.DType.IsFloat() && !t.DType.IsInt() || t.Len() == 0 {
 		return "", "", ""
 	}
 	v := tensor.Doubles(t)
-	lo, hi, at := math.Inf(1), math.Inf(-1), 0
-	for i, x := range v {
-		lo = min(lo, x)
-		if x > hi {
-			hi, at = x, i
+	rows := 1
+	if len(t.Shape) > 1 {
+		rows = t.Shape[0]
+	}
+	lo, hi := math.Inf(1), math.Inf(-1)
+	var at []string
+	for row := range slices.Chunk(v, len(v)/rows) {
+		best, index := math.Inf(-1), 0
+		for i, x := range row {
+			lo = min(lo, x)
+			if x > best {
+				best, index = x, i
+			}
+		}
+		hi = max(hi, best)
+		if len(at) < shownRows {
+			at = append(at, strconv.Itoa(index))
 		}
 	}
-	return fmt.Sprintf("%.6g", lo), fmt.Sprintf("%.6g", hi), fmt.Sprint(at)
+	top = strings.Join(at, " ")
+	if rows > shownRows {
+		top += " …"
+	}
+	return fmt.Sprintf("%.6g", lo), fmt.Sprintf("%.6g", hi), top
 }
