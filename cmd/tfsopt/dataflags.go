@@ -31,8 +31,8 @@ func (d *dataFlags) add(cmd *cobra.Command, samples int) {
 // addState adds the flags of models whose samples do not lie along axis 0, or that have a state.
 func addState(cmd *cobra.Command, axes, carried *[]string) {
 	f := cmd.Flags()
-	f.StringArrayVar(axes, "batch-axis", nil, "INPUT=AXIS along which samples lie, where that is not axis 0 (-1: none)")
-	f.StringArrayVar(carried, "carry", nil, "OUTPUT=INPUT: what a call gives is that input of the next, as a state is")
+	f.StringArrayVar(axes, "batch-axis", nil, "`INPUT=AXIS` along which samples lie, where that is not axis 0 (-1: none)")
+	f.StringArrayVar(carried, "carry", nil, "`OUTPUT=INPUT`: what a call gives is that input of the next, as a state is")
 }
 
 // pairs reads NAME=VALUE flags.

@@ -40,8 +40,10 @@ The student is a model of its own, or the teacher with a share of its channels (
 
 With --control the same student is trained with the same budget and seeds without the teacher, and the gain is told
 with an interval: paired by image of --held, pooled over --seeds. Without it nothing is claimed.`,
-		Example: `  tfsopt distill --teacher big.onnx --student small.onnx -o out.onnx --data photos --epochs 20
-  tfsopt distill --teacher big.onnx --width 0.5 -o out.onnx --data photos --held photos-held --control --seeds 3`,
+		Example: `  tfsopt distill --teacher big.onnx --student small.onnx -o out.onnx \
+      --data photos --epochs 20
+  tfsopt distill --teacher big.onnx --width 0.5 -o out.onnx --data photos \
+      --held photos-held --control --seeds 3`,
 		Args: noArgs,
 	}
 	set := distillFlags(cmd, &o)
@@ -71,8 +73,8 @@ func distillFlags(cmd *cobra.Command, o *distillOptions) func() {
 	f.Float64Var(&o.kd.Temperature, "temperature", 4, "that softens both models' answers")
 	f.Float64Var(&o.kd.Alpha, "alpha", 0.9, "share of the teacher in the loss; labels have the rest")
 	f.Float64Var(&o.kd.Beta, "beta", 2, "weight of the classes that are not the label's, for --loss dkd")
-	f.StringArrayVar(&o.hints, "hint", nil, "TEACHER_VALUE=STUDENT_VALUE[:WEIGHT] that the student imitates; may be repeated")
-	f.StringArrayVar(&o.attention, "attention", nil, "the same for where the features are strong; may be repeated")
+	f.StringArrayVar(&o.hints, "hint", nil, "`TEACHER=STUDENT[:WEIGHT]`: values of which the student's imitates the teacher's; may be repeated")
+	f.StringArrayVar(&o.attention, "attention", nil, "`TEACHER=STUDENT[:WEIGHT]`: the same for where the features are strong; may be repeated")
 	f.StringVar(&o.cache, "teacher-cache", "", "file that keeps the teacher's answers (default: OUT.teacher; none: keep none)")
 	f.BoolVar(&o.control, "control", false, "train the student without the teacher too, and say what the teacher was worth")
 	f.IntVar(&o.seeds, "seeds", 1, "how many seeds to train with --control, from --seed on")

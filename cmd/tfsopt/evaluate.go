@@ -40,8 +40,8 @@ func evaluateCmd(a *app) *cobra.Command {
 the drop in top-1 accuracy by a paired test: PASS (exit code 0), FAIL (3) or INCONCLUSIVE (4).
 
 Of a model of two classes it also tells recall, precision and the area under the ROC curve, class 1 being the positive one.`,
-		Example: `  tfsopt evaluate small.onnx --reference model.onnx --data images --preprocess imagenet:resize=256,crop=224 \
-      --max-drop 1 --report report.html`,
+		Example: `  tfsopt evaluate small.onnx --reference model.onnx --data images \
+      --preprocess imagenet:resize=256,crop=224 --max-drop 1 -o report.html`,
 		Args: oneModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("max-drop") {
@@ -59,7 +59,7 @@ Of a model of two classes it also tells recall, precision and the area under the
 	f.StringVar(&o.reference, "reference", "", "the model to compare with")
 	f.Float64Var(&o.maxDrop, "max-drop", 0, "largest allowed drop in top-1 accuracy, in percentage points")
 	f.Float64Var(&o.Confidence, "confidence", 0.95, "of the interval and the verdict")
-	f.StringArrayVar(&o.reports, "report", nil, "file to write: .html, .md, .json or .xml (JUnit); may be repeated")
+	f.StringArrayVarP(&o.reports, "report", "o", nil, "report `FILE` to write: .html, .md, .json or .xml (JUnit); may be repeated")
 	f.BoolVar(&o.Layers, "layers", false, "compare every layer with the reference too")
 	f.StringVar(&o.Output, "output", "", "name of the output that is judged")
 	f.IntVar(&o.Batch, "batch", 0, "samples in one call (0: chosen)")

@@ -50,9 +50,12 @@ For weights --sparsity is the share of zeros, for channels the share of multiply
 with --epochs they are trained on, for magnitude from what reconstruction gives unless --ramp says otherwise: cubic prunes
 while training, none at once.
 Criteria taylor and snip weigh gradients, so they need labelled data.`,
-		Example: `  tfsopt prune model.onnx -o sparse.onnx --sparsity 0.8 --data photos --epochs 8 --lr 0.005
-  tfsopt prune model.onnx -o thin.onnx --pattern channel --sparsity 0.5 --criterion taylor --data photos --epochs 8
-  tfsopt prune model.onnx -o half.onnx --sparsity 0.5 --reconstruct --data photos --samples 100`,
+		Example: `  tfsopt prune model.onnx -o sparse.onnx --sparsity 0.8 --data photos \
+      --epochs 8 --lr 0.005
+  tfsopt prune model.onnx -o thin.onnx --pattern channel --sparsity 0.5 \
+      --criterion taylor --data photos --epochs 8
+  tfsopt prune model.onnx -o half.onnx --sparsity 0.5 --reconstruct \
+      --data photos --samples 100`,
 		Args: oneModel,
 	}
 	set := pruneFlags(cmd, &o)
@@ -83,8 +86,8 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	f.BoolVar(&o.reconstruct, "reconstruct", false, "solve for the weights that stay so that outputs on --data change least")
 	f.BoolVar(&o.keepFirst, "keep-first", false, "leave the first layer as it is")
 	f.BoolVar(&o.keepLast, "keep-last", false, "leave the last layer as it is")
-	f.StringArrayVar(&o.include, "include", nil, "layer that is pruned, the others are not; may be repeated")
-	f.StringArrayVar(&o.exclude, "exclude", nil, "layer that is not pruned; may be repeated")
+	f.StringArrayVar(&o.include, "include", nil, "`LAYER` that is pruned, the others are not; may be repeated")
+	f.StringArrayVar(&o.exclude, "exclude", nil, "`LAYER` that is not pruned; may be repeated")
 	f.IntVar(&o.multiple, "channel-multiple", 0, "round the channels that stay up to a multiple of this (0: 4, which other runtimes are fast with)")
 	f.Int64Var(&o.flops, "target-flops", 0, "prune until one sample takes at most so many FLOPs")
 	f.Int64Var(&o.bytes, "target-bytes", 0, "prune until the weights take at most so many bytes")

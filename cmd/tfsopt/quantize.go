@@ -44,10 +44,13 @@ recovers what rounding loses, with 4-bit weights above all. --samples then says 
 
 --step sets the step of the weights, of all layers or as LAYER=STEP of one. With --values it needs no model and shows
 what the step does to single numbers.`,
-		Example: `  tfsopt quantize model.onnx -o small.onnx --data images --preprocess imagenet:resize=256,crop=224
+		Example: `  tfsopt quantize model.onnx -o small.onnx --data images \
+      --preprocess imagenet:resize=256,crop=224
   tfsopt quantize model.onnx -o small.onnx --mode weight-only --weights int4
-  tfsopt quantize model.onnx -o small.onnx --weights int4 --data photos --qat --epochs 8 --lr 0.001 --flip --crop 4
-  tfsopt quantize pruned.onnx -o small.onnx.zst --mode codebook --data photos --samples 512
+  tfsopt quantize model.onnx -o small.onnx --weights int4 --data photos \
+      --qat --epochs 8 --lr 0.001 --flip --crop 4
+  tfsopt quantize pruned.onnx -o small.onnx.zst --mode codebook \
+      --data photos --samples 512
   tfsopt quantize --step 0.1 --values 3.14159`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("values") {
@@ -102,9 +105,9 @@ func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 	f.BoolVar(&o.PerTensor, "per-tensor", false, "one scale a weight tensor instead of one an output channel")
 	f.BoolVar(&o.NoBiasCorrection, "no-bias-correction", false, "leave biases as they are")
 	f.BoolVar(&o.QuantizeLogits, "quantize-logits", false, "quantize the last layer's output and softmax too")
-	f.StringArrayVar(&o.Exclude, "exclude", nil, "node name or operator that stays float; may be repeated")
-	f.StringArrayVar(&o.steps, "step", nil, "step of the weights, or LAYER=STEP; may be repeated")
-	f.StringSliceVar(&o.values, "values", nil, "numbers to quantize with --step, without a model")
+	f.StringArrayVar(&o.Exclude, "exclude", nil, "`NAME` of a node, or operator, that stays float; may be repeated")
+	f.StringArrayVar(&o.steps, "step", nil, "`STEP` of the weights, or LAYER=STEP; may be repeated")
+	f.StringSliceVar(&o.values, "values", nil, "`NUMBERS` to quantize with --step, without a model")
 	f.BoolVar(&o.force, "force", false, "write a result that is broken on the calibration data")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say how much memory it would take, and write nothing")
 	return func() {

@@ -51,9 +51,11 @@ func newRoot(a *app) *cobra.Command {
 runtimes load.
 
 Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage,
-3 a gate failed, 4 a gate could not be decided.`,
+3 a gate failed, 4 a gate could not be decided, 5 the result was measured as broken.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Example: `  tfsopt quantize model.onnx -o small.onnx --data images
+  tfsopt evaluate small.onnx --reference model.onnx --data images --max-drop 1`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.json {
 				return usagef("which command? see tfsopt --help")
@@ -82,6 +84,9 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strict(root)
+	groupFlags(root)
+	helpTemplates(root)
+	root.SetFlagErrorFunc(flagError)
 	return root
 }
 

@@ -41,7 +41,7 @@ With -o every output is written to DIR under its name, made safe for file system
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.infer(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE; once for each input")
+	f.StringArrayVar(&o.inputs, "input", nil, "`NAME=FILE`; once for each input")
 	f.StringVarP(&o.dir, "output", "o", "", "directory for the outputs")
 	f.Uint64Var(&o.seed, "seed", 0, "of random operators without a seed of their own")
 	o.dims = addDims(cmd)

@@ -30,8 +30,10 @@ network in text form whose parameters carry init=he, glorot, zero or one.
 
 The same data, flags and seed give the same file, for any number of threads. After Ctrl-C, or if the machine goes down,
 the same command with --resume goes on from the checkpoint and ends in the same bytes.`,
-		Example: `  tfsopt train lenet5.tfg -o lenet5.onnx --data train-images.gz,train-labels.gz --preprocess unit --epochs 10
-  tfsopt train model.onnx -o tuned.onnx --data photos --held photos-held --lr 0.001 --flip --crop 4`,
+		Example: `  tfsopt train lenet5.tfg -o lenet5.onnx \
+      --data train-images.gz,train-labels.gz --preprocess unit --epochs 10
+  tfsopt train model.onnx -o tuned.onnx --data photos \
+      --held photos-held --lr 0.001 --flip --crop 4`,
 		Args: oneModel,
 	}
 	addOutput(cmd, &o.out)

@@ -49,6 +49,7 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.IntVar(&t.Epochs, "epochs", epochs, "how often to go through the data")
 	f.Float64Var(&t.Rate, "lr", 0.01, "highest learning rate")
 	f.IntVar(&t.Batch, "batch", 64, "samples in a step")
+	_ = f.SetAnnotation("batch", groupOf, []string{"Training"}) // it fails only for a flag that does not exist
 	f.Float64Var(&t.Momentum, "momentum", 0.9, "of sgd")
 	f.BoolVar(&t.Nesterov, "nesterov", false, "Nesterov's form of momentum")
 	f.Float64Var(&t.Decay, "weight-decay", 0, "of weights, not of biases and normalizations")
@@ -63,7 +64,7 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.BoolVar(&t.Frozen, "freeze-batchnorm", false, "normalizations keep their statistics")
 	f.Uint64Var(&t.Seed, "seed", 1, "of order, augmentation, dropout")
 	f.StringVar(&t.Log, "log", "", "file of JSON lines, one an epoch")
-	f.StringArrayVar(&t.reports, "report", nil, "file to write with curve, layers and options: .html, .md or .json; may be repeated")
+	f.StringArrayVar(&t.reports, "report", nil, "`FILE` to write with curve, layers and options: .html, .md or .json; may be repeated")
 	f.BoolVar(&t.Resume, "resume", false, "go on from the checkpoint beside the output, if there is one")
 	f.BoolVar(&t.Restart, "restart", false, "begin again, replacing the checkpoint beside the output")
 	f.StringVar(&t.Checkpoint, "checkpoint", "", "where to keep the checkpoint (default: OUT.ckpt; none: do not)")

@@ -25,9 +25,10 @@ type build struct {
 
 func versionCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, and the kernels that this machine gets",
-		Args:  noArgs,
+		Use:     "version",
+		Short:   "Print the version, and the kernels that this machine gets",
+		Example: "  tfsopt version --json",
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			b, err := thisBuild()
 			if err != nil {
