@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,12 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/formats/onnx"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
 )
 
 func optimizeCmd(a *app) *cobra.Command {
 	var out, dump string
+	var freeze bool
 	cmd := &cobra.Command{
 		Use:   "optimize MODEL -o OUT",
 		Short: "Simplify a model without changing what it computes",
@@ -25,10 +28,11 @@ func optimizeCmd(a *app) *cobra.Command {
 		Example: "  tfsopt optimize model.onnx -o fast.onnx\n  tfsopt optimize model.onnx --dump-after " + passNames()[0],
 		Args:    oneModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.optimize(cmd.Context(), args[0], out, dump)
+			return a.optimize(cmd.Context(), args[0], optimizeOptions{out, dump, freeze})
 		},
 	}
 	addOutput(cmd, &out)
+	cmd.Flags().BoolVar(&freeze, "freeze-defaults", false, "fold initializers that are inputs too, which callers could feed (IR version 4 and later)")
 	cmd.Flags().StringVar(&dump, "dump-after", "", "print the graph's text form behind this pass; then -o may be missing")
 	// It fails only for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("dump-after", cobra.FixedCompletions(passNames(), cobra.ShellCompDirectiveNoFileComp))
@@ -46,7 +50,13 @@ func passNames() []string {
 	return names
 }
 
-func (a *app) optimize(ctx context.Context, in, out, dump string) error {
+type optimizeOptions struct {
+	out, dump string
+	freeze    bool
+}
+
+func (a *app) optimize(ctx context.Context, in string, o optimizeOptions) error {
+	out, dump := o.out, o.dump
 	switch {
 	case dump != "" && !slices.Contains(passNames(), dump):
 		return usagef("--dump-after %s: there is no such pass%s", dump, oneOf("there are", passNames()))
@@ -54,6 +64,14 @@ func (a *app) optimize(ctx context.Context, in, out, dump string) error {
 		return errNoOutput
 	}
 	r, err := a.rewrite(ctx, in, out, func(m *formats.File, r *change) (*graph.Graph, error) {
+		restore := func() {}
+		if defaults := m.Graph.Defaults(); !o.freeze && len(defaults) > 0 {
+			restore = m.Graph.OpenDefaults(defaults...)
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%d inputs with a default stay inputs (--freeze-defaults makes constants of them)", len(defaults)))
+		} else if listed := onnx.Listed(m.Graph); listed > 0 {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%d initializers that are listed among the inputs become constants: nobody can feed them any more", listed))
+		}
+		defer restore()
 		results, err := optimize.Default().Run(ctx, m.Graph, func(p graph.PassResult, g *graph.Graph) {
 			if p.Pass == dump {
 				r.Dump = g.String() // of a pass that runs twice the last

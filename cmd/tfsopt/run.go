@@ -62,6 +62,7 @@ func (a *app) infer(ctx context.Context, path string, o runOptions) error {
 		return err
 	}
 	defer m.Close()
+	feedDefaults(m.Graph, o.inputs)
 	in, err := readInputs(m.Graph.Inputs, o.inputs)
 	if err != nil {
 		return err
@@ -86,6 +87,15 @@ func (a *app) infer(ctx context.Context, path string, o runOptions) error {
 		return nil
 	}
 	return a.printOutputs(results, call.Out)
+}
+
+// feedDefaults makes inputs of the defaults that arguments name.
+func feedDefaults(g *graph.Graph, args []string) {
+	for _, v := range g.Defaults() {
+		if slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, v.Name+"=") }) {
+			g.OpenDefaults(v)
+		}
+	}
 }
 
 // readInputs assigns NAME=FILE to the model's inputs and reads the files.

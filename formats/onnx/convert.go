@@ -11,6 +11,7 @@ import (
 
 // loader turns the messages of one model into graphs.
 type loader struct {
+	ir        int64 // the file's IR version
 	src       dataSource
 	opsets    map[string]int
 	functions map[functionKey]*functionProto
@@ -92,6 +93,9 @@ func (l *loader) body(p *graphProto, s *scope) error {
 	for _, in := range p.inputs {
 		if v := s.values[in.name]; v != nil && v.IsConst() {
 			setMeta(&v.Meta, metaListed, listedInput)
+			if l.ir >= 4 && s.outer == nil { // before, every initializer had to be listed
+				setMeta(&v.Meta, graph.MetaDefault, "1")
+			}
 			l.describe(v, in)
 			continue
 		}
@@ -385,4 +389,14 @@ func (l *loader) charge(p *nodeProto, s *scope) error {
 		return p.fail("the model's functions unfold to too many nodes")
 	}
 	return nil
+}
+
+// Listed counts the constants that the file lists among the inputs.
+func Listed(g *graph.Graph) (n int) {
+	for _, v := range g.Values() {
+		if v.IsConst() && v.Meta[metaListed] == listedInput {
+			n++
+		}
+	}
+	return n
 }

@@ -148,6 +148,7 @@ func opsetMap(list []opsetID) map[string]int {
 
 func newLoader(p *modelProto, src dataSource) *loader {
 	l := &loader{
+		ir:  p.irVersion,
 		src: src, opsets: opsetMap(p.opsets), values: graph.Namer{}, nodes: map[string]bool{}, given: map[string]bool{},
 		numbers: map[string]int{}, notes: map[string]int{}, pending: map[*graph.Value]bool{},
 		functions: map[functionKey]*functionProto{}, called: map[functionKey]bool{},
