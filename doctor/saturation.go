@@ -1,4 +1,3 @@
-// Package doctor examines integer models, whoever wrote them.
 package doctor
 
 import (

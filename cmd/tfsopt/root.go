@@ -112,7 +112,7 @@ func strict(root *cobra.Command) {
 
 // verbs are the commands, in the order of the documentation.
 var verbs = []func(*app) *cobra.Command{
-	inspectCmd, convertCmd, optimizeCmd, runCmd, quantizeCmd, pruneCmd, distillCmd, trainCmd, evaluateCmd, benchCmd, versionCmd,
+	inspectCmd, convertCmd, optimizeCmd, runCmd, quantizeCmd, pruneCmd, distillCmd, trainCmd, evaluateCmd, benchCmd, doctorCmd, versionCmd,
 }
 
 // begin checks the global flags and sets up the log.
