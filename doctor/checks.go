@@ -94,7 +94,7 @@ func (e *examination) biases() {
 		if worst := l.otherScale(); worst > 1 {
 			e.add(IDBiasScale, l.n, Finding{
 				Detail: fmt.Sprintf("the scale of the bias is not float32(x·w): the ratio is up to %.4g", worst),
-				Cost:   "runtimes leave the layer float, or add the integers as they are", Command: e.mend(),
+				Cost:   "ONNX Runtime leaves the layer float; others may add the integers as they are", Command: e.mend(),
 			})
 		}
 		b := l.bias.constant()
@@ -146,7 +146,7 @@ func (e *examination) scales() {
 		if oneElement(n) {
 			e.add(IDScaleShape, n, Finding{
 				Detail: fmt.Sprintf("%q has the shape [1], not []", n.In[1].Name),
-				Cost:   "runtimes take it for a scale by axis and may not fuse the operator", Command: e.mend(),
+				Cost:   "ONNX takes it for a scale by axis, which strict readers refuse; ONNX Runtime fuses it all the same", Command: e.mend(),
 			})
 		}
 	}
