@@ -28,8 +28,9 @@ type runner struct {
 	what    string // "model" or "reference", for errors
 	program *engine.Program
 	outputs []*graph.Value
-	fixed   int  // the model's batch size; 0: any
-	whole   bool // a sample is a call, see data.Set.Whole
+	real    []*twin // what integer outputs stand for, nil where they are the answer
+	fixed   int     // the model's batch size; 0: any
+	whole   bool    // a sample is a call, see data.Set.Whole
 	carry   *engine.Carry
 }
 
@@ -50,6 +51,13 @@ func newRunner(ctx context.Context, what string, m Model, o Options) (*runner, e
 		return nil, fmt.Errorf("%s %s: %w", what, m.Path, err)
 	}
 	r := &runner{what: what, program: p, outputs: m.Graph.Outputs, fixed: fixedBatch(m.Graph), whole: o.Set.Whole(), carry: carry}
+	for _, v := range m.Graph.Outputs {
+		var t *twin
+		if v.DType.IsInt() {
+			t = seenAs(v, nil)
+		}
+		r.real = append(r.real, t)
+	}
 	if r.whole {
 		r.fixed = 1
 	}
@@ -88,6 +96,9 @@ func (r *runner) run(ctx context.Context, in []*tensor.Tensor, n int) ([]column,
 		}
 		r.carry.After(call.Out)
 		for i, t := range call.Out {
+			if w := r.real[i]; w != nil {
+				t = tensor.From(w.real(t), t.Shape...)
+			}
 			if err := cols[i].add(t, got, size); err != nil {
 				return nil, fmt.Errorf("%s: output %q has shape %v for a batch of %d: %w", r.what, r.outputs[i].Name, t.Shape, size, err)
 			}

@@ -31,7 +31,7 @@ type Options struct {
 
 	NoBiasCorrection bool
 	Target           string // cpu (default), gpu: symmetric int8 activations and per-channel weights, as TensorRT wants
-	IO               string // float (default), int8: the graph's inputs and outputs are the integers
+	IO               string // float (default), int8 or uint8: the type of the graph's inputs and outputs
 	QuantizeLogits   bool
 	Carry            map[string]string // outputs that are inputs of the next sample's run
 	Threads          int               // 0: all cores
@@ -70,7 +70,7 @@ func (o Options) defaults() (Options, error) {
 		{"style", &o.Style, []string{styleQDQ, styleQOperator}},
 		{"saturation", &o.Saturation, []string{saturationAvoid, saturationAllow}},
 		{"target", &o.Target, []string{"cpu", "gpu", "tpu"}},
-		{"io", &o.IO, []string{"float", "int8"}},
+		{"io", &o.IO, []string{"float", "int8", "uint8"}},
 	} {
 		if *c.value == "" {
 			*c.value = c.allowed[0]
@@ -134,6 +134,17 @@ func (o Options) excluded(n *graph.Node) bool {
 
 // symmetric tells whether activations have zero point 0.
 func (o Options) symmetric() bool { return o.Target == "gpu" }
+
+// ends is the integer type of the graph's inputs and outputs, Undefined if they stay float.
+func (o Options) ends() tensor.DType {
+	switch o.IO {
+	case "int8":
+		return tensor.Int8
+	case "uint8":
+		return tensor.Uint8
+	}
+	return tensor.Undefined
+}
 
 // activationType is the integer type of activations.
 func (o Options) activationType() tensor.DType {

@@ -139,13 +139,14 @@ func (s *simulation) behindWeights() map[*graph.Value]bool {
 func (s *simulation) activation(a *activation, by [2]*graph.Value) {
 	v := s.of[a.v]
 	made := a.v.Def != nil && s.integer(a.v.Def)
-	readers := s.readers(a.v, made)
+	end := s.p.isEnd(a.v)
+	readers := s.readers(a.v, made || end && a.v.Def == nil)
 	lo, hi := s.p.quantizer(a.group.bounds).ints()
 	q := s.add(v.Name+"_simulated", ops.FakeQuantize{Axis: 1, Lo: lo, Hi: hi}, v, by[0], by[1])
 	for _, u := range readers {
 		u.Node.In[u.Index] = q
 	}
-	if s.p.g.IsOutput(a.v) && made {
+	if s.p.g.IsOutput(a.v) && (made || end) {
 		s.g.Replace(v, q)
 		q.Def.In[0] = v
 	}

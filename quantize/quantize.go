@@ -15,6 +15,7 @@ type Result struct {
 	Graph    *graph.Graph
 	Layers   []Layer
 	Outputs  []Output // measured, where there are samples
+	Ends     []End    // the inputs and outputs that became integers
 	Left     []Left   // what is still float and a notable part of the file
 	Warnings []string
 }
@@ -168,6 +169,15 @@ func (s *session) finish(p *placement, layers []*layer, m *measured) (*Result, e
 		return nil, err
 	}
 	r.Graph = out
+	var notes []string
+	r.Ends, notes = p.ends()
+	r.Warnings = append(r.Warnings, notes...)
+	for _, e := range r.Ends {
+		if out.Meta == nil {
+			out.Meta = map[string]string{}
+		}
+		out.Meta["tfsopt.quantized."+e.Name] = fmt.Sprintf("scale=%v zero_point=%d", e.Scale, e.Zero)
+	}
 	if s.o.Style == styleQOperator {
 		if _, err := (graph.Pipeline{optimize.QLinear{}}).Run(s.ctx, out, nil); err != nil {
 			return nil, err

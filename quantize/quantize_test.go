@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -268,18 +269,81 @@ func TestStep(t *testing.T) {
 	}
 }
 
+// TestIntegerIO asks for integers at both ends, of the activations' type and of the other, and runs the result: what they stand
+// for is near the float answer, also where a float operator or a value with readers inside makes the output.
 func TestIntegerIO(t *testing.T) {
-	g := network(t)
-	g.Outputs = []*graph.Value{g.Value("fc_out")}
-	r, err := quantize.Quantize(context.Background(), g, data.Random(inputs(g), 4, 1), quantize.Options{IO: "int8", Activations: "int8", QuantizeLogits: true})
+	ctx := context.Background()
+	for _, io := range []tensor.DType{tensor.Int8, tensor.Uint8} {
+		for _, o := range []quantize.Options{
+			{}, {Activations: "int8"}, {QuantizeLogits: true}, {Style: "qoperator"}, {Target: "gpu"}, {Exclude: []string{"Gemm"}},
+		} {
+			g := network(t)
+			g.Outputs = append(g.Outputs, g.Value("add_out"), g.Value("relu1_out"))
+			o.IO = io.String()
+			set := data.Random(inputs(g), 8, 1)
+			r, err := quantize.Quantize(ctx, g, set, o)
+			if err != nil {
+				t.Fatalf("%+v: %v", o, err)
+			}
+			if err := r.Graph.Check(); err != nil {
+				t.Errorf("%+v: %v", o, err)
+			}
+			if want := len(g.Inputs) + len(g.Outputs); len(r.Ends) != want {
+				t.Fatalf("%+v: %d ends are said, want %d (%q)", o, len(r.Ends), want, r.Warnings)
+			}
+			for i, v := range slices.Concat(r.Graph.Inputs, r.Graph.Outputs) {
+				name := slices.Concat(g.Inputs, g.Outputs)[i].Name
+				if e := r.Ends[i]; v.DType != io || v.Name != name || e.Name != name || e.DType != io {
+					t.Errorf("%+v: %q is %s, said to be %+v: want %s under the name %q", o, v.Name, v.DType, e, io, name)
+				}
+			}
+			nearFloat(t, g, r, set)
+		}
+	}
+}
+
+// nearFloat runs both graphs on a sample and compares what the integers stand for.
+func nearFloat(t *testing.T, g *graph.Graph, r *quantize.Result, set *data.Set) {
+	t.Helper()
+	s, err := set.Sample(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in, out := r.Graph.Inputs[0], r.Graph.Outputs[0]; in.DType != tensor.Int8 || out.DType != tensor.Int8 || in.Name != "x" || out.Name != "fc_out" {
-		t.Errorf("input %q %s, output %q %s: want int8 under the same names", in.Name, in.DType, out.Name, out.DType)
+	want, err := graph.Eval(context.Background(), g, s.In)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := r.Graph.Check(); err != nil {
-		t.Error(err)
+	in := make([]*tensor.Tensor, len(s.In))
+	for i, x := range s.In {
+		e := r.Ends[i]
+		lo, hi := -128., 127.
+		if e.DType == tensor.Uint8 {
+			lo, hi = 0, 255
+		}
+		v := tensor.Doubles(x)
+		for k := range v {
+			v[k] = min(max(math.RoundToEven(v[k]/float64(e.Scale))+float64(e.Zero), lo), hi)
+		}
+		in[i] = tensor.New(e.DType, x.Shape...)
+		if err := tensor.SetDoubles(in[i], v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := graph.Eval(context.Background(), r.Graph, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		e := r.Ends[len(in)+i]
+		var noise, power float64
+		for k, q := range tensor.Doubles(got[i]) {
+			w := tensor.Doubles(want[i])[k]
+			d := (q-float64(e.Zero))*float64(e.Scale) - w
+			noise, power = noise+d*d, power+w*w
+		}
+		if db := 10 * math.Log10(power/noise); db < 15 {
+			t.Errorf("output %q is at %.1f dB", e.Name, db)
+		}
 	}
 }
 

@@ -57,8 +57,8 @@ func rewrite(p *placement, layers []*layer, float map[*layer]bool) (*graph.Graph
 	if float != nil {
 		r.integerProducts(layers)
 	}
-	if p.o.IO == "int8" && float == nil {
-		r.integerIO()
+	if p.o.ends() != tensor.Undefined && float == nil {
+		r.integerEnds()
 	}
 	if err := r.g.Sort(); err != nil {
 		return nil, nil, err
@@ -275,13 +275,14 @@ func (r *rewriter) activation(a *activation) {
 	v := r.of[a.v]
 	name := v.Name
 	made := a.v.Def != nil && r.integer(a.v.Def)
-	readers := r.readers(a.v, made)
+	end := r.p.isEnd(a.v)
+	readers := r.readers(a.v, made || end && a.v.Def == nil)
 	if r.scales[a.group][0] == nil {
 		s, z := r.paramValues(name, a.group.params)
 		r.scales[a.group] = [2]*graph.Value{s, z}
 	}
 	pair := r.scales[a.group]
-	out := r.p.g.IsOutput(a.v) && made
+	out := r.p.g.IsOutput(a.v) && (made || end)
 	ints := name
 	if a.v.Def == nil || r.p.g.IsOutput(a.v) {
 		ints = name + "_quantized"
@@ -318,32 +319,4 @@ func (r *rewriter) readers(v *graph.Value, all bool) []graph.Use {
 		}
 	}
 	return out
-}
-
-// integerIO lets the graph's quantized inputs and outputs be the integers themselves.
-func (r *rewriter) integerIO() {
-	for i, v := range r.g.Inputs {
-		for _, n := range r.g.Nodes {
-			if _, ok := n.Op.(ops.QuantizeLinear); ok && n.In[0] == v && len(r.g.Uses()[v]) == 1 {
-				q := n.Out[0]
-				in := graph.NewInput(v.Name, v.Type)
-				in.DType = r.p.o.activationType()
-				r.g.Replace(q, in)
-				r.g.Inputs[i] = in
-				r.g.Remove(func(m *graph.Node) bool { return m == n })
-				break
-			}
-		}
-	}
-	for _, v := range r.g.Outputs {
-		if v.Def == nil {
-			continue
-		}
-		if _, ok := v.Def.Op.(ops.DequantizeLinear); ok && len(r.g.Uses()[v]) == 0 {
-			q := v.Def.In[0]
-			n := v.Def
-			r.g.Replace(v, q)
-			r.g.Remove(func(m *graph.Node) bool { return m == n })
-		}
-	}
 }

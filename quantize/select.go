@@ -246,7 +246,7 @@ func clampOf(n *graph.Node) (span, bool) {
 
 // needed tells whether an integer operator reads v.
 func (p *placement) needed(v *graph.Value) bool {
-	if p.o.QuantizeLogits && p.logit[v] {
+	if p.o.QuantizeLogits && p.logit[v] || p.isEnd(v) {
 		return true
 	}
 	for _, u := range p.uses[v] {
@@ -287,6 +287,13 @@ func (p *placement) collect() {
 			add(out, n)
 		} else {
 			delete(p.clamp, n)
+		}
+	}
+	for _, list := range [][]*graph.Value{p.g.Inputs, p.g.Outputs} {
+		for _, v := range list {
+			if p.isEnd(v) {
+				add(v, nil)
+			}
 		}
 	}
 }

@@ -39,10 +39,19 @@ type change struct {
 
 	Outputs []outputSQNR `json:"outputs,omitempty"` // of quantization, where there are samples
 	Left    []leftFloat  `json:"float,omitempty"`   // constants that quantization left real
+	Ends    []integerEnd `json:"io,omitempty"`      // inputs and outputs that became integers
 
 	Curve []train.Epoch `json:"curve,omitempty"` // of verbs that train
 	Held  *heldScore    `json:"held,omitempty"`
 	Worth *worth        `json:"teacher_worth,omitempty"`
+}
+
+// integerEnd is an input or output of integers q, which stand for (q - zero_point) * scale.
+type integerEnd struct {
+	Name  string  `json:"name"`
+	DType string  `json:"dtype"`
+	Scale float32 `json:"scale"`
+	Zero  int     `json:"zero_point"`
 }
 
 // layer is what became of one operator.

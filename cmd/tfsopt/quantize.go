@@ -97,7 +97,7 @@ func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 		{&o.Saturation, addChoice(cmd, "saturation", "sums that overflow 16 bits on CPUs without VNNI", "avoid", "allow")},
 		{&o.Style, addChoice(cmd, "style", "how integer operators are written", "qdq", "qoperator")},
 		{&o.Target, addChoice(cmd, "target", "what the model will run on", "cpu", "gpu", "tpu")},
-		{&o.IO, addChoice(cmd, "io", "type of the model's inputs and outputs", "float", "int8")},
+		{&o.IO, addChoice(cmd, "io", "type of the model's inputs and outputs", "float", "int8", "uint8")},
 	}
 	f := cmd.Flags()
 	f.Float64Var(&o.Percentile, "percentile", 99.99, "share of values inside the range, for --calibration percentile")
@@ -187,6 +187,11 @@ func (a *app) quantize(ctx context.Context, path string, o quantizeOptions) erro
 	if err := a.conclusion(ctx, r, &o.learn, "Quantization"); err != nil || a.json || a.quiet {
 		return err
 	}
+	for _, e := range r.Ends {
+		if err := a.printf("%s is %s: x = (q - %d) * %v\n", e.Name, e.DType, e.Zero, e.Scale); err != nil {
+			return err
+		}
+	}
 	return a.printLayers(r.Layers)
 }
 
@@ -204,6 +209,9 @@ func (r *change) addResult(q *quantize.Result) {
 	r.Outputs = outputs(q.Outputs)
 	for _, l := range q.Left {
 		r.Left = append(r.Left, leftFloat{l.Name, l.Node, l.Op, l.Why, l.Bytes, l.Share})
+	}
+	for _, e := range q.Ends {
+		r.Ends = append(r.Ends, integerEnd{e.Name, e.DType.String(), e.Scale, e.Zero})
 	}
 }
 
