@@ -166,7 +166,8 @@ func scaleShape(n int, old *tensor.Tensor) []int {
 	return []int{n}
 }
 
-// project moves each unsafe pair to the nearest one that is safe and gives what a row loses on average to its bias.
+// project makes a layer's pairs safe: by wider steps of a row or by moving pairs to the nearest safe ones, whichever changes
+// the weights less. What a row loses on average goes to its bias.
 func (m *mender) project(l *product) {
 	w := l.weight.constant()
 	if w.DType != tensor.Int8 {
@@ -174,31 +175,92 @@ func (m *mender) project(l *product) {
 	}
 	m.own(l)
 	m.ownBias(l)
-	t := w.Clone()
-	v := tensor.View[int8](t)
-	lost := make([]float64, l.p.Rows)
-	mean := m.inputs[l.n]
-	for r := range l.p.Rows {
-		for k := 0; k+1 < l.p.K; k += 2 {
-			i, j := l.p.At(r, k), l.p.At(r, k+1)
-			if optimize.SafePair(v[i], v[j]) {
-				continue
-			}
-			a, b := v[i], v[j]
-			v[i], v[j] = nearest(a, b)
-			if mean != nil {
-				lost[r] += float64(int(a)-int(v[i]))*mean.at(l, r, k) + float64(int(b)-int(v[j]))*mean.at(l, r, k+1)
-			}
+	t, scale := w.Clone(), l.scale.constant()
+	v, old := tensor.View[int8](t), tensor.View[int8](w)
+	wide := make([]float64, l.p.Rows)
+	for r := range wide {
+		wide[r] = 1
+		if scale != nil && scale.DType == tensor.Float32 && scale.Len() == l.p.Rows && l.byRow(w) && (l.bias.n == nil || l.biasDequantizer != nil) {
+			wide[r] = l.widen(old, r)
 		}
+		l.store(v, l.safeRow(old, r, wide[r]), r)
 	}
 	m.put(l.weight, t)
-	b := l.bias.constant()
+	if scale != nil && scale.Len() == l.p.Rows && l.byRow(w) {
+		steps := append([]float32{}, tensor.Floats(scale)...)
+		for r := range steps {
+			steps[r] *= float32(wide[r])
+		}
+		m.put(l.scale, tensor.From(steps, scale.Shape...))
+		m.rescaleBias(l)
+	}
+	m.compensate(l, old, wide)
+}
+
+// byRow holds if the weight's scales lie along its rows.
+func (l *product) byRow(w *tensor.Tensor) bool {
+	if l.dequantizer == nil {
+		return true
+	}
+	q, ok := l.n.Op.(graph.Quantizable)
+	axis := l.dequantizer.Op.(ops.DequantizeLinear).Axis
+	if axis < 0 {
+		axis += len(w.Shape)
+	}
+	return ok && axis == q.Quant().Axis
+}
+
+// safeRow is a row in steps that are wide times as large, each unsafe pair moved to the nearest safe one.
+func (l *product) safeRow(w []int8, r int, wide float64) []int8 {
+	q := make([]int8, l.p.K)
+	for k := range q {
+		q[k] = int8(math.RoundToEven(float64(w[l.p.At(r, k)]) / wide))
+	}
+	for k := 0; k+1 < len(q); k += 2 {
+		if !optimize.SafePair(q[k], q[k+1]) {
+			q[k], q[k+1] = nearest(q[k], q[k+1])
+		}
+	}
+	return q
+}
+
+func (l *product) store(v, q []int8, r int) {
+	for k, x := range q {
+		v[l.p.At(r, k)] = x
+	}
+}
+
+// widen chooses, for a row, steps of one to two times the size, by the squared error of the weights.
+func (l *product) widen(w []int8, r int) float64 {
+	best, least := 1.0, math.Inf(1)
+	for i := range 17 {
+		wide, e := 1+float64(i)/16, 0.0
+		for k, q := range l.safeRow(w, r, wide) {
+			d := float64(w[l.p.At(r, k)]) - wide*float64(q)
+			e += d * d
+		}
+		if e < least {
+			best, least = wide, e
+		}
+	}
+	return best
+}
+
+// compensate gives a layer's int32 bias what its rows lose on average.
+func (m *mender) compensate(l *product, old []int8, wide []float64) {
+	mean, b := m.inputs[l.n], l.bias.constant()
 	if mean == nil || b == nil || b.DType != tensor.Int32 || b.Len() != l.p.Rows {
 		return
 	}
+	v := tensor.View[int8](l.weight.constant())
 	ints := append([]int32{}, tensor.View[int32](b)...)
 	for r := range ints {
-		ints[r] = int32(min(max(float64(ints[r])+math.RoundToEven(lost[r]), -math.MaxInt32), math.MaxInt32))
+		lost := 0.0
+		for k := range l.p.K {
+			i := l.p.At(r, k)
+			lost += (float64(old[i])/wide[r] - float64(v[i])) * mean.at(l, r, k)
+		}
+		ints[r] = int32(min(max(float64(ints[r])+math.RoundToEven(lost), -math.MaxInt32), math.MaxInt32))
 	}
 	m.put(l.bias, tensor.From(ints, b.Shape...))
 }
