@@ -239,7 +239,10 @@ func FuzzJPEG(f *testing.F) {
 	for _, b := range [][]byte{j.Bytes(), p.Bytes(), g.Bytes(), nil, []byte("\xff\xd8\xff")} {
 		f.Add(b)
 	}
-	for _, n := range []string{"420.jpg", "422.jpg", "444.jpg", "420narrow.jpg"} {
+	for _, n := range []string{
+		"420.jpg", "422.jpg", "444.jpg", "420narrow.jpg", "formats.bmp", "formats.lzw.tiff", "formats.lossy.webp",
+		"formats.lossless.webp", "formats.alpha.webp", "formats.clear.gif", "formats.ppm",
+	} {
 		b, err := os.ReadFile(filepath.Join("testdata", n))
 		if err != nil {
 			f.Fatal(err)

@@ -1,15 +1,11 @@
-// Package codec decodes JPEG and PNG images and resizes them, to the same pixels as the libraries that models are
+// Package codec decodes image files and resizes images, to the same pixels as the libraries that models are
 // trained with: libjpeg, Pillow and TensorFlow.
 package codec
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
-	"image/png"
 )
 
 // DefaultMaxPixels is the size limit that Decode uses when it is given none.
@@ -32,53 +28,6 @@ func NewRaster[T uint8 | float32](w, h, c int) *Raster[T] {
 	return &Raster[T]{W: w, H: h, C: c, Pix: make([]T, w*h*c)}
 }
 
-// Decode reads a JPEG or PNG file. The picture's size is taken from the header and refused before anything is
-// allocated for it if it has more than maxPixels pixels (0: DefaultMaxPixels). Gray files give one channel, all others
-// three; alpha is dropped, CMYK becomes RGB, of 16-bit samples the high byte is kept, EXIF orientation is ignored
-// (each as Pillow does).
-func Decode(b []byte, maxPixels int) (*Image, error) {
-	if maxPixels <= 0 {
-		maxPixels = DefaultMaxPixels
-	}
-	for _, f := range formats {
-		if !bytes.HasPrefix(b, []byte(f.magic)) {
-			continue
-		}
-		c, err := f.config(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		if c.Width <= 0 || c.Height <= 0 || c.Width > maxPixels/c.Height {
-			return nil, fmt.Errorf("image of %dx%d pixels: the limit is %d pixels", c.Width, c.Height, maxPixels)
-		}
-		m, err := f.decode(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		return fromGo(m), nil
-	}
-	if len(b) == 0 {
-		return nil, errors.New("the file is empty")
-	}
-	return nil, errors.New("neither JPEG nor PNG")
-}
-
-// formats are the image formats by their first bytes.
-var formats = []struct {
-	magic  string
-	config func(*bytes.Reader) (image.Config, error)
-	decode func(*bytes.Reader) (image.Image, error)
-}{
-	{
-		"\xff\xd8", func(r *bytes.Reader) (image.Config, error) { return jpeg.DecodeConfig(r) },
-		func(r *bytes.Reader) (image.Image, error) { return jpeg.Decode(r) },
-	},
-	{
-		"\x89PNG\r\n\x1a\n", func(r *bytes.Reader) (image.Config, error) { return png.DecodeConfig(r) },
-		func(r *bytes.Reader) (image.Image, error) { return png.Decode(r) },
-	},
-}
-
 func fromGo(m image.Image) *Image {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
@@ -98,7 +47,9 @@ func fromGo(m image.Image) *Image {
 		}
 		return out
 	case *image.RGBA:
-		return dropAlpha(m.Pix, m.Stride, w, h)
+		if m.Opaque() { // otherwise the colours are multiplied by alpha
+			return dropAlpha(m.Pix, m.Stride, w, h)
+		}
 	case *image.NRGBA:
 		return dropAlpha(m.Pix, m.Stride, w, h)
 	}

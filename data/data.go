@@ -33,7 +33,8 @@ type Options struct {
 	//   - a directory with one folder a class, numbered in the order of their names as text (folders and files whose
 	//     names begin with a dot are skipped, images may lie deeper, a single outer folder is passed through);
 	//   - a directory with labels.tsv, lines "file<tab>index", in that order;
-	//   - a directory of images, unlabelled, in the order of their names;
+	//   - a directory of images, unlabelled, in the order of their names (which files are images, their content says, or
+	//     their names; a warning names the others);
 	//   - features.npy[,labels.npy], also as MNIST IDX files, gzipped or not;
 	//   - an .npz with the arrays x and y, or with arrays named as the model's inputs (and y);
 	//   - a .csv with a header line, see LabelColumn;

@@ -88,6 +88,10 @@ func tarBytes(t testing.TB, names []string, content []byte) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, n := range names {
+		content := content
+		if strings.HasSuffix(n, ".txt") {
+			content = []byte("text")
+		}
 		h := &tar.Header{Name: n, Mode: 0o666, Size: int64(len(content)), Typeflag: tar.TypeReg}
 		if strings.HasSuffix(n, "/") {
 			h.Size, h.Typeflag = 0, tar.TypeDir
@@ -199,7 +203,7 @@ func TestOpenErrors(t *testing.T) {
 		{"missing", "no such file"},
 		{"x.npy,missing.npy", "missing.npy"},
 		{"classes", "class folders dog"},
-		{"none", "no JPEG or PNG images"},
+		{"none", "no images (JPEG"},
 		{"folders", "in its folders a, b"},
 		{"broken", "a.jpg"},
 		{"empty", "a.png: the file is empty"},
@@ -218,7 +222,7 @@ func TestOpenErrors(t *testing.T) {
 		{"text.bin", "neither .npy"},
 		{"bad.tar", "EOF"},
 		{"cut.tar.gz", "EOF"},
-		{"none.tar", "no JPEG or PNG"},
+		{"none.tar", "holds no images (JPEG"},
 		{"t.csv", `column "id", line 2: "x"`},
 		{"e.csv", "empty"},
 		{"h.csv", "no samples"},

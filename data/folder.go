@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -11,16 +12,44 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tfsopt/tfsopt/codec"
 )
 
 // maxImageFile bounds what is read of one image file.
 const maxImageFile = 1 << 28
 
-// isImage tells by the name whether a file is an image to be read; files whose name begins with a dot are not.
-func isImage(name string) bool {
-	name = path.Base(name)
-	ext := strings.ToLower(path.Ext(name))
-	return !strings.HasPrefix(name, ".") && (ext == ".jpg" || ext == ".jpeg" || ext == ".png")
+// imageNames are extensions of files that must be images: what is broken among them is an error, never left out.
+var imageNames = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm"}
+
+// namedImage tells whether a file's name says that it is an image to be read. What others are, their content says.
+func namedImage(name string) bool {
+	return slices.Contains(imageNames, strings.ToLower(path.Ext(name)))
+}
+
+// sniffImage tells whether a file begins as an image that can be read.
+func sniffImage(file string) bool {
+	if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [codec.SniffLen]byte
+	n, _ := io.ReadFull(f, head[:])
+	return codec.Sniff(head[:n])
+}
+
+// leftOut notes the files among images that are none.
+func leftOut(files []string) string {
+	slices.Sort(files)
+	what := "files that are no images which can be read are"
+	if len(files) == 1 {
+		what = "file that is no image which can be read is"
+	}
+	return fmt.Sprintf("%d %s left out: %s", len(files), what, some(files))
 }
 
 // openFolder reads a directory of images.
@@ -33,7 +62,7 @@ func openFolder(dir string) (*source, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	files, err := listImages(dir)
+	files, left, err := listImages(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +74,22 @@ func openFolder(dir string) (*source, error) {
 		}
 		root = inner
 	}
-	return classed(dir, files, root)
+	src, err := classed(dir, files, root)
+	if err == nil && left != nil {
+		src.notes = append(src.notes, leftOut(left))
+	}
+	return src, err
 }
 
 // maxDepth bounds how deep folders are searched, so that links in a circle end.
 const maxDepth = 16
 
-// hidden tells whether a folder is not to be searched.
+// hidden tells whether a file or folder is passed over in silence.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
 
-// listImages gives the sorted paths of all images below dir, with slashes, relative to it. Links are followed.
-func listImages(dir string) ([]string, error) {
-	var files []string
+// listImages gives the sorted paths of all images below dir, with slashes, relative to it, and those of the other files
+// whose names do not begin with a dot. Links are followed.
+func listImages(dir string) (files, left []string, err error) {
 	var walk func(rel string, depth int) error
 	walk = func(rel string, depth int) error {
 		entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(rel)))
@@ -77,15 +110,18 @@ func listImages(dir string) ([]string, error) {
 				if err := walk(name, depth+1); err != nil {
 					return err
 				}
-			case !folder && isImage(name):
+			case folder || hidden(e.Name()):
+			case namedImage(name) || sniffImage(filepath.Join(dir, filepath.FromSlash(name))):
 				files = append(files, name)
+			default:
+				left = append(left, name)
 			}
 		}
 		return nil
 	}
-	err := walk("", 0)
+	err = walk("", 0)
 	slices.Sort(files)
-	return files, err
+	return files, left, err
 }
 
 // onlyFolder is the folder below root (ending in a slash, or empty) that holds all files, or "".
@@ -122,9 +158,9 @@ func classed(dir string, files []string, root string) (*source, error) {
 	}
 	if len(files) == 0 {
 		if len(empty) > 0 {
-			return nil, fmt.Errorf("there are no JPEG or PNG images in its folders %s", some(empty))
+			return nil, fmt.Errorf("there are no images (%s) in its folders %s", codec.Formats, some(empty))
 		}
-		return nil, errors.New("there are no JPEG or PNG images")
+		return nil, fmt.Errorf("there are no images (%s)", codec.Formats)
 	}
 	members := make([]member, 0, len(files))
 	stray := 0
@@ -141,7 +177,7 @@ func classed(dir string, files []string, root string) (*source, error) {
 		return nil, err
 	}
 	if src.labels != nil && len(empty) > 0 {
-		return nil, fmt.Errorf("there are no JPEG or PNG images in its class folders %s; remove them", some(empty))
+		return nil, fmt.Errorf("there are no images (%s) in its class folders %s; remove them", codec.Formats, some(empty))
 	}
 	src.image = func(i int) ([]byte, error) {
 		return readLimited(filepath.Join(dir, filepath.FromSlash(src.name(i))), maxImageFile)

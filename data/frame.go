@@ -92,7 +92,7 @@ func layoutOf(shape []int) string {
 	return "nchw"
 }
 
-// decode gives the tensor of a JPEG or PNG file, with a batch dimension of 1.
+// decode gives the tensor of an image file, with a batch dimension of 1.
 func (f *framer) decode(b []byte, maxPixels int) (*tensor.Tensor, error) {
 	im, err := codec.Decode(b, maxPixels)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image"
+	"image/gif"
 	"image/png"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
 )
 
 // stripes draws a noisy 6 x 6 image: class 0 has horizontal, 1 vertical and 2 sloping stripes.
@@ -38,9 +41,19 @@ func makeImages(ts *testscript.TestScript, _ bool, args []string) {
 			m.Pix[p] = uint8(v * 170)
 		}
 		var b bytes.Buffer
-		ts.Check(png.Encode(&b, m))
+		kind := []string{"png", "gif", "bmp", "tiff"}[i/3%4]
+		switch kind {
+		case "png":
+			ts.Check(png.Encode(&b, m))
+		case "gif":
+			ts.Check(gif.Encode(&b, m, nil))
+		case "bmp":
+			ts.Check(bmp.Encode(&b, m))
+		case "tiff":
+			ts.Check(tiff.Encode(&b, m, nil))
+		}
 		dir := filepath.Join(ts.MkAbs(args[0]), []string{"rows", "down", "slope"}[i%3])
 		ts.Check(os.MkdirAll(dir, 0o777))
-		ts.Check(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.png", i)), b.Bytes(), 0o666))
+		ts.Check(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.%s", i, kind)), b.Bytes(), 0o666))
 	}
 }

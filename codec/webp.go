@@ -1,17 +1,13 @@
-package ops
+package codec
 
-import (
-	"image"
-
-	"github.com/tfsopt/tfsopt/codec"
-)
+import "image"
 
 // fromVP8 converts the YCbCr planes of lossy WebP, which are in the studio range and quarter-sized chroma, as libwebp
 // does by default: chroma interpolated with the weights 9, 3, 3, 1 and BT.601 in 14-bit fixed point.
-func fromVP8(m *image.YCbCr) *codec.Image {
+func fromVP8(m *image.YCbCr) *Image {
 	r := m.Bounds()
 	w, h := r.Dx(), r.Dy()
-	im := codec.NewRaster[uint8](w, h, 3)
+	im := NewRaster[uint8](w, h, 3)
 	cw, ch := (w+1)/2, (h+1)/2
 	at := func(plane []uint8, x, y int) int {
 		return int(plane[min(max(y, 0), ch-1)*m.CStride+min(max(x, 0), cw-1)])
