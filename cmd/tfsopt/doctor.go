@@ -30,7 +30,7 @@ mends it; with --data costs are measured.
 
 -o writes a copy in which everything is mended that needs no float model. Exit codes: 0 nothing was found or all is mended,
 3 findings remain.`,
-		Example: "  tfsopt doctor int8.onnx --data images --preprocess imagenet:resize=256,crop=224 --samples 100\n  tfsopt doctor int8.onnx -o safe.onnx",
+		Example: "  tfsopt doctor int8.onnx --data images --samples 100\n  tfsopt doctor int8.onnx -o safe.onnx",
 		Args:    oneModel,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args[0], o) },
 	}

@@ -18,7 +18,7 @@ const helpWidth = 80
 var flagGroups = []struct{ title, flags string }{
 	{"Models", "output teacher student width depth init reference against signature dim rewind dump-after nodes dot input"},
 	{"What to do", "mode weights activations bits block-size per-tensor style target io saturation step values sparsity pattern " +
-		"criterion scope ramp include channel-multiple target-flops target-bytes target-latency control seeds batch duration"},
+		"criterion scope ramp include freeze-defaults channel-multiple target-flops target-bytes target-latency control seeds batch duration"},
 	{"Accuracy", "calibration percentile sqnr no-bias-correction quantize-logits exclude min-density raw reconstruct " +
 		"reconstruct-samples keep-first keep-last max-drop confidence layers temperature alpha beta loss hint attention no-latency force"},
 	{"Data", "data preprocess samples label label-offset held batch-axis carry"},
