@@ -24,6 +24,7 @@ SMALL := $(OUT)/fashion_lenet5_int8.onnx
 venv   = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tfsopt/venv-$(shell cksum <testdata/interop/$(1) | cut -d' ' -f1)
 VENV  := $(call venv,requirements.txt)
 TORCH := $(call venv,requirements-torch.txt)
+ML    := $(call venv,requirements-ml.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test race lint format bench bench-peers interop fuzz generate golden clean
@@ -71,13 +72,15 @@ generate: ## make kernels/*.s and docs/operators.md again
 
 $(VENV)/done: testdata/interop/requirements.txt
 $(TORCH)/done: testdata/interop/requirements-torch.txt
-$(VENV)/done $(TORCH)/done:
+$(ML)/done: testdata/interop/requirements-ml.txt
+$(VENV)/done $(TORCH)/done $(ML)/done:
 	$(PYTHON) -m venv $(@D) || { echo "cannot make $(@D): python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
 		{ echo "cannot install $<: is the network there?"; exit 1; }
 	@touch $@
 
-interop: build $(VENV)/done ## check the files we write, and the scores, against ONNX Runtime
+interop: build $(VENV)/done $(ML)/done ## check the files we write, and the scores, against ONNX Runtime
+	$(ML)/bin/python testdata/interop/ml.py
 	$(VENV)/bin/python testdata/interop/check.py
 
 golden: build $(VENV)/done ## show that quantize, train, prune and distill give the same bytes for every model, thread count and kernel set (long)
@@ -88,4 +91,4 @@ bench-peers: build $(VENV)/done $(TORCH)/done ## time inference against ONNX Run
 	$(TORCH)/bin/python testdata/interop/bench_train.py
 
 clean: ## remove what the other targets made
-	rm -rf bin $(OUT) $(VENV) $(TORCH)
+	rm -rf bin $(OUT) $(VENV) $(TORCH) $(ML)

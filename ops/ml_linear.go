@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -48,7 +49,7 @@ func (o LinearRegressor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return setReals(x.Make(out[0], tensor.Float32, n, o.Targets), scores)
 }
 
-// linearScores gives [rows, len(bias)] of float32, each sum in float64.
+// linearScores gives [rows, len(bias)] of float32.
 func linearScores(t *tensor.Tensor, coefficients, bias []float32) (scores []float32, n int, err error) {
 	rows, width, err := matrix[float32](t)
 	if err != nil {
@@ -65,11 +66,13 @@ func linearScores(t *tensor.Tensor, coefficients, bias []float32) (scores []floa
 	return scores, len(rows), nil
 }
 
-func dot(a, b []float32) (sum float64) {
+// dot sums in one chain of fused multiply-adds in float32, as ONNX Runtime's products do.
+func dot(a, b []float32) float64 {
+	var sum float32
 	for i, v := range a {
-		sum += float64(v) * float64(b[i])
+		sum = float32(math.FMA(float64(v), float64(b[i]), float64(sum)))
 	}
-	return sum
+	return float64(sum)
 }
 
 // LinearClassifier scores each row of [N, F] by X·Coefficientsᵀ + Intercepts: labels [N] and scores [N, classes] of float32.

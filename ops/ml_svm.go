@@ -24,12 +24,12 @@ var svmKernels = map[string]func(k []float64, x, v []float32) float64{
 	"LINEAR": func(_ []float64, x, v []float32) float64 { return dot(x, v) },
 	"POLY":   func(k []float64, x, v []float32) float64 { return math.Pow(k[0]*dot(x, v)+k[1], k[2]) },
 	"RBF": func(k []float64, x, v []float32) float64 {
-		sum := 0.
+		var sum float32
 		for i := range x {
-			d := float64(x[i]) - float64(v[i])
-			sum += d * d
+			d := x[i] - v[i]
+			sum += float32(d * d)
 		}
-		return math.Exp(-k[0] * sum)
+		return math.Exp(float64(-float32(k[0]) * sum))
 	},
 	"SIGMOID": func(k []float64, x, v []float32) float64 { return math.Tanh(k[0]*dot(x, v) + k[1]) },
 }

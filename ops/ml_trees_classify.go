@@ -63,7 +63,7 @@ func newTreeVote[T mlFloat](o TreeEnsembleClassifier, weights []T) (*treeVote[T]
 		return nil, err
 	}
 	v := &treeVote[T]{labels: l, base: reals[T](listTensor(o.BaseTensor, o.Base, nil, nil)), post: post, binary: l.Len() == 2, positive: true}
-	if len(v.base) != 0 && len(v.base) != l.Len() {
+	if n := len(v.base); n != 0 && n != l.Len() && !(n == 1 && l.Len() == 2) {
 		return nil, fmt.Errorf("attribute base_values has %d elements for %d classes", len(v.base), l.Len())
 	}
 	for _, id := range o.ClassIDs {
@@ -142,13 +142,15 @@ func (v *treeVote[T]) many(label *tensor.Tensor, row int, s []T, met []bool) {
 }
 
 func (v *treeVote[T]) two(label *tensor.Tensor, row int, s []T, met []bool) {
-	single := !met[1] && len(v.base) == 0 // s[0] speaks for both classes
+	single := !met[1] && len(v.base) < 2 // s[0] speaks for both classes
 	switch {
 	case len(v.base) == 2 && met[1]:
 		s[1] = v.base[1] + s[0]
 		s[0] = -s[1]
 	case len(v.base) == 2:
 		s[0], s[1] = s[0]+v.base[0], s[1]+v.base[1]
+	case len(v.base) == 1:
+		s[0] += v.base[0]
 	}
 	var weight, least T
 	if met[1] {
@@ -177,7 +179,7 @@ func (v *treeVote[T]) two(label *tensor.Tensor, row int, s []T, met []bool) {
 		applyTransform(s, v.post)
 	case v.post == postProbit:
 		applyTransform(s[:1], v.post)
-	default:
+	case v.binary || len(v.base) == 0:
 		s[0], s[1] = pair(s[0], !(v.binary && v.positive), v.post)
 	}
 }

@@ -95,6 +95,7 @@ func (c *call) emit(n *graph.Node, domain, op string, attrs []graph.Attr) error 
 		return &graph.OpError{Node: n.Name, Op: c.opName(), Err: err}
 	default:
 		n.Op = made
+		c.noteMaps(made)
 	}
 	for _, v := range n.Out {
 		if v != nil {

@@ -70,11 +70,15 @@ func typeBytes(v *graph.Value) []byte {
 	if v.Meta[metaListed] == listedBare {
 		return nil
 	}
+	zip, maps := zipMapOf(v)
 	if raw := v.Meta[metaType]; raw != "" {
 		t, _, err := decodeType(span{[]byte(raw), 0}, 0)
-		if err == nil && (v.DType == tensor.Undefined || t.String() == v.Type.String()) {
+		if err == nil && (maps && !isTensor(t) || v.DType == tensor.Undefined || t.String() == v.Type.String()) {
 			return []byte(raw)
 		}
+	}
+	if maps {
+		return mapsType(zip)
 	}
 	return encodeType(v.Type)
 }
