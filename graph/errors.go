@@ -35,6 +35,11 @@ func (e *PassError) Error() string { return fmt.Sprintf("pass %s: %v", e.Pass, e
 // Unwrap gives the cause.
 func (e *PassError) Unwrap() error { return e.Err }
 
+// NameError is an option that names what the graph does not have: exclude "conv9": the graph has no such node.
+type NameError struct{ Option, Name, Problem string }
+
+func (e *NameError) Error() string { return fmt.Sprintf("%s %q: %s", e.Option, e.Name, e.Problem) }
+
 // OpName is the operator's name with its domain unless that is ONNX's own: "Conv", "com.microsoft.Gelu".
 func (n *Node) OpName() string {
 	domain, name := NameOf(n.Op)

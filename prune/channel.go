@@ -277,9 +277,13 @@ func (o ChannelOptions) choose(groups []*Group) ([]bool, error) {
 		ok[i] = g.Reason == "" && (len(o.Include) == 0 || slices.ContainsFunc(o.Include, has)) && !slices.ContainsFunc(o.Exclude, has)
 	}
 	var errs []error
-	for _, name := range slices.Concat(o.Include, o.Exclude) {
+	for i, name := range slices.Concat(o.Include, o.Exclude) {
 		if !known[name] {
-			errs = append(errs, fmt.Errorf("no group of channels has a node named %q", name))
+			option := "include"
+			if i >= len(o.Include) {
+				option = "exclude"
+			}
+			errs = append(errs, &graph.NameError{Option: option, Name: name, Problem: "no group of channels has a node of that name"})
 		}
 	}
 	if len(errs) == 0 && !slices.Contains(ok, true) {

@@ -159,7 +159,7 @@ func (o Options) choose(all []*matrix) ([]*matrix, error) {
 	}{{"include", o.Include}, {"exclude", o.Exclude}} {
 		for _, name := range l.names {
 			if !known[name] {
-				errs = append(errs, fmt.Errorf("%s %q: no layer with weights has that name, constant or operator", l.option, name))
+				errs = append(errs, &graph.NameError{Option: l.option, Name: name, Problem: "no layer with weights has that name, constant or operator"})
 			}
 		}
 	}

@@ -118,13 +118,13 @@ func Codebook(ctx context.Context, g *graph.Graph, o CodebookOptions) (*Result, 
 }
 
 func (o CodebookOptions) check(g *graph.Graph) error {
-	known := map[string]bool{}
-	for _, n := range g.Nodes {
-		known[n.Name] = true
+	known, err := excludable(g, o.Exclude)
+	if err != nil {
+		return err
 	}
 	for name, bits := range o.LayerBits {
 		if !known[name] {
-			return fmt.Errorf("no node is named %q", name)
+			return &graph.NameError{Option: "bits of", Name: name, Problem: "the graph has no such node"}
 		}
 		if bits < 2 || bits > 8 {
 			return fmt.Errorf("%d bits for %q: want 2 to 8", bits, name)

@@ -3,7 +3,6 @@ package quantize
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/graph"
@@ -89,22 +88,29 @@ func prepare(ctx context.Context, g *graph.Graph, o Options) (*graph.Graph, erro
 
 // known checks that the layers that options name exist.
 func (o Options) known(g *graph.Graph) error {
+	have, err := excludable(g, o.Exclude)
+	errs := []error{err}
+	for name := range o.LayerSteps {
+		if !have[name] {
+			errs = append(errs, &graph.NameError{Option: "step of", Name: name, Problem: "the graph has no such node"})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// excludable gives the names of g's nodes and operators, and an error of those to exclude that are none of them.
+func excludable(g *graph.Graph, names []string) (map[string]bool, error) {
 	have := map[string]bool{}
 	for _, n := range g.Nodes {
 		have[n.Name], have[n.OpName()] = true, true
 	}
 	var errs []error
-	for _, name := range o.Exclude {
+	for _, name := range names {
 		if !have[name] {
-			errs = append(errs, fmt.Errorf("exclude %q: the graph has no such node or operator", name))
+			errs = append(errs, &graph.NameError{Option: "exclude", Name: name, Problem: "the graph has no such node or operator"})
 		}
 	}
-	for name := range o.LayerSteps {
-		if !have[name] {
-			errs = append(errs, fmt.Errorf("step of %q: the graph has no such node", name))
-		}
-	}
-	return errors.Join(errs...)
+	return have, errors.Join(errs...)
 }
 
 // ranges places, calibrates and chooses the scales of activations and weights.

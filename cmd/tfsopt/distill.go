@@ -49,6 +49,9 @@ with an interval: paired by image of --held, pooled over --seeds. Without it not
 	set := distillFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		set()
+		if err := refuseIdle(cmd, o.idle()); err != nil {
+			return err
+		}
 		if err := o.checkDistill(); err != nil {
 			return err
 		}

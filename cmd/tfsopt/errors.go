@@ -56,7 +56,8 @@ func (a *app) finish(cmd *cobra.Command, err error, args []string) int {
 		code = exitBroken
 	}
 	var usage usageError
-	if errors.As(err, &usage) || !a.running {
+	var name *graph.NameError
+	if errors.As(err, &usage) || errors.As(err, &name) || !a.running {
 		code = exitUsage
 	}
 	message := strings.TrimSpace(err.Error())

@@ -47,6 +47,9 @@ Of a model of two classes it also tells recall, precision and the area under the
 			if cmd.Flags().Changed("max-drop") {
 				o.MaxDrop = &o.maxDrop
 			}
+			if err := refuseIdle(cmd, o.idle()); err != nil {
+				return err
+			}
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -73,10 +76,6 @@ func (o *evaluateOptions) check() error {
 	switch {
 	case o.data.path == "":
 		return usagef("on which data? give --data")
-	case o.MaxDrop != nil && o.reference == "":
-		return usagef("--max-drop needs a --reference to compare with")
-	case o.Layers && o.reference == "":
-		return usagef("--layers needs a --reference to compare with")
 	case !(o.Confidence > 0.5 && o.Confidence < 1):
 		return usagef("--confidence %g: want a number between 0.5 and 1, such as 0.95", o.Confidence)
 	case o.Batch < 0:

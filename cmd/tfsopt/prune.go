@@ -61,6 +61,9 @@ Criteria taylor and snip weigh gradients, so they need labelled data.`,
 	set := pruneFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set()
+		if err := refuseIdle(cmd, o.idle()); err != nil {
+			return err
+		}
 		if err := o.checkPrune(); err != nil {
 			return err
 		}
@@ -112,7 +115,6 @@ func (o *pruneOptions) checkPrune() error {
 			targets++
 		}
 	}
-	gradient := o.criterion == "taylor" || o.criterion == "gradient" || o.criterion == "snip"
 	o.hasData = o.data.path != ""
 	switch {
 	case o.out == "":
@@ -127,14 +129,12 @@ func (o *pruneOptions) checkPrune() error {
 		return usagef("how much? give --sparsity, --target-flops, --target-bytes or --target-latency")
 	case targets > 1:
 		return usagef("give one of --sparsity, --target-flops, --target-bytes and --target-latency")
-	case !o.hasData && (gradient || o.reconstruct || o.Epochs > 0 || o.rewind != ""):
+	case !o.hasData && (o.gradient() || o.reconstruct || o.Epochs > 0 || o.rewind != ""):
 		return usagef("gradients, --reconstruct, --rewind and --epochs need samples: give --data")
 	case o.solveSamples < 1:
 		return usagef("--reconstruct-samples %d: want at least 1", o.solveSamples)
 	case o.rewind != "" && o.Epochs == 0:
 		return usagef("--rewind starts training again: give --epochs")
-	case o.channel() && (o.raw || o.rewind != ""):
-		return usagef("--raw and --rewind do not go with --pattern channel")
 	case o.channel() && o.reconstruct && o.latency != 0:
 		return usagef("--reconstruct does not go with --target-latency for channels")
 	case o.reconstruct && o.rewind != "":
@@ -145,6 +145,11 @@ func (o *pruneOptions) checkPrune() error {
 		return nil
 	}
 	return usage(prune.Options{Sparsity: o.sparsity, Pattern: o.pattern, Scope: o.scope, Criterion: o.criterion}.Check())
+}
+
+// gradient says whether the criterion weighs gradients.
+func (o *pruneOptions) gradient() bool {
+	return o.criterion == "taylor" || o.criterion == "gradient" || o.criterion == "snip"
 }
 
 func (o *pruneOptions) channel() bool { return o.pattern == "channel" }

@@ -22,7 +22,7 @@ const (
 
 // sensitivity accumulates the gradient scores that the criterion needs.
 func (p *pruning) sensitivity(ctx context.Context, g *graph.Graph) error {
-	if p.criterion != "taylor" && p.criterion != "gradient" && p.criterion != "snip" {
+	if !p.gradient() {
 		return nil
 	}
 	acc, err := prune.NewAccumulator(p.criterion)

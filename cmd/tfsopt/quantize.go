@@ -66,10 +66,13 @@ what the step does to single numbers.`,
 		if err := parseSteps(&o); err != nil {
 			return err
 		}
+		if err := refuseIdle(cmd, o.idle(cmd)); err != nil {
+			return err
+		}
 		if cmd.Flags().Changed("values") {
 			return a.stepValues(o.Step, append(o.values, args...))
 		}
-		if err := o.checkCodebook(cmd); err != nil {
+		if err := o.checkCodebook(); err != nil {
 			return err
 		}
 		if err := o.checkTraining(a, cmd); err != nil {

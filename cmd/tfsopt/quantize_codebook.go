@@ -22,21 +22,11 @@ func (c *codebookFlags) add(cmd *cobra.Command) {
 	f.Float64Var(&c.sqnr, "sqnr", 0, "dB that are enough for a layer's weights, which may then share fewer values, for --mode codebook (0: all that --bits allows)")
 }
 
-// checkCodebook refuses flags of the mode codebook without it, and those that it has no use for.
-func (o *quantizeOptions) checkCodebook(cmd *cobra.Command) error {
-	changed := cmd.Flags().Changed
-	if o.Mode != "codebook" {
-		if changed("bits") || changed("sqnr") {
-			return usagef("--bits and --sqnr are for --mode codebook")
-		}
-		return nil
-	}
-	for _, name := range []string{"qat", "dry-run", "step", "weights", "activations", "saturation", "style", "target", "io", "block-size", "per-tensor"} {
-		if changed(name) {
-			return usagef("--%s does not go with --mode codebook, which shares values of weights", name)
-		}
-	}
+// checkCodebook checks the flags of the mode codebook.
+func (o *quantizeOptions) checkCodebook() error {
 	switch {
+	case o.Mode != "codebook":
+		return nil
 	case o.book.bits < 2 || o.book.bits > 8:
 		return usagef("--bits %d: want 2 to 8", o.book.bits)
 	case !(o.book.sqnr >= 0):

@@ -21,9 +21,6 @@ func (o *quantizeOptions) addTraining(cmd *cobra.Command) func() {
 // checkTraining refuses flags of --qat that do not fit, and --epochs without it, and prepares training.
 func (o *quantizeOptions) checkTraining(a *app, cmd *cobra.Command) error {
 	if !o.qat {
-		if o.learn.Epochs != 0 {
-			return usagef("--epochs is for training with --qat")
-		}
 		return checkReports(o.learn.reports, trainReportKinds)
 	}
 	switch {

@@ -41,6 +41,9 @@ the same command with --resume goes on from the checkpoint and ends in the same 
 	cmd.Flags().StringVar(&o.init, "init", "", "start from new random weights, drawn from this seed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		set()
+		if err := refuseIdle(cmd, o.idle()); err != nil {
+			return err
+		}
 		if o.out == "" {
 			return errNoOutput
 		}
