@@ -50,6 +50,7 @@ func arraySource(features []*array, labels *array, inputs []Input) (*source, err
 	if lead < 0 {
 		return nil, errors.New("there is no array of features")
 	}
+	hollow := true
 	src := &source{n: features[lead].shape[0], arrays: features, name: func(i int) string { return fmt.Sprintf("sample %d", i) }}
 	for _, a := range features {
 		if a.same {
@@ -58,12 +59,13 @@ func arraySource(features []*array, labels *array, inputs []Input) (*source, err
 		if len(a.shape) == 0 {
 			return nil, fmt.Errorf("%s: a scalar holds no samples", a.name)
 		}
-		if slices.Contains(a.shape[1:], 0) { // such a file can claim any number of samples
-			return nil, fmt.Errorf("%s has the shape %v: its samples are empty", a.name, a.shape)
-		}
+		hollow = hollow && slices.Contains(a.shape[1:], 0)
 		if a.shape[0] != src.n {
 			return nil, fmt.Errorf("%s has %d samples, %s has %d", a.name, a.shape[0], features[lead].name, src.n)
 		}
+	}
+	if hollow { // such files can claim any number of samples
+		return nil, fmt.Errorf("%s has the shape %v: its samples are empty", features[lead].name, features[lead].shape)
 	}
 	if labels == nil {
 		return src, nil
@@ -166,6 +168,9 @@ func match(arrays []*array, inputs []Input) ([]*array, error) {
 		if i < 0 && in.Zeros {
 			out = append(out, in.zeros())
 			continue
+		}
+		if i < 0 && !in.numeric() {
+			return nil, fmt.Errorf("the model's input %q takes %s, which an array of numbers cannot be", in.Name, in.DType)
 		}
 		if i < 0 {
 			return nil, fmt.Errorf("the model's input %q has no array of its name: there is %s", in.Name, strings.Join(names, ", "))

@@ -10,6 +10,11 @@ import (
 // scalar tells whether the input is one number for all samples of a call.
 func (in Input) scalar() bool { return in.Shape != nil && len(in.Shape) == 0 }
 
+// numeric tells whether the input takes a tensor of numbers, as all data here is.
+func (in Input) numeric() bool {
+	return in.DType.IsFloat() || in.DType.IsInt() || in.DType == tensor.Bool
+}
+
 // whole tells whether samples of these inputs are fed one at a time, as calls of the model: an input has its samples along
 // another axis than 0, or none.
 func whole(inputs []Input) bool {

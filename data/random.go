@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -33,6 +34,12 @@ func Random(inputs []Input, n int, seed uint64) *Set {
 }
 
 func randomTensor(r *rand.Rand, in Input, whole bool) (*tensor.Tensor, error) {
+	if !in.numeric() {
+		return nil, fmt.Errorf("it takes %s, and random data is tensors of numbers", in.DType)
+	}
+	if in.Shape == nil {
+		return nil, errors.New("the model does not say how many dimensions it has, and random data needs that")
+	}
 	shape := make([]int, len(in.Shape))
 	for i, d := range in.Shape {
 		switch {

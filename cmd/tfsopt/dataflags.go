@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,9 @@ func (d *dataFlags) open(inputs []data.Input) (*data.Set, error) {
 	}
 	if err := d.state(inputs); err != nil {
 		return nil, err
+	}
+	if len(inputs) == 0 && d.path != "random" {
+		return nil, fmt.Errorf("the model has no inputs, so that --data %s cannot be fed; --data random needs none", d.path)
 	}
 	return data.Open(data.Options{
 		Path: d.path, Preprocess: d.preprocess, Samples: d.samples,

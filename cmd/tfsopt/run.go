@@ -101,6 +101,11 @@ func feedDefaults(g *graph.Graph, args []string) {
 // readInputs assigns NAME=FILE to the model's inputs and reads the files.
 func readInputs(inputs []*graph.Value, args []string) ([]*tensor.Tensor, error) {
 	out := make([]*tensor.Tensor, len(inputs))
+	for _, v := range inputs {
+		if v.Elem != nil {
+			return nil, fmt.Errorf("input %q is %s, which no file holds", v.Name, v.Type)
+		}
+	}
 	for _, arg := range args {
 		i, file, err := inputOf(inputs, arg)
 		if err != nil {
