@@ -66,3 +66,49 @@ func Watched(tb testing.TB, g *graph.Graph, set *data.Set) (watched, written *gr
 	}
 	return watched, written
 }
+
+// Correct quantizes as far as bias correction, which may keep at most budget bytes, and gives the names of the layers of each
+// of its passes, how many of the passes ran without the graph's inputs, and what was added to the biases.
+func Correct(tb testing.TB, g *graph.Graph, set *data.Set, budget int) (passes [][]string, bare int, added [][]float64) {
+	tb.Helper()
+	o, err := Options{}.defaults()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f, err := prepare(context.Background(), g, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &session{ctx: context.Background(), set: set, o: o}
+	p, layers, c, err := s.ranges(f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i, l := range layers {
+		l.load()
+		l.choose(s, c.grams[i], c.spreads[i])
+		l.settle()
+	}
+	r := &resume{budget: budget}
+	for _, some := range together(p.g, layers) {
+		seg, _, err := s.segment(p, correcting{layers, some, c, r})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if seg.bare {
+			bare++
+		}
+		if err := s.correctSome(p, correcting{layers, some, c, r}); err != nil {
+			tb.Fatal(err)
+		}
+		var names []string
+		for _, i := range some {
+			names = append(names, layers[i].node.Name)
+		}
+		passes = append(passes, names)
+	}
+	for _, l := range layers {
+		added = append(added, l.correct)
+	}
+	return passes, bare, added
+}

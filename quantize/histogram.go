@@ -26,24 +26,23 @@ func (h *histogram) width() float64 { return math.Ldexp(1, h.exp) / halfBins }
 
 // add counts finite numbers; i is the index of the first one that is not, -1 if there is none.
 func (h *histogram) add(v []float32) (i int) {
-	lo, hi := float32(0), float32(0)
+	if len(v) == 0 {
+		return -1
+	}
+	lo, hi := v[0], v[0]
 	for i, x := range v {
-		if x != x || x-x != 0 {
+		if x-x != 0 {
 			return i
 		}
-		lo, hi = min(lo, x), max(hi, x)
-	}
-	first := math.Inf(1)
-	last := math.Inf(-1)
-	if len(v) > 0 {
-		a, b := v[0], v[0]
-		for _, x := range v {
-			a, b = min(a, x), max(b, x)
+		if x < lo {
+			lo = x
 		}
-		first, last = float64(a), float64(b)
+		if x > hi {
+			hi = x
+		}
 	}
-	h.min, h.max = min(h.min, first), max(h.max, last)
-	h.grow(float64(max(hi, -lo)))
+	h.min, h.max = min(h.min, float64(lo)), max(h.max, float64(hi))
+	h.grow(float64(max(hi, -lo, 0)))
 	inv := float32(1 / h.width()) // a power of two: the product is exact
 	for _, x := range v {
 		switch {

@@ -155,12 +155,12 @@ func static(s *session, f *graph.Graph) (*Result, error) {
 		l.drop()
 		l.settle()
 	}
+	c.grams, c.spreads = nil, nil
 	if !s.o.NoBiasCorrection {
 		if err := s.correct(p, layers, c); err != nil {
 			return nil, err
 		}
 	}
-	c.grams = nil
 	return s.finish(p, layers, c.measured)
 }
 

@@ -3,6 +3,7 @@ package quantize
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/tfsopt/tfsopt/data"
@@ -72,43 +73,67 @@ func (s *session) batch(g *graph.Graph) int {
 // observer is shown watched values of each run, in the order of the program's steps. sample counts runs.
 type observer func(sample int, v *graph.Value, t *tensor.Tensor) error
 
+// walk is one run over the samples.
+type walk struct {
+	stage string
+	g     *graph.Graph
+	batch int            // samples a run
+	watch []*graph.Value // shown to see
+	limit int            // runs; 0: as many as there are
+	see   observer
+
+	// A graph that begins at inner values takes those that more has for a run after the inputs of the whole graph, or, if it
+	// is bare, alone. after is told of each run.
+	bare  bool
+	more  func(sample int) []*tensor.Tensor
+	after func(sample, total int)
+}
+
 // pass runs g over at most limit samples (0: all).
 func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit int, see observer) error {
+	return s.walk(walk{stage: stage, g: g, batch: s.batch(g), watch: watch, limit: limit, see: see})
+}
+
+func (s *session) walk(w walk) error {
 	inputs := map[*graph.Value]int{}
-	for i, v := range g.Inputs {
+	for i, v := range w.g.Inputs {
 		inputs[v] = i
 	}
 	var inner []*graph.Value
 	var outer []*graph.Value
-	for _, v := range watch {
+	for _, v := range w.watch {
 		if _, ok := inputs[v]; ok {
 			outer = append(outer, v)
 		} else {
 			inner = append(inner, v)
 		}
 	}
-	p, err := engine.Compile(s.ctx, g, engine.Options{Threads: s.o.Threads, CPU: s.o.CPU, Watch: inner})
+	p, err := engine.Compile(s.ctx, w.g, engine.Options{Threads: s.o.Threads, CPU: s.o.CPU, Watch: inner})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	batch := s.batch(g)
-	total := s.set.Len() / batch
-	if limit > 0 {
-		total = min(total, limit)
+	total := s.set.Len() / w.batch
+	if w.limit > 0 {
+		total = min(total, w.limit)
 	}
 	if total == 0 {
-		return fmt.Errorf("%d samples do not fill the model's batch of %d", s.set.Len(), batch)
+		return fmt.Errorf("%d samples do not fill the model's batch of %d", s.set.Len(), w.batch)
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	order := map[*graph.Node]int{}
-	for i, n := range g.Nodes {
+	for i, n := range w.g.Nodes {
 		order[n] = i
 	}
-	r := runner{p: p, states: s.states, outer: outer, inputs: inputs, order: order, see: see}
+	r := runner{p: p, more: w.more, outer: outer, inputs: inputs, order: order, see: w.see}
+	stream := s.names(w.batch)
+	if !w.bare {
+		r.states = s.states
+		stream = s.set.Stream(ctx, w.batch, s.o.Threads)
+	}
 	done := 0
-	for b, err := range s.set.Stream(ctx, batch, s.o.Threads) {
+	for b, err := range stream {
 		if err != nil {
 			return err
 		}
@@ -118,17 +143,32 @@ func (s *session) pass(stage string, g *graph.Graph, watch []*graph.Value, limit
 		if err := r.run(s.ctx, b, done); err != nil {
 			return err
 		}
+		if w.after != nil {
+			w.after(done, total)
+		}
 		done++
-		s.o.progress(stage, done, total)
+		s.o.progress(w.stage, done, total)
 	}
 	return s.ctx.Err()
+}
+
+// names are batches of the set that nothing was read for.
+func (s *session) names(batch int) iter.Seq2[data.Batch, error] {
+	return func(yield func(data.Batch, error) bool) {
+		for i := 0; i < s.set.Len(); i += batch {
+			if !yield(data.Batch{First: i, Names: []string{s.set.Name(i)}}, s.ctx.Err()) {
+				return
+			}
+		}
+	}
 }
 
 // runner shows the watched values of single runs.
 type runner struct {
 	p      *engine.Program
 	states []map[int]*tensor.Tensor
-	outer  []*graph.Value // watched inputs of the graph
+	more   func(sample int) []*tensor.Tensor // inputs after those of the sample; nil: none
+	outer  []*graph.Value                    // watched inputs of the graph
 	inputs map[*graph.Value]int
 	order  map[*graph.Node]int
 	see    observer
@@ -143,6 +183,9 @@ func (r *runner) run(ctx context.Context, b data.Batch, sample int) error {
 		for i, t := range r.states[sample] {
 			in[i] = t
 		}
+	}
+	if r.more != nil {
+		in = slices.Concat(in, r.more(sample))
 	}
 	for _, v := range r.outer {
 		if err := r.see(sample, v, in[r.inputs[v]]); err != nil {
