@@ -21,7 +21,7 @@ const (
 // carriers are the operators that pass probabilities on as they are.
 var carriers = map[string]bool{
 	"QuantizeLinear": true, "DequantizeLinear": true, "Identity": true, "Cast": true,
-	"Reshape": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true,
+	"Reshape": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true, "ZipMap": true,
 }
 
 // madeBy is the name of the operator that an output comes from, looking through those that only carry it.
@@ -124,11 +124,12 @@ func softmaxLoss(row []float64, label int) float64 {
 	return math.Log(sum) + top - row[label]
 }
 
-// isDistribution tells whether a row is non-negative and sums to 1 within a hundredth.
+// isDistribution tells whether a row sums to 1 within a hundredth and nothing in it is below 0 by more than rounding, as 1-p
+// of a p that sums of votes gave may be.
 func isDistribution(row []float64) bool {
 	sum := 0.0
 	for _, x := range row {
-		if x < 0 {
+		if x < -1e-5 {
 			return false
 		}
 		sum += x

@@ -105,9 +105,9 @@ func (e *evaluation) uncomparable(p *pair, cols, ref []column) string {
 	return ""
 }
 
-// choose picks the output that is judged.
+// choose picks the output that is judged: with labels the first that gives scores, else the first that names the class.
 func (e *evaluation) choose(cols []column) error {
-	numeric := -1
+	numeric, named := -1, -1
 	for i, p := range e.pairs {
 		c := cols[p.model]
 		name := e.model.outputs[p.model].Name
@@ -118,10 +118,25 @@ func (e *evaluation) choose(cols []column) error {
 			numeric = i
 		}
 		h := headOf(c.dtype, c.shape, madeBy(e.model.outputs[p.model]))
+		if e.o.Set.Labelled() && e.o.Output == "" {
+			fits, err := scoresFit(e.model.outputs[p.model], e.o.Set.Classes())
+			if err != nil {
+				return err
+			}
+			if h == decision || h == scores && !fits {
+				if named < 0 {
+					named = i
+				}
+				continue
+			}
+		}
 		if !e.o.Set.Labelled() || h != dense || e.o.Output != "" {
 			e.judged = i
 			return nil
 		}
+	}
+	if named >= 0 {
+		numeric = named
 	}
 	if numeric < 0 {
 		return fmt.Errorf("no output of the model can be judged (outputs %q, asked for %q)", names(e.model.outputs), e.o.Output)
