@@ -25,9 +25,6 @@ func (h head) source() graph.Op { return h.Op }
 // open tells whether more can be added.
 func (h head) open() bool { return !h.clamped && !h.gated }
 
-// heads are the operators that take an epilogue, with the number of their inputs: the last of a product is its bias.
-var heads = map[string]int{"Conv": 3, "ConvTranspose": 3, "Gemm": 3, "MatMul": 3, "BatchNormalization": 5}
-
 // fuse joins products with the Add, Relu and Clip behind them.
 func fuse(g *graph.Graph) error {
 	uses := map[*graph.Value]int{}
@@ -54,7 +51,7 @@ func fuse(g *graph.Graph) error {
 // absorb lets the product in front of n do n's work; n is then to be dropped.
 func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]int) bool {
 	name := n.OpName()
-	if inputs, ok := heads[name]; ok && isFloat(n.In[0]) && takesEpilogue(n) {
+	if inputs := lowerers[name].head; inputs > 0 && isFloat(n.In[0]) && takesEpilogue(n) {
 		for len(n.In) < inputs {
 			n.In = append(n.In, nil)
 		}

@@ -30,7 +30,7 @@ func layout(g *graph.Graph) error {
 
 // takesImages tells whether n's step works with channels last.
 func takesImages(n *graph.Node) bool {
-	return imageOps[original(n).OpName()] && len(n.In) > 0 && spatial(n.In[0])
+	return lowerers[original(n).OpName()].images && len(n.In) > 0 && spatial(n.In[0])
 }
 
 // images reorders every operand of an image's rank, but not the weights.

@@ -63,7 +63,7 @@ func (p *Program) lower(g *graph.Graph) error {
 		p.g.Inputs = append(p.g.Inputs, w)
 	}
 	for _, n := range g.Nodes {
-		if f := lowerers[original(n).OpName()]; f != nil && f(l, n) {
+		if f := lowerers[original(n).OpName()].lower; f != nil && f(l, n) {
 			continue
 		}
 		if h, ok := n.Op.(head); ok {

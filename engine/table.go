@@ -1,99 +1,98 @@
 package engine
 
-// lowerers says how each operator becomes steps; what is not here runs its own kernel.
-var lowerers map[string]lowerer
-
-// imageOps are the operators whose steps take images, and what belongs to them, with their channels last.
-var imageOps = map[string]bool{
-	"Conv": true, "ConvTranspose": true, "QLinearConv": true, "ConvInteger": true, "tfsopt.ConvWeightGrad": true,
-	"MaxPool": true, "AveragePool": true, "GlobalAveragePool": true, "com.microsoft.QLinearGlobalAveragePool": true,
-	"tfsopt.MaxPoolGrad": true, "tfsopt.AveragePoolGrad": true,
-	"BatchNormalization": true, "tfsopt.BatchNormalizationGrad": true,
+// row says how an operator becomes steps.
+type row struct {
+	lower  lowerer
+	images bool // its steps take images, and what belongs to them, with their channels last
+	head   int  // its steps take an epilogue: the number of its inputs, of which a product's last is its bias; 0: they do not
 }
 
+// lowerers has a row for each operator with fast steps; what is not here runs its own kernel.
+var lowerers map[string]row
+
 func init() {
-	lowerers = map[string]lowerer{
-		"Conv":              lowerConv,
-		"ConvTranspose":     lowerSweep,
-		"Gemm":              lowerGemm,
-		"MatMul":            lowerMatMul,
-		"MaxPool":           lowerPool,
-		"AveragePool":       lowerPool,
-		"GlobalAveragePool": lowerGlobalAverage,
-		"Transpose":         lowerTranspose,
-		"Reshape":           lowerView,
-		"Flatten":           lowerView,
-		"Squeeze":           lowerView,
-		"Unsqueeze":         lowerView,
-		"Identity":          lowerView,
-		"Dropout":           lowerDropout,
-		"Cast":              elementwise(wrapCast),
-		"Clip":              lowerClip,
-		"Concat":            lowerConcat,
-		"Softmax":           lowerRows,
+	lowerers = map[string]row{
+		"Conv":              {lower: lowerConv, images: true, head: 3},
+		"ConvTranspose":     {lower: lowerSweep, images: true, head: 3},
+		"Gemm":              {lower: lowerGemm, head: 3},
+		"MatMul":            {lower: lowerMatMul, head: 3},
+		"MaxPool":           {lower: lowerPool, images: true},
+		"AveragePool":       {lower: lowerPool, images: true},
+		"GlobalAveragePool": {lower: lowerGlobalAverage, images: true},
+		"Transpose":         {lower: lowerTranspose},
+		"Reshape":           {lower: lowerView},
+		"Flatten":           {lower: lowerView},
+		"Squeeze":           {lower: lowerView},
+		"Unsqueeze":         {lower: lowerView},
+		"Identity":          {lower: lowerView},
+		"Dropout":           {lower: lowerDropout},
+		"Cast":              {lower: elementwise(wrapCast)},
+		"Clip":              {lower: lowerClip},
+		"Concat":            {lower: lowerConcat},
+		"Softmax":           {lower: lowerRows},
 
-		"LayerNormalization":            lowerLayerNorm,
-		"ReduceSum":                     lowerReduce,
-		"ReduceMean":                    lowerReduce,
-		"ReduceMax":                     lowerReduce,
-		"Expand":                        lowerExpand,
-		"Where":                         elementwise(wrapWhere),
-		"Pow":                           lowerPow,
-		"Sum":                           lowerSum,
-		"LeakyRelu":                     elementwise(wrapActivation),
-		"ThresholdedRelu":               elementwise(wrapActivation),
-		"HardSigmoid":                   elementwise(wrapActivation),
-		"Elu":                           elementwise(wrapActivation),
-		"Selu":                          elementwise(wrapActivation),
-		"Celu":                          elementwise(wrapActivation),
-		"Swish":                         elementwise(wrapActivation),
-		"Softplus":                      elementwise(wrapActivation),
-		"Mish":                          elementwise(wrapActivation),
-		"GroupNormalization":            lowerGroupNorm,
-		"InstanceNormalization":         lowerGroupNorm,
-		"LogSoftmax":                    lowerRows,
-		"BatchNormalization":            lowerBatchNorm,
-		"Slice":                         lowerMove,
-		"Pad":                           lowerMove,
-		"Split":                         lowerMove,
-		"ScatterND":                     lowerScatter,
-		"Gather":                        lowerGather,
-		"tfsopt.ReluGrad":               lowerReluGrad,
-		"tfsopt.SoftmaxGrad":            lowerRows,
-		"tfsopt.LogSoftmaxGrad":         lowerRows,
-		"tfsopt.LayerNormalizationGrad": lowerLayerNormGrad,
-		"tfsopt.BatchNormalizationGrad": lowerBatchNormGrad,
-		"tfsopt.MaxPoolGrad":            lowerPoolGrad,
-		"tfsopt.AveragePoolGrad":        lowerPoolGrad,
-		"tfsopt.ClipGrad":               elementwise(wrapGate),
+		"LayerNormalization":            {lower: lowerLayerNorm},
+		"ReduceSum":                     {lower: lowerReduce},
+		"ReduceMean":                    {lower: lowerReduce},
+		"ReduceMax":                     {lower: lowerReduce},
+		"Expand":                        {lower: lowerExpand},
+		"Where":                         {lower: elementwise(wrapWhere)},
+		"Pow":                           {lower: lowerPow},
+		"Sum":                           {lower: lowerSum},
+		"LeakyRelu":                     {lower: elementwise(wrapActivation)},
+		"ThresholdedRelu":               {lower: elementwise(wrapActivation)},
+		"HardSigmoid":                   {lower: elementwise(wrapActivation)},
+		"Elu":                           {lower: elementwise(wrapActivation)},
+		"Selu":                          {lower: elementwise(wrapActivation)},
+		"Celu":                          {lower: elementwise(wrapActivation)},
+		"Swish":                         {lower: elementwise(wrapActivation)},
+		"Softplus":                      {lower: elementwise(wrapActivation)},
+		"Mish":                          {lower: elementwise(wrapActivation)},
+		"GroupNormalization":            {lower: lowerGroupNorm},
+		"InstanceNormalization":         {lower: lowerGroupNorm},
+		"LogSoftmax":                    {lower: lowerRows},
+		"BatchNormalization":            {lower: lowerBatchNorm, images: true, head: 5},
+		"Slice":                         {lower: lowerMove},
+		"Pad":                           {lower: lowerMove},
+		"Split":                         {lower: lowerMove},
+		"ScatterND":                     {lower: lowerScatter},
+		"Gather":                        {lower: lowerGather},
+		"tfsopt.ReluGrad":               {lower: lowerReluGrad},
+		"tfsopt.SoftmaxGrad":            {lower: lowerRows},
+		"tfsopt.LogSoftmaxGrad":         {lower: lowerRows},
+		"tfsopt.LayerNormalizationGrad": {lower: lowerLayerNormGrad},
+		"tfsopt.BatchNormalizationGrad": {lower: lowerBatchNormGrad, images: true},
+		"tfsopt.MaxPoolGrad":            {lower: lowerPoolGrad, images: true},
+		"tfsopt.AveragePoolGrad":        {lower: lowerPoolGrad, images: true},
+		"tfsopt.ClipGrad":               {lower: elementwise(wrapGate)},
 
-		"QuantizeLinear":             lowerQuantize,
-		"DequantizeLinear":           lowerQuantize,
-		"DynamicQuantizeLinear":      lowerDynamicQuantize,
-		"tfsopt.DynamicQuantizeRows": lowerDynamicQuantize,
-		"QLinearConv":                lowerQConv,
-		"QLinearMatMul":              lowerQMatMul,
-		"MatMulInteger":              lowerMatMulInteger,
-		"ConvInteger":                lowerConvInteger,
+		"QuantizeLinear":             {lower: lowerQuantize},
+		"DequantizeLinear":           {lower: lowerQuantize},
+		"DynamicQuantizeLinear":      {lower: lowerDynamicQuantize},
+		"tfsopt.DynamicQuantizeRows": {lower: lowerDynamicQuantize},
+		"QLinearConv":                {lower: lowerQConv, images: true},
+		"QLinearMatMul":              {lower: lowerQMatMul},
+		"MatMulInteger":              {lower: lowerMatMulInteger},
+		"ConvInteger":                {lower: lowerConvInteger, images: true},
 
-		"tfsopt.ConvWeightGrad":   lowerWeightGrad,
-		"tfsopt.FakeQuantize":     lowerFakeQuantize,
-		"tfsopt.FakeQuantizeGrad": lowerFakeQuantize,
+		"tfsopt.ConvWeightGrad":   {lower: lowerWeightGrad, images: true},
+		"tfsopt.FakeQuantize":     {lower: lowerFakeQuantize},
+		"tfsopt.FakeQuantizeGrad": {lower: lowerFakeQuantize},
 
-		"com.microsoft.QGemm":                    lowerQGemm,
-		"com.microsoft.QLinearAdd":               lowerQBinary,
-		"com.microsoft.QLinearMul":               lowerQBinary,
-		"com.microsoft.QLinearGlobalAveragePool": lowerQGlobalAverage,
-		"com.microsoft.QLinearSigmoid":           lowerLookup,
-		"com.microsoft.QLinearLeakyRelu":         lowerLookup,
+		"com.microsoft.QGemm":                    {lower: lowerQGemm},
+		"com.microsoft.QLinearAdd":               {lower: lowerQBinary},
+		"com.microsoft.QLinearMul":               {lower: lowerQBinary},
+		"com.microsoft.QLinearGlobalAveragePool": {lower: lowerQGlobalAverage, images: true},
+		"com.microsoft.QLinearSigmoid":           {lower: lowerLookup},
+		"com.microsoft.QLinearLeakyRelu":         {lower: lowerLookup},
 	}
 	for name := range unaries {
-		lowerers[name] = elementwise(wrapUnary)
+		lowerers[name] = row{lower: elementwise(wrapUnary)}
 	}
 	for name := range relations {
-		lowerers[name] = elementwise(wrapRelation)
+		lowerers[name] = row{lower: elementwise(wrapRelation)}
 	}
 	for name := range binaries {
-		lowerers[name] = lowerBinary
+		lowerers[name] = row{lower: lowerBinary}
 	}
 }

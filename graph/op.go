@@ -40,6 +40,7 @@ type Quant struct {
 	All    bool // every input is data (Concat)
 	Weight int  // index of the weight input; 0: the operator has none
 	Axis   int  // of the weight: its output channels
+	Out    int  // axis of output 0 along which they lie, from the end if negative
 	Bias   int  // index of the bias input; 0: none
 }
 

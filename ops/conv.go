@@ -137,7 +137,7 @@ func (c Conv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 func (c Conv) Products(w []int) Products { return convProducts(c.Group, w) }
 
 // Quant says that input 1 is the weight with its output channels first and input 2 the bias.
-func (Conv) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 0, Bias: 2} }
+func (Conv) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 0, Out: 1, Bias: 2} }
 
 // Weights says that each output channel has a scale.
 func (Conv) Weights([]graph.Fact) []graph.Weight {

@@ -226,7 +226,7 @@ func (c ConvTranspose) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Quant says that input 1 is the weight and input 2 the bias. Axis 1 of the weight is the output channels of one group:
 // output channel g·(M/Group)+i has weights [g·C/Group:(g+1)·C/Group, i], so that with more than one group a scale for
 // each index of that axis is shared by Group output channels.
-func (ConvTranspose) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1, Bias: 2} }
+func (ConvTranspose) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1, Out: 1, Bias: 2} }
 
 // Weights says that each output channel of each group has a scale: W is [C, M/group, kernel...], and C counts the groups'
 // input channels one group after the other.

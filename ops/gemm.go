@@ -129,9 +129,9 @@ func (g Gemm) Products(w []int) Products { return matProducts(w, g.TransB) }
 // Quant says that input 1 is the weight and input 2 the bias.
 func (g Gemm) Quant() graph.Quant {
 	if g.TransB {
-		return graph.Quant{Weight: 1, Axis: 0, Bias: 2}
+		return graph.Quant{Weight: 1, Axis: 0, Out: 1, Bias: 2}
 	}
-	return graph.Quant{Weight: 1, Axis: 1, Bias: 2}
+	return graph.Quant{Weight: 1, Axis: 1, Out: 1, Bias: 2}
 }
 
 // Weights says that a constant side has a scale for each row or column of the result.

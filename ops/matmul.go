@@ -75,7 +75,7 @@ func (MatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 func (MatMul) Products(w []int) Products { return matProducts(w, false) }
 
 // Quant says that input 1 is the weight when it is constant, with its output channels last (1 for a matrix).
-func (MatMul) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1} }
+func (MatMul) Quant() graph.Quant { return graph.Quant{Weight: 1, Axis: 1, Out: -1} }
 
 // Weights says that a constant side has a scale for each row or column of the result.
 func (MatMul) Weights(in []graph.Fact) []graph.Weight {

@@ -1,6 +1,7 @@
 package optimize
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -47,16 +48,38 @@ type product struct {
 
 // productOf is ok for float products with constant weights and bias.
 func productOf(n *graph.Node) (p product, ok bool) {
-	describe := products[n.OpName()]
-	if describe == nil || !single(n) || !n.In[1].IsConst() || n.Out[0].Unranked {
+	op, stores := n.Op.(graph.Stored)
+	q, ok := n.Op.(graph.Quantizable)
+	if !ok || !stores || q.Quant().Weight != 1 || !single(n) || !n.In[1].IsConst() || n.Out[0].Rank() < 2 {
 		return p, false
 	}
-	w := n.In[1].Const
+	d, w := q.Quant(), n.In[1].Const
 	if w.DType != tensor.Float32 && w.DType != tensor.Float64 || w.Len() == 0 {
 		return p, false
 	}
-	if p, ok = describe(n, w.Shape); !ok {
+	in := make([]graph.Fact, len(n.In))
+	for i, v := range n.In {
+		if v != nil {
+			in[i] = v.Fact
+		}
+	}
+	weights := op.Weights(in)
+	at := slices.IndexFunc(weights, func(w graph.Weight) bool { return w.Input == 1 })
+	if at < 0 {
 		return p, false
+	}
+	p.channels, p.channel = channelsOf(weights[at], w.Shape)
+	p.axis, p.bias = d.Out, cmp.Or(d.Bias, -1)
+	if r := n.Out[0].Rank(); d.Out < 0 {
+		p.axis += r
+	}
+	if _, ok := n.Op.(ops.MatMul); ok {
+		if len(w.Shape) != 2 {
+			return p, false
+		}
+		if n.Out[0].Rank() == 2 {
+			p.bias = 2 // as a Gemm
+		}
 	}
 	if p.bias < 0 {
 		return p, true
@@ -65,37 +88,26 @@ func productOf(n *graph.Node) (p product, ok bool) {
 	return p, b == nil || b.IsConst()
 }
 
-var products = map[string]func(n *graph.Node, w []int) (product, bool){
-	"Conv": func(_ *graph.Node, w []int) (product, bool) {
-		each := tensor.Size(w[1:])
-		return product{1, w[0], func(i int) int { return i / each }, 2}, true
-	},
-	"ConvTranspose": func(n *graph.Node, w []int) (product, bool) {
-		groups, inner := n.Op.(ops.ConvTranspose).Group, tensor.Size(w[2:])
-		if groups < 1 || w[0]%groups != 0 {
-			return product{}, false
+// channelsOf counts the channels of a weight of the given shape and gives the channel of its i-th element.
+func channelsOf(w graph.Weight, shape []int) (int, func(i int) int) {
+	if w.View != nil {
+		shape = w.View
+	}
+	if len(w.Axes) == 1 {
+		size, each := shape[w.Axes[0]], tensor.Size(shape[w.Axes[0]+1:])
+		return size, func(i int) int { return i / each % size }
+	}
+	count := 1
+	for _, a := range w.Axes {
+		count *= shape[a]
+	}
+	return count, func(i int) int {
+		c := 0
+		for _, a := range w.Axes {
+			c = c*shape[a] + i/tensor.Size(shape[a+1:])%shape[a]
 		}
-		per := w[1]
-		channel := func(i int) int { return i/(inner*per)/(w[0]/groups)*per + i/inner%per }
-		return product{1, per * groups, channel, 2}, true
-	},
-	"Gemm": func(n *graph.Node, w []int) (product, bool) {
-		if n.Op.(ops.Gemm).TransB {
-			return product{1, w[0], func(i int) int { return i / w[1] }, 2}, true
-		}
-		return product{1, w[1], func(i int) int { return i % w[1] }, 2}, true
-	},
-	"MatMul": func(n *graph.Node, w []int) (product, bool) {
-		r := n.Out[0].Rank()
-		if len(w) != 2 || r < 2 {
-			return product{}, false
-		}
-		p := product{r - 1, w[1], func(i int) int { return i % w[1] }, -1}
-		if r == 2 {
-			p.bias = 2 // as a Gemm
-		}
-		return p, true
-	},
+		return c
+	}
 }
 
 // affine is x·scale + shift with a number for each channel.

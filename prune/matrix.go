@@ -54,11 +54,7 @@ func weighs(n *graph.Node) []int {
 	if !ok || q.Quant().Weight == 0 {
 		return nil
 	}
-	switch n.Op.(type) {
-	case ops.Conv, ops.ConvTranspose, ops.Gemm, ops.MatMul:
-		return []int{q.Quant().Weight}
-	}
-	return nil
+	return []int{q.Quant().Weight}
 }
 
 // matrices lists the float weights of g that can be cut, in the order of the nodes, and says which cannot be because

@@ -31,9 +31,6 @@ const maxStep = math.MaxUint8
 // minCoded is how many bytes a weight must save to be worth nodes of its own.
 const minCoded = 512
 
-// storable are the operators whose weights may share values.
-var storable = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true}
-
 // weightOf is a node's constant float32 weight, nil if it has none.
 func weightOf(n *graph.Node) *graph.Value {
 	q, ok := n.Op.(graph.Quantizable)
@@ -78,7 +75,7 @@ func Codebook(ctx context.Context, g *graph.Graph, o CodebookOptions) (*Result, 
 	var errs []error
 	done := map[*graph.Value]bool{}
 	for _, n := range slices.Clone(c.g.Nodes) {
-		if !storable[n.OpName()] || o.excluded(n) {
+		if o.excluded(n) {
 			continue
 		}
 		v := weightOf(n)

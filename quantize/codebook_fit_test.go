@@ -91,7 +91,7 @@ func TestCodebookData(t *testing.T) {
 		}
 	}
 	for i, n := range g.Nodes {
-		if !storable[n.OpName()] {
+		if weightOf(n) == nil {
 			continue
 		}
 		distinct := map[float32]bool{}

@@ -138,7 +138,7 @@ func TestCodebook(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, n := range g.Nodes {
-		if !storable[n.OpName()] {
+		if weightOf(n) == nil {
 			continue
 		}
 		was, is := tensor.Floats(n.In[1].Const), tensor.Floats(folded.Nodes[i].In[1].Const)

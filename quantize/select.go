@@ -19,15 +19,6 @@ const (
 	moves               // only moves data
 )
 
-// twins are the operators without weights for which ONNX Runtime has an integer kernel that it fuses from QDQ. Others
-// stay float between the DequantizeLinear before and the QuantizeLinear behind them.
-var twins = map[string]bool{
-	"Add": true, "Mul": true, "Sigmoid": true, "LeakyRelu": true, "AveragePool": true, "GlobalAveragePool": true,
-}
-
-// weighted are the operators with weights that become integer operators; ConvTranspose has no integer kernel there.
-var weighted = map[string]bool{"Conv": true, "Gemm": true, "MatMul": true}
-
 // activation is a value that becomes integers.
 type activation struct {
 	v      *graph.Value
@@ -141,19 +132,22 @@ func dataInputs(n *graph.Node) []int {
 	return []int{0}
 }
 
-// candidate is the role that a node may have, given the values that integers can reach.
+// candidate is the role that a node may have, given the values that integers can reach. What has no integer twin (a
+// ConvTranspose, for one) stays float between the DequantizeLinear before and the QuantizeLinear behind it.
 func (p *placement) candidate(n *graph.Node, available map[*graph.Value]bool) role {
 	if p.o.excluded(n) || p.o.float[n.Name] || len(n.In) == 0 || len(n.Out) == 0 || n.Out[0] == nil || n.In[0] == nil ||
 		n.In[0].DType != tensor.Float32 || n.Out[0].DType != tensor.Float32 {
 		return stays
 	}
-	if weighted[n.OpName()] {
-		return weightedRole(n)
-	}
 	r := stays
-	if twins[n.OpName()] && len(n.Out) == 1 {
+	q, ok := n.Op.(graph.Quantizable)
+	_, twinned := n.Op.(graph.Twinned)
+	switch {
+	case ok && twinned && q.Quant().Weight > 0:
+		return weightedRole(n)
+	case ok && twinned && !q.Quant().Moves && len(n.Out) == 1:
 		r = point
-	} else if isMover(n) {
+	case isMover(n):
 		r = moves
 	}
 	if r == stays {
