@@ -36,6 +36,14 @@ func (o Elu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
+// Permute reorders data and result alike.
+func (Elu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (Elu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // Celu is max(0,x) + min(0, alpha·(exp(x/alpha)-1)) (Barron, arXiv 1704.07483).
 type Celu struct {
 	Alpha float32 `attr:"alpha" default:"1"`
@@ -49,6 +57,14 @@ func (o Celu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return max(v, 0) + min(0, alpha*math.Expm1(v/alpha))
 	})
 }
+
+// Permute reorders data and result alike.
+func (Celu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (Celu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
 
 // Selu is gamma·x, from zero down gamma·alpha·(exp(x)-1) (Klambauer et al., arXiv 1706.02515).
 type Selu struct {
@@ -68,6 +84,14 @@ func (o Selu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
+// Permute reorders data and result alike.
+func (Selu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (Selu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // LeakyRelu is x, below zero alpha·x.
 type LeakyRelu struct {
 	Alpha float32 `attr:"alpha" default:"0.01"`
@@ -85,6 +109,19 @@ func (o LeakyRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return v
 	})
 }
+
+// Twin is QLinearLeakyRelu.
+func (o LeakyRelu) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	return activationTwin("QLinearLeakyRelu", o, in, out)
+}
+
+// Permute reorders data and result alike.
+func (LeakyRelu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (LeakyRelu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
 
 // PRelu is x, below zero slope·x; slope broadcasts to x.
 type PRelu struct{ quantData }
@@ -112,6 +149,14 @@ func (PRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}.run(x, in, out)
 }
 
+// Permute reorders all operands alike.
+func (PRelu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (PRelu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 func leak[T int64 | float64](v, slope T) T {
 	if v < 0 {
 		return v * slope
@@ -136,6 +181,14 @@ func (o ThresholdedRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
+// Permute reorders data and result alike.
+func (ThresholdedRelu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (ThresholdedRelu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // HardSigmoid is alpha·x + beta, between 0 and 1.
 type HardSigmoid struct {
 	Alpha float32 `attr:"alpha" default:"0.2"`
@@ -151,6 +204,14 @@ func (o HardSigmoid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
+// Permute reorders data and result alike.
+func (HardSigmoid) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (HardSigmoid) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // HardSwish is x times HardSigmoid with alpha 1/6 and beta 1/2 (Howard et al., arXiv 1905.02244).
 type HardSwish struct {
 	unary
@@ -161,6 +222,14 @@ type HardSwish struct {
 func (HardSwish) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 { return v * max(0, min(1, v/6+0.5)) })
 }
+
+// Permute reorders data and result alike.
+func (HardSwish) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (HardSwish) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
 
 // Mish is x·tanh(softplus(x)) (Misra, arXiv 1908.08681).
 type Mish struct{ unary }
@@ -192,6 +261,14 @@ func (o Gelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return fmt.Errorf("unknown approximation %q", o.Approximate)
 }
 
+// Permute reorders data and result alike.
+func (Gelu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (Gelu) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // Shrink is x+bias below -lambd, x-bias above lambd, 0 between.
 type Shrink struct {
 	Bias  float32 `attr:"bias" default:"0"`
@@ -217,3 +294,11 @@ func (o Shrink) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		f: f,
 	}.run(x, in, out)
 }
+
+// Permute reorders data and result alike.
+func (Shrink) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (Shrink) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -91,6 +92,14 @@ func (o ArgMax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return extreme(o).run(x, in, out, comparison{i: isMore[int64], u: isMore[uint64], f: isMore[float64]})
 }
 
+// Permute moves the axis along.
+func (o ArgMax) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	p, to, ok := extremeOrder(in, o.Axis, o.Keepdims, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
 // ArgMin is the position of the smallest element along an axis.
 type ArgMin struct {
 	Axis     int  `attr:"axis" default:"0"`
@@ -104,4 +113,25 @@ func (o ArgMin) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return ext
 // Run computes the reference result.
 func (o ArgMin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return extreme(o).run(x, in, out, comparison{i: isLess[int64], u: isLess[uint64], f: isLess[float64]})
+}
+
+// Permute moves the axis along.
+func (o ArgMin) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	p, to, ok := extremeOrder(in, o.Axis, o.Keepdims, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
+// extremeOrder permutes ArgMax and ArgMin.
+func extremeOrder(in []graph.Fact, at int, keep bool, order []int) (graph.Permuted, int, bool) {
+	p := graph.Permuted{In: [][]int{order}}
+	a, err := axis(at, len(order))
+	if in[0].Rank() != len(order) || err != nil {
+		return p, 0, false
+	}
+	drop := make([]bool, len(order))
+	drop[a] = true
+	p.Out = [][]int{left(order, drop, keep)}
+	return p, slices.Index(order, a), true
 }

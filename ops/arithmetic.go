@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -43,6 +44,14 @@ func (Add) Ints(in []graph.Fact) []graph.Dim {
 	})
 }
 
+// Twin is QLinearAdd.
+func (o Add) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	return elementTwin("QLinearAdd", o, in, out)
+}
+
+// Forwards holds of x+0.
+func (Add) Forwards(in, out []graph.Fact) (int, bool) { return neutral(in, out, 0, true) }
+
 type word interface{ int64 | uint64 | float64 }
 
 func add[T word](a, b T) T { return a + b }
@@ -77,6 +86,9 @@ func (Sub) Ints(in []graph.Fact) []graph.Dim {
 	})
 }
 
+// Forwards holds of x-0.
+func (Sub) Forwards(in, out []graph.Fact) (int, bool) { return neutral(in, out, 0, false) }
+
 // Mul is a · b.
 type Mul struct {
 	learning
@@ -91,6 +103,14 @@ func (Mul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Ints follows shape arithmetic.
 func (Mul) Ints(in []graph.Fact) []graph.Dim { return zipInts(in, graph.Dim.Mul) }
+
+// Twin is QLinearMul.
+func (o Mul) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	return elementTwin("QLinearMul", o, in, out)
+}
+
+// Forwards holds of x·1.
+func (Mul) Forwards(in, out []graph.Fact) (int, bool) { return neutral(in, out, 1, true) }
 
 // Div is a / b; integers are divided toward zero, and by zero give zero as in numpy.
 type Div struct {
@@ -120,6 +140,9 @@ func (Div) Ints(in []graph.Fact) []graph.Dim {
 		return a.Div(b)
 	})
 }
+
+// Forwards holds of x/1.
+func (Div) Forwards(in, out []graph.Fact) (int, bool) { return neutral(in, out, 1, false) }
 
 // Mod is the remainder: of the floored division, with b's sign, or with fmod of the truncated one, with a's sign.
 type Mod struct {
@@ -211,6 +234,17 @@ func (Pow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	zip(r, tensor.Doubles(a), tensor.Doubles(b), s, math.Pow)
 	return conversion{saturate: true, round: "up"}.fromFloats(x.Make(out[0], a.DType, shape...), r)
 }
+
+// Permute reorders all operands alike.
+func (Pow) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Forwards holds of x to the power of 1.
+func (Pow) Forwards(in, out []graph.Fact) (int, bool) { return neutral(in, out, 1, false) }
+
+// Links ties each axis of the result with those of the inputs.
+func (Pow) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
 
 // powInt multiplies modulo 2^64; a negative exponent gives the truncated fraction.
 func powInt(a, b int64) int64 {
@@ -304,3 +338,22 @@ type Mean struct {
 func (Mean) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{f: add[float64]}.fold(x, in, out, float64(len(in)))
 }
+
+// neutral finds the constant whose elements are all value in input 1, or in any of two, and gives the other input if
+// that has the result's shape. x + 0 makes a zero positive, which does not count as a change.
+func neutral(in, out []graph.Fact, value float64, any bool) (int, bool) {
+	for i := 1; i >= 0 && (any || i == 1); i-- {
+		c := in[i].Const
+		if c == nil || c.Len() == 0 || c.Len() > maxNeutral || !graph.EqualShapes(in[1-i].Type, out[0].Type) {
+			continue
+		}
+		v := tensor.Doubles(c)
+		if v != nil && !slices.ContainsFunc(v, func(e float64) bool { return e != value }) {
+			return 1 - i, true
+		}
+	}
+	return 0, false
+}
+
+// maxNeutral bounds the constants that neutral reads.
+const maxNeutral = 1 << 16

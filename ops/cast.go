@@ -59,6 +59,17 @@ func (o Cast) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return conversion{o.Saturate, o.RoundMode}.run(x.Make(out[0], tensor.DType(o.To), in[0].Shape...), in[0])
 }
 
+// Permute reorders data and result alike.
+func (Cast) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Forwards holds of a cast to the same type.
+func (o Cast) Forwards(in, _ []graph.Fact) (int, bool) { return 0, in[0].DType == tensor.DType(o.To) }
+
+// Links ties each axis of the result with those of the inputs.
+func (Cast) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // CastLike converts elements to the type of input 1.
 type CastLike struct {
 	RoundMode string `attr:"round_mode" default:"up"`
@@ -78,6 +89,11 @@ func (CastLike) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 // Run computes the reference result.
 func (o CastLike) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return conversion{o.Saturate, o.RoundMode}.run(x.Make(out[0], in[1].DType, in[0].Shape...), in[0])
+}
+
+// Forwards holds of a cast to the same type.
+func (CastLike) Forwards(in, _ []graph.Fact) (int, bool) {
+	return 0, in[0].DType != tensor.Undefined && in[0].DType == in[1].DType
 }
 
 // BitCast shows the bits of each element as the type To, which must be as wide.

@@ -49,6 +49,14 @@ func (Clip) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}.run(x, in, out)
 }
 
+// Permute reorders data and result alike.
+func (Clip) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
+// Links ties the axes of the data; the bounds are scalars.
+func (Clip) Links(in, out []graph.Fact) []graph.Link { return pointwise(in[:1], out) }
+
 // largest is the largest finite number of a float type.
 func largest(d tensor.DType) float64 {
 	switch d {

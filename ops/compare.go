@@ -31,6 +31,14 @@ func (predicate) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{t}, err
 }
 
+// Permute reorders all operands alike.
+func (predicate) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (predicate) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // comparison is a relation in each number system.
 type comparison struct {
 	i func(a, b int64) bool
@@ -155,6 +163,14 @@ func (test) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	t.DType = tensor.Bool
 	return []graph.Type{t}, nil
 }
+
+// Permute reorders all operands alike.
+func (test) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (test) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
 
 func ask(x *graph.Exec, in, out *tensor.Tensor, f func(float64) bool) error {
 	if !in.IsFloat() {

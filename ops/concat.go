@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -127,6 +128,59 @@ func (o Concat) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	return concat(x, in, out[0], a)
+}
+
+// Links puts the inputs' channels one behind the other.
+func (o Concat) Links(in, out []graph.Fact) []graph.Link {
+	if out[0].Unranked {
+		return nil
+	}
+	a, err := axis(o.Axis, len(out[0].Shape))
+	if err != nil {
+		return nil
+	}
+	links := others(a, in, out)
+	from := 0
+	for i, f := range in {
+		if f.Rank() != len(out[0].Shape) {
+			return nil
+		}
+		n, ok := f.Shape[a].Value()
+		if !ok {
+			break
+		}
+		whole := made(0, a)
+		whole.From = from
+		links = append(links, tie(f.Shape[a], given(i, a), whole)...)
+		from += n
+	}
+	return links
+}
+
+// Twin is Concat itself where all parameters are the result's, else QLinearConcat.
+func (o Concat) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	if !out.Single() {
+		return nil, nil
+	}
+	same, plain, all := true, []*graph.Value{}, []*graph.Value{out.Scale, out.Zero}
+	for _, l := range in {
+		if !l.Activation() || l.Value.DType != out.Value.DType {
+			return nil, nil
+		}
+		same = same && out.Same(l)
+		plain, all = append(plain, l.Value), append(all, triple(l)...)
+	}
+	if same {
+		return o, plain
+	}
+	return QLinearConcat{Axis: o.Axis}, all
+}
+
+// Permute moves the axis along; every input must have the full rank.
+func (o Concat) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, len(in), o.Axis, order)
+	p.Op = Concat{Axis: to}
+	return p, ok && !slices.ContainsFunc(in, func(f graph.Fact) bool { return f.Rank() != len(order) })
 }
 
 // concat joins tensors along a resolved axis.

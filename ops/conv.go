@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -147,6 +148,50 @@ func (Conv) Weights([]graph.Fact) []graph.Weight {
 // Cost counts one multiply-add for each output element and weight that it reads, padding included.
 func (Conv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[1], out[0]) }
 
+// Twin is QLinearConv, if the bias has the scale of the sums.
+func (c Conv) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	x, w := in[0], in[1]
+	if !productTypes(x, w, out) || out.Value == nil || !w.Value.IsConst() || w.Axis != 0 && w.Scale.Const.Len() != 1 {
+		return nil, nil
+	}
+	args := slices.Concat(triple(x), triple(w), []*graph.Value{out.Scale, out.Zero})
+	if len(n.In) > 2 && n.In[2] != nil {
+		b := sumBias(in[2], x, w, out)
+		if b == nil {
+			return nil, nil
+		}
+		args = append(args, b)
+	}
+	return QLinearConv{Conv: c}, args
+}
+
+// Links ties input channels with axis 1 of the weight, output channels with its axis 0 and the bias. A depthwise
+// convolution ties both; in a grouped one each channel goes together with those at its place in the other groups.
+func (c Conv) Links(in, out []graph.Fact) []graph.Link {
+	x, m, per, ok := convChannels(in, out, 0, 1)
+	if !ok {
+		return nil
+	}
+	g := c.Group
+	switch {
+	case g == 1:
+		return append(tie(graph.Fixed(x), given(0, 1), given(1, 1)),
+			tie(graph.Fixed(m), present(in, given(1, 0), made(0, 1), given(2, 0))...)...)
+	case per == 1:
+		k := m / g
+		return tie(graph.Fixed(g), present(in, given(0, 1), spaced(given(1, 0), 1, k), spaced(made(0, 1), 1, k),
+			spaced(given(2, 0), 1, k))...)
+	}
+	return append(tie(graph.Fixed(per), spaced(given(0, 1), g, 1), given(1, 1)),
+		tie(graph.Fixed(m/g), present(in, spaced(given(1, 0), g, 1), spaced(made(0, 1), g, 1), spaced(given(2, 0), g, 1))...)...)
+}
+
+// Fit gives a depthwise convolution as many groups as channels are left.
+func (c Conv) Fit(cut graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	c.Group = depthwiseGroups(c.Group, cut, 1)
+	return c, nil, nil
+}
+
 func convCost(w, out graph.Type) graph.Cost {
 	ws, ok := w.Fixed()
 	o, known := out.Fixed()
@@ -206,4 +251,26 @@ func addBias[T float64 | int64](sum, bias []T, g convShape) {
 	for i := range sum {
 		sum[i] += bias[i/g.outSize%g.m]
 	}
+}
+
+// depthwiseGroups is the new number of groups; axis is the weight's axis that has one position if it is depthwise.
+func depthwiseGroups(group int, cut graph.Cut, axis int) int {
+	if group > 1 && cut.In[1].Shape[axis].Is(1) {
+		if n, ok := cut.Left(false, 0, 1); ok {
+			return n
+		}
+	}
+	return group
+}
+
+// convChannels gives the input's channels, the output's, and the sizes of a weight's axes a and b.
+func convChannels(in, out []graph.Fact, a, b int) (x, m, per int, ok bool) {
+	if in[0].Rank() < 2 || in[1].Rank() < 2 || out[0].Rank() < 2 {
+		return 0, 0, 0, false
+	}
+	x, ok1 := in[0].Shape[1].Value()
+	m, ok2 := out[0].Shape[1].Value()
+	_, ok3 := in[1].Shape[a].Value()
+	per, ok4 := in[1].Shape[b].Value()
+	return x, m, per, ok1 && ok2 && ok3 && ok4
 }

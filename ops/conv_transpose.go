@@ -247,3 +247,29 @@ func (o ConvTranspose) Weights(in []graph.Fact) []graph.Weight {
 
 // Cost counts one multiply-add for each input element and weight that it meets.
 func (ConvTranspose) Cost(in, _ []graph.Type) graph.Cost { return convCost(in[1], in[0]) }
+
+// Links ties input channels with axis 0 of the weight, output channels with its axis 1 and the bias; groups as in Conv.
+func (c ConvTranspose) Links(in, out []graph.Fact) []graph.Link {
+	x, m, per, ok := convChannels(in, out, 0, 1)
+	if !ok {
+		return nil
+	}
+	g := c.Group
+	switch {
+	case g == 1:
+		return append(tie(graph.Fixed(x), given(0, 1), given(1, 0)),
+			tie(graph.Fixed(m), present(in, given(1, 1), made(0, 1), given(2, 0))...)...)
+	case x == g:
+		return tie(graph.Fixed(g), present(in, given(0, 1), given(1, 0), spaced(made(0, 1), 1, per), spaced(given(2, 0), 1, per))...)
+	}
+	return append(tie(graph.Fixed(x/g), spaced(given(0, 1), g, 1), spaced(given(1, 0), g, 1)),
+		tie(graph.Fixed(per), present(in, given(1, 1), spaced(made(0, 1), g, 1), spaced(given(2, 0), g, 1))...)...)
+}
+
+// Fit gives a depthwise convolution as many groups as channels are left.
+func (c ConvTranspose) Fit(cut graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	if x, ok := cut.In[0].Shape[1].Value(); ok && c.Group > 1 && x == c.Group {
+		c.Group, _ = cut.Left(false, 0, 1)
+	}
+	return c, nil, nil
+}

@@ -66,6 +66,11 @@ func (o DepthToSpace) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Links ties the new channels with the places in the old ones that they are made of.
+func (o DepthToSpace) Links(in, out []graph.Fact) []graph.Link {
+	return blockLinks(o.BlockSize, o.Mode, made(0, 1), given(0, 1), out[0])
+}
+
 // Infer gives NCHW with more channels.
 func (o SpaceToDepth) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := checkBlock(in, o.BlockSize, o.Mode); err != nil {
@@ -99,6 +104,11 @@ func (o SpaceToDepth) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Links ties the old channels with the places in the new ones that they become.
+func (o SpaceToDepth) Links(in, out []graph.Fact) []graph.Link {
+	return blockLinks(o.BlockSize, o.Mode, given(0, 1), made(0, 1), in[0])
+}
+
 // blockDims is (batch, channel, row, row in block, column, column in block), the flat tensor's order.
 func blockDims(deep, flat []int, b int) []int {
 	return []int{flat[0], flat[1], deep[2], b, deep[3], b}
@@ -112,4 +122,15 @@ func blockViews(deep, flat []int, b int, mode string) (view, view) {
 		c, square = b*b*d[1], d[1]
 	}
 	return view{step: []int{d[0], c, d[2], b * square, d[3], square}}, dense(blockDims(deep, flat, b))
+}
+
+// blockLinks ties the few channels of shallow with the BlockSize² times as many of deep.
+func blockLinks(block int, mode string, few, many graph.End, shallow graph.Fact) []graph.Link {
+	if shallow.Rank() != 4 {
+		return nil
+	}
+	if mode == "CRD" {
+		return tie(shallow.Shape[1], few, spaced(many, 1, block*block))
+	}
+	return tie(shallow.Shape[1], few, spaced(many, block*block, 1))
 }

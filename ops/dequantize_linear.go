@@ -82,3 +82,16 @@ func (q DequantizeLinear) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	return tensor.SetFloats(x.Make(out[0], d, in[0].Shape...), r)
 }
+
+// Links ties x with the result, and the axis that has scales with them.
+func (q DequantizeLinear) Links(in, out []graph.Fact) []graph.Link {
+	return quantizedAxes(in, out, q.Axis, q.BlockSize)
+}
+
+// Permute moves the axis of the scales along.
+func (q DequantizeLinear) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := scaleAxis(in, outs, q.Axis, order)
+	q.Axis = to
+	p.Op = q
+	return p, ok && q.BlockSize == 0
+}

@@ -73,3 +73,21 @@ func (o Dropout) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), r)
 }
+
+// Permute reorders data, result and mask alike. With training, the mask would fall elsewhere.
+func (Dropout) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, 1, order)
+	return p, ok && (len(in) < 3 || !in[2].Present())
+}
+
+// Forwards holds outside of training.
+func (Dropout) Forwards(in, _ []graph.Fact) (int, bool) {
+	if len(in) < 3 || !in[2].Present() {
+		return 0, true
+	}
+	mode := in[2].Const
+	return 0, mode != nil && mode.Len() == 1 && tensor.Ints(mode)[0] == 0
+}
+
+// Links ties the axes of the data, the result and the mask.
+func (Dropout) Links(in, out []graph.Fact) []graph.Link { return pointwise(in[:1], out) }

@@ -61,6 +61,15 @@ func (DynamicQuantizeLinear) Params(lo, hi float32) (scale float32, zero uint8) 
 	return scale, uint8(saturate(float32(0-lo/scale), 0, 0, math.MaxUint8))
 }
 
+// Permute reorders x and its integers; their parameters are scalars.
+func (DynamicQuantizeLinear) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, 1, order)
+	for i := 1; i < len(p.Out); i++ {
+		p.Out[i] = nil
+	}
+	return p, ok
+}
+
 // dynamicUint8 quantizes v over its own range.
 func dynamicUint8(v []float32) (q []uint8, scale float32, zero uint8) {
 	var lo, hi float32

@@ -199,6 +199,50 @@ func (o Einsum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), v)
 }
 
+// Links ties the axes that bear the same label. One that is summed over in a single operand stays.
+func (o Einsum) Links(in, out []graph.Fact) []graph.Link {
+	ranks := make([]int, len(in))
+	for i, f := range in {
+		if ranks[i] = f.Rank(); ranks[i] < 0 {
+			return nil
+		}
+	}
+	terms, result, err := o.terms(ranks)
+	if err != nil || out[0].Rank() != len(result) {
+		return nil
+	}
+	size, ends, order := map[rune]graph.Dim{}, map[rune][]graph.End{}, []rune(nil)
+	see := func(l rune, d graph.Dim, e graph.End) {
+		old, seen := size[l]
+		if !seen {
+			order = append(order, l)
+		}
+		switch {
+		case !seen || old.Is(1) && d != old: // what broadcasts has no channels of its own
+			size[l], ends[l] = d, []graph.End{e}
+		case d == old:
+			ends[l] = append(ends[l], e)
+		}
+	}
+	for i, labels := range terms {
+		for a, l := range labels {
+			see(l, in[i].Shape[a], given(i, a))
+		}
+	}
+	for a, l := range result {
+		see(l, out[0].Shape[a], made(0, a))
+	}
+	var links []graph.Link
+	for _, l := range order {
+		link := tie(size[l], ends[l]...)
+		if len(link) == 1 && len(ends[l]) == 1 && !slices.Contains(result, l) {
+			link[0].Keep = "it reduces them to one number"
+		}
+		links = append(links, link...)
+	}
+	return links
+}
+
 // labelled is an operand with its labels.
 type labelled[T any] struct {
 	v      []T

@@ -79,6 +79,52 @@ func (o Expand) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Links ties what is repeated with nothing: only the shape input knows those positions.
+func (o Expand) Links(in, out []graph.Fact) []graph.Link {
+	if in[0].Unranked || out[0].Unranked {
+		return nil
+	}
+	goal := elements(in[1])
+	var links []graph.Link
+	for a, d := range out[0].Shape {
+		at, g := a-len(out[0].Shape)+len(in[0].Shape), a-len(out[0].Shape)+len(goal)
+		if in[1].Const == nil && g >= 0 && !goal[g].Is(1) {
+			continue // a computed shape cannot be changed
+		}
+		ends := []graph.End{made(0, a)}
+		if at >= 0 && in[0].Shape[at] == d {
+			ends = append(ends, given(0, at))
+		}
+		links = append(links, tie(d, ends...)...)
+	}
+	return links
+}
+
+// Fit writes the sizes that are left into the shape.
+func (o Expand) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	if c.In[1].Const == nil {
+		return o, nil, nil
+	}
+	goal := append([]int64{}, tensor.Ints(c.In[1].Const)...)
+	for i, g := range goal {
+		if n, ok := c.Left(true, 0, len(c.Out[0].Shape)-len(goal)+i); ok && g != 1 {
+			goal[i] = int64(n)
+		}
+	}
+	return o, []*tensor.Tensor{nil, tensor.From(goal, len(goal))}, nil
+}
+
+// Permute gives the shape in the new order.
+func (o Expand) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	p := graph.Permuted{In: [][]int{order, nil}, Out: [][]int{order}}
+	c := in[1].Const
+	if in[0].Rank() != len(order) || c == nil || c.Len() != len(order) {
+		return p, false
+	}
+	p.Const = map[int]*tensor.Tensor{1: picked(c, order)}
+	return p, true
+}
+
 // Tile repeats the whole input repeats[i] times along dimension i.
 type Tile struct {
 	mover
@@ -138,4 +184,15 @@ func (o Tile) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	dst.strided(both, dense(both), source(in[0]), view{step: from})
 	dst.done()
 	return nil
+}
+
+// Permute gives the counts in the new order.
+func (o Tile) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	p := graph.Permuted{In: [][]int{order, nil}, Out: [][]int{order}}
+	c := in[1].Const
+	if in[0].Rank() != len(order) || c == nil || c.Len() != len(order) {
+		return p, false
+	}
+	p.Const = map[int]*tensor.Tensor{1: picked(c, order)}
+	return p, true
 }

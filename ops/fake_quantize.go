@@ -125,6 +125,14 @@ func (q FakeQuantize) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value)
 	return d
 }
 
+// Permute moves the axis of the scales along.
+func (q FakeQuantize) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := scaleAxis(in, outs, q.Axis, order)
+	q.Axis = to
+	p.Op = q
+	return p, ok
+}
+
 // FakeQuantizeGrad is the gradient of FakeQuantize as quantization-aware training wants it: for the gradient dy of the
 // result, x, scale and zero points it gives dx and, in the scale's shape, dscale. With v = x/scale, L = Lo - zero and
 // H = Hi - zero, rounding counts as the identity: dx is dy where L ≤ v ≤ H and 0 elsewhere (Bengio et al., arXiv 1308.3432);
@@ -196,4 +204,13 @@ func (q FakeQuantizeGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 func (q FakeQuantizeGrad) Factor(n int, zero float64) float64 {
 	most := max(float64(q.Hi)-zero, zero-float64(q.Lo), 1)
 	return 1 / max(math.Sqrt(float64(n)*most), most*most)
+}
+
+// Permute reorders both inputs and their gradient alike; with scales along an axis it does not, since they have a gradient too.
+func (q FakeQuantizeGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := together(in, outs, 2, order)
+	for i := 1; i < len(p.Out); i++ {
+		p.Out[i] = nil
+	}
+	return p, ok && in[2].Rank() == 0
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -93,6 +94,105 @@ func (o Gather) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	dst.done()
 	return nil
+}
+
+// Links ties the axes that are not indexed; along the other, if the indices are constant, what is taken with where it
+// goes. A position that a scalar takes must stay.
+func (o Gather) Links(in, out []graph.Fact) []graph.Link {
+	if in[0].Unranked || in[1].Unranked || out[0].Unranked {
+		return nil
+	}
+	a, err := o.axis(len(in[0].Shape))
+	if err != nil {
+		return nil
+	}
+	var links []graph.Link
+	for i, d := range in[0].Shape {
+		to := i
+		if i > a {
+			to = i - 1 + len(in[1].Shape)
+		}
+		if i != a {
+			links = append(links, tie(d, given(0, i), made(0, to))...)
+		}
+	}
+	n, fixed := in[0].Shape[a].Value()
+	at, ok := in[1].ConstInts()
+	if !ok || !fixed || len(in[1].Shape) > 1 {
+		for i, d := range in[1].Shape {
+			links = append(links, tie(d, given(1, i), made(0, a+i))...)
+		}
+		return links
+	}
+	taken := map[int]bool{}
+	for k, v := range at {
+		i, err := indexInto(int64(v), n)
+		if err != nil {
+			return nil
+		}
+		taken[i] = true
+		if len(in[1].Shape) == 1 {
+			l, list, to := window(a, i, 1), given(1, 0), made(0, a)
+			list.From, to.From = k, k
+			l.Ends = append(l.Ends, list, to)
+			links = append(links, l)
+		}
+	}
+	for i := range n {
+		if !taken[i] {
+			links = append(links, window(a, i, 1))
+		}
+	}
+	return links
+}
+
+// Fit gives the indices of the same elements among those that are left.
+func (o Gather) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	a, err := o.axis(len(c.In[0].Shape))
+	kept := c.Kept(false, 0, a)
+	at, ok := c.In[1].ConstInts()
+	n, fixed := c.In[0].Shape[a].Value()
+	if err != nil || kept == nil || !ok || !fixed {
+		return o, nil, err
+	}
+	var left []int64
+	for k, v := range at {
+		i, err := indexInto(int64(v), n)
+		if err != nil {
+			return nil, nil, err
+		}
+		list := []int(nil)
+		if len(c.In[1].Shape) == 1 {
+			list = c.Kept(false, 1, 0)
+		}
+		if _, stays := slices.BinarySearch(list, k); list == nil || stays {
+			left = append(left, int64(between(kept, 0, i)))
+		}
+	}
+	shape := []int{len(left)}
+	if len(c.In[1].Shape) == 0 {
+		shape = nil
+	}
+	t := tensor.New(c.In[1].DType, shape...)
+	return o, []*tensor.Tensor{nil, t}, tensor.SetInts(t, left)
+}
+
+// Permute moves the axis along, if one position of it is taken; the result loses it.
+func (o Gather) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	p := graph.Permuted{In: [][]int{order, nil}}
+	if in[0].Rank() != len(order) || in[1].Rank() < 0 || in[1].Rank() > 1 {
+		return p, false
+	}
+	a, err := o.axis(len(order))
+	if err != nil {
+		return p, false
+	}
+	drop := make([]bool, len(order))
+	drop[a] = true
+	p.Out = [][]int{left(order, drop, in[1].Rank() == 1)}
+	o.Axis = slices.Index(order, a)
+	p.Op = o
+	return p, true
 }
 
 // GatherElements takes out[i,j,k] = data[indices[i,j,k], j, k] for axis 0, and likewise for the others.

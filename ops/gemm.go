@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -153,4 +154,58 @@ func (g Gemm) Cost(in, out []graph.Type) graph.Cost {
 		a = graph.Of(a.DType, a.Shape[1], a.Shape[0])
 	}
 	return matCost(a, out[0])
+}
+
+// Twin is QGemm, if the bias has the scale of the sums.
+func (g Gemm) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	x, w := in[0], in[1]
+	if !productTypes(x, w, out) || !w.Value.IsConst() || g.Beta != 1 || g.Alpha != 1 || g.TransA || !g.columns(w) {
+		return nil, nil
+	}
+	args := append(slices.Concat(triple(x), triple(w)), nil)
+	if len(n.In) > 2 && n.In[2] != nil {
+		if args[6] = sumBias(in[2], x, w, out); args[6] == nil {
+			return nil, nil
+		}
+	}
+	return QGemm{Alpha: 1, TransB: g.TransB}, withResult(args, out)
+}
+
+// columns tells whether the scale of w goes along the output columns.
+func (g Gemm) columns(w graph.Linear) bool {
+	if w.Scale.Const.Len() == 1 {
+		return true
+	}
+	if g.TransB {
+		return w.Axis == 0
+	}
+	return w.Axis == 1 || w.Axis == -1
+}
+
+// Links ties rows, columns and what is summed over, as the transpositions say.
+func (g Gemm) Links(in, out []graph.Fact) []graph.Link {
+	if in[0].Rank() != 2 || in[1].Rank() != 2 || out[0].Rank() != 2 {
+		return nil
+	}
+	m, ka, kb, n := 0, 1, 0, 1
+	if g.TransA {
+		m, ka = 1, 0
+	}
+	if g.TransB {
+		kb, n = 1, 0
+	}
+	ends := [2][]graph.End{{given(0, m), made(0, 0)}, {given(1, n), made(0, 1)}}
+	if c := fact(in, 2); c.Present() {
+		if c.Unranked {
+			return nil
+		}
+		for i := range c.Shape { // the last axes of the result
+			if o := 2 - len(c.Shape) + i; o >= 0 && c.Shape[i] == out[0].Shape[o] {
+				ends[o] = append(ends[o], given(2, i))
+			}
+		}
+	}
+	links := tie(in[0].Shape[ka], given(0, ka), given(1, kb))
+	links = append(links, tie(out[0].Shape[0], ends[0]...)...)
+	return append(links, tie(out[0].Shape[1], ends[1]...)...)
 }

@@ -31,3 +31,6 @@ func (Identity) Ints(in []graph.Fact) []graph.Dim { return elementsOf(in, 0) }
 
 // Quant tells that Identity only moves data.
 func (Identity) Quant() graph.Quant { return graph.Quant{Moves: true} }
+
+// Forwards holds always.
+func (Identity) Forwards(_, _ []graph.Fact) (int, bool) { return 0, true }

@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -91,6 +92,47 @@ func (MatMul) Weights(in []graph.Fact) []graph.Weight {
 
 // Cost counts the multiply-adds.
 func (MatMul) Cost(in, out []graph.Type) graph.Cost { return matCost(in[0], out[0]) }
+
+// Twin is QLinearMatMul. A product of two matrices whose result stays float is a QGemm, as ONNX has no operator for that.
+func (MatMul) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	a, b := in[0], in[1]
+	rank := n.In[1].Rank()
+	if !productTypes(a, b, out) || b.Scale.Const.Len() != 1 && (rank != 2 || b.Axis != -1 && b.Axis != rank-1) {
+		return nil, nil
+	}
+	args := slices.Concat(triple(a), triple(b))
+	if out.Value != nil {
+		return QLinearMatMul{}, withResult(args, out)
+	}
+	if n.In[0].Rank() != 2 || rank != 2 || !b.Value.IsConst() {
+		return nil, nil
+	}
+	return QGemm{Alpha: 1}, append(args, nil)
+}
+
+// Links ties rows, columns and what is summed over: a product's weight has input channels along one axis and output
+// channels along the other.
+func (MatMul) Links(in, out []graph.Fact) []graph.Link {
+	ra, rb, ro := in[0].Rank(), in[1].Rank(), out[0].Rank()
+	if ra < 2 || rb < 2 || ro < 2 {
+		return nil
+	}
+	a, b, o := in[0].Shape, in[1].Shape, out[0].Shape
+	links := tie(a[ra-1], given(0, ra-1), given(1, rb-2))
+	links = append(links, tie(a[ra-2], given(0, ra-2), made(0, ro-2))...)
+	links = append(links, tie(b[rb-1], given(1, rb-1), made(0, ro-1))...)
+	for i := range ro - 2 { // the leading axes broadcast
+		ends := []graph.End{made(0, i)}
+		if at := i - ro + ra; at >= 0 && a[at] == o[i] {
+			ends = append(ends, given(0, at))
+		}
+		if at := i - ro + rb; at >= 0 && b[at] == o[i] {
+			ends = append(ends, given(1, at))
+		}
+		links = append(links, tie(o[i], ends...)...)
+	}
+	return links
+}
 
 func matCost(a, out graph.Type) graph.Cost {
 	o, ok := out.Fixed()

@@ -109,9 +109,22 @@ func (n InstanceNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) erro
 	return runChannelNorm(x, in, out[0], channelNorm{epsilon: n.Epsilon})
 }
 
+// Links keeps channels apart, with their scale and bias.
+func (InstanceNormalization) Links(in, out []graph.Fact) []graph.Link {
+	return channelwise(in, out, 1, 2)
+}
+
 // Run computes in float64 and rounds once.
 func (g GroupNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return runChannelNorm(x, in, out[0], channelNorm{groups: g.NumGroups, epsilon: g.Epsilon})
+}
+
+// Links says that the groups' statistics need every channel.
+func (GroupNormalization) Links(in, _ []graph.Fact) []graph.Link {
+	if in[0].Rank() < 2 {
+		return nil
+	}
+	return pin(in, 1, "it takes mean and variance over groups of them")
 }
 
 type channelNorm struct {
@@ -237,6 +250,11 @@ func (l LayerNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
 }
 
+// Links ties the axes in front of those that are normalised.
+func (l LayerNormalization) Links(in, out []graph.Fact) []graph.Link {
+	return normalisedFrom(in, out, l.Axis)
+}
+
 // Run computes in float64 and rounds once.
 func (r RMSNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	s := in[0].Shape
@@ -268,6 +286,11 @@ func (r RMSNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
 }
 
+// Links ties the axes in front of those that are normalised.
+func (l RMSNormalization) Links(in, out []graph.Fact) []graph.Link {
+	return normalisedFrom(in, out, l.Axis)
+}
+
 // affine multiplies v of the given shape by scale and adds bias, which may be nil; both broadcast to it.
 func affine(v []float64, shape []int, scale, bias *tensor.Tensor) error {
 	zero := make([]int, len(shape))
@@ -289,4 +312,22 @@ func affine(v []float64, shape []int, scale, bias *tensor.Tensor) error {
 		})
 	}
 	return nil
+}
+
+// normalisedFrom ties the axes of input 0 and output 0 before `from`; those behind it stay.
+func normalisedFrom(in, out []graph.Fact, from int) []graph.Link {
+	if in[0].Unranked {
+		return nil
+	}
+	a, err := axis(from, len(in[0].Shape))
+	if err != nil {
+		return nil
+	}
+	links := pointwise(in[:1], out[:1])
+	for i, l := range links {
+		if l.Ends[0].Axis >= a {
+			links[i].Keep = "it takes the mean or variance over them"
+		}
+	}
+	return links
 }

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -86,6 +87,28 @@ func (b BatchNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return nil
 	}
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
+}
+
+// Links ties a channel with its four parameters and, in training, its new statistics, which need all of the other axes.
+func (b BatchNormalization) Links(in, out []graph.Fact) []graph.Link {
+	links := pointwise(in[:1], out[:1])
+	if b.TrainingMode {
+		links = slices.DeleteFunc(links, func(l graph.Link) bool { return l.Ends[0].Axis != 1 })
+	}
+	for i, l := range links {
+		if l.Ends[0].Axis != 1 {
+			continue
+		}
+		for p := 1; p < len(in); p++ {
+			links[i].Ends = append(links[i].Ends, given(p, 0))
+		}
+		for o := 1; o < len(out); o++ {
+			if out[o].Present() {
+				links[i].Ends = append(links[i].Ends, made(o, 0))
+			}
+		}
+	}
+	return links
 }
 
 // channelMoments gives mean and population variance of each channel of v [N,channels,size].

@@ -74,6 +74,14 @@ func (l LRN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Cost counts the squares that are added.
 func (l LRN) Cost(in, _ []graph.Type) graph.Cost { return poolCost([]int{l.Size}, in[0]) }
 
+// Links says that each channel is divided by its neighbours.
+func (LRN) Links(in, _ []graph.Fact) []graph.Link {
+	if in[0].Rank() < 2 {
+		return nil
+	}
+	return pin(in, 1, "it sums over neighbouring channels")
+}
+
 // Infer gives x's type.
 func (l LpNormalization) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 1, 1); err != nil {
@@ -130,6 +138,11 @@ func (l LpNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 	}
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, in[0].Shape...), v)
+}
+
+// Links says that the norm needs the whole axis.
+func (l LpNormalization) Links(in, out []graph.Fact) []graph.Link {
+	return normalised(in, out, l.Axis, "it divides by the norm over them")
 }
 
 // Infer gives x's type.

@@ -128,6 +128,14 @@ func (unary) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{in[0].Type}, nil
 }
 
+// Permute reorders all operands alike.
+func (unary) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (unary) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // mapUnary applies f to each element of a float tensor in float64 and rounds once to its type.
 func mapUnary(x *graph.Exec, in, out *tensor.Tensor, f func(float64) float64) error {
 	return arith1{f: f}.run(x, []*tensor.Tensor{in}, []*tensor.Tensor{out})
@@ -144,6 +152,14 @@ func (pairwise) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return variadic{}.Infer(in, 1)
 }
 
+// Permute reorders all operands alike.
+func (pairwise) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (pairwise) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // variadic is what operators with any number of broadcast inputs of one type share.
 type variadic struct{}
 
@@ -158,6 +174,14 @@ func (variadic) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	t, err := broadcastType(in[0].DType, in...)
 	return []graph.Type{t}, err
 }
+
+// Permute reorders all operands alike.
+func (variadic) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (variadic) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
 
 func sameType(in []graph.Fact) error {
 	for i, f := range in {

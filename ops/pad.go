@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -111,6 +112,52 @@ func (o Pad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return padCopies(x, out[0], padded{in[0], nil, pads}, o.Mode)
 	}
 	return padConstant(x, out[0], padded{in[0], optional(in, 2), pads})
+}
+
+// Links ties the axes that are not padded.
+func (o Pad) Links(in, out []graph.Fact) []graph.Link {
+	if in[0].Unranked || out[0].Rank() != len(in[0].Shape) {
+		return nil
+	}
+	pads, err := padding(in, len(in[0].Shape))
+	if err != nil || pads == nil {
+		return nil
+	}
+	var links []graph.Link
+	for a, p := range pads {
+		if p == [2]int{} {
+			links = append(links, tie(in[0].Shape[a], given(0, a), made(0, a))...)
+		}
+	}
+	return links
+}
+
+// Permute moves the pads along with their axes.
+func (o Pad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, 1, order)
+	if !ok {
+		return p, false
+	}
+	pads, err := padding(in, len(order))
+	if err != nil || pads == nil {
+		return p, false
+	}
+	flat := make([]int64, 2*len(order))
+	for i, a := range order {
+		flat[i], flat[i+len(order)] = int64(pads[a][0]), int64(pads[a][1])
+	}
+	p.Const = map[int]*tensor.Tensor{1: tensor.From(flat, len(flat))}
+	if fact(in, 3).Present() {
+		all, _ := moved(order, order)
+		p.Const[3] = all
+	}
+	return p, true
+}
+
+// Forwards holds where every pad is 0.
+func (Pad) Forwards(in, _ []graph.Fact) (int, bool) {
+	pads, ok := in[1].ConstInts()
+	return 0, ok && !slices.ContainsFunc(pads, func(p int) bool { return p != 0 })
 }
 
 // padded is data with what is to be added before and behind each axis; a nil value is zero.

@@ -239,8 +239,24 @@ func (AveragePool) Quant() graph.Quant { return graph.Quant{} }
 // Cost counts one comparison for each element of a window.
 func (p MaxPool) Cost(_, out []graph.Type) graph.Cost { return poolCost(p.KernelShape, out[0]) }
 
+// Links keeps channels apart; the positions that MaxPool also gives count through all channels, which then stay.
+func (MaxPool) Links(in, out []graph.Fact) []graph.Link {
+	if len(out) > 1 && out[1].Present() {
+		return nil
+	}
+	return channelwise(in, out)
+}
+
 // Cost counts one addition for each element of a window.
 func (p AveragePool) Cost(_, out []graph.Type) graph.Cost { return poolCost(p.KernelShape, out[0]) }
+
+// Twin is QLinearAveragePool.
+func (o AveragePool) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	return activationTwin("QLinearAveragePool", o, in, out)
+}
+
+// Links keeps channels apart.
+func (AveragePool) Links(in, out []graph.Fact) []graph.Link { return channelwise(in, out) }
 
 func poolCost(kernel []int, out graph.Type) graph.Cost {
 	o, ok := out.Fixed()

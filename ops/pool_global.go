@@ -55,6 +55,9 @@ func (globalPool) Cost(in, _ []graph.Type) graph.Cost {
 	return graph.Cost{Ops: int64(tensor.Size(s))}
 }
 
+// Links keeps channels apart.
+func (globalPool) Links(in, out []graph.Fact) []graph.Link { return channelwise(in, out) }
+
 // Run sums in float64 and rounds once.
 func (GlobalAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return runGlobal(x, in[0], out[0], func(v []float64) float64 {
@@ -111,6 +114,11 @@ func runGlobal(x *graph.Exec, in, out *tensor.Tensor, f func([]float64) float64)
 
 // Quant says that input and output have parameters of their own.
 func (GlobalAveragePool) Quant() graph.Quant { return graph.Quant{} }
+
+// Twin is QLinearGlobalAveragePool.
+func (o GlobalAveragePool) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	return activationTwin("QLinearGlobalAveragePool", o, in, out)
+}
 
 // Quant says that the output shares the input's parameters.
 func (GlobalMaxPool) Quant() graph.Quant { return graph.Quant{Moves: true} }

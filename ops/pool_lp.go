@@ -67,3 +67,6 @@ func (p LpPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Cost counts one operation for each element of a window.
 func (p LpPool) Cost(_, out []graph.Type) graph.Cost { return poolCost(p.KernelShape, out[0]) }
+
+// Links keeps channels apart.
+func (LpPool) Links(in, out []graph.Fact) []graph.Link { return channelwise(in, out) }

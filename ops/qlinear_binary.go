@@ -121,6 +121,11 @@ func (o QLinearAdd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return tensor.SetInts(x.Make(out[0], in[0].DType, q.out...), r)
 }
 
+// Permute reorders both summands and the result alike; each has one scale.
+func (QLinearAdd) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return binaryOrder(in, outs, order)
+}
+
 // fixedSum adds as TensorFlow Lite does: both operands move up by 20 bits (15 for int16), at the scale of twice the larger one.
 func (q qlinearBinary) fixedSum() func(a, b int64) int64 {
 	shift := 20
@@ -181,4 +186,16 @@ func (o QLinearMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return q.c.clamp(p + float32(q.c.zero))
 	})
 	return tensor.SetInts(x.Make(out[0], in[0].DType, q.out...), r)
+}
+
+// Permute reorders both factors and the result alike; each has one scale.
+func (QLinearMul) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return binaryOrder(in, outs, order)
+}
+
+// binaryOrder is alike for the operands 0 and 3 of a quantized sum or product.
+func binaryOrder(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	data := make([]graph.Fact, len(in))
+	data[0], data[3] = in[0], in[3]
+	return alike(data, outs, 4, order)
 }

@@ -57,6 +57,11 @@ func (QLinearSigmoid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return qlinearMap(x, in, out[0], func(v float32) float32 { return float32(1 / (1 + math.Exp(-float64(v)))) })
 }
 
+// Permute reorders data and result alike.
+func (QLinearSigmoid) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
+}
+
 // Run computes what ONNX Runtime does.
 func (l QLinearLeakyRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return qlinearMap(x, in, out[0], func(v float32) float32 {
@@ -65,6 +70,11 @@ func (l QLinearLeakyRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 		return float32(v * l.Alpha)
 	})
+}
+
+// Permute reorders data and result alike.
+func (QLinearLeakyRelu) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, 1, order)
 }
 
 func qlinearMap(x *graph.Exec, in []*tensor.Tensor, out *tensor.Tensor, f func(float32) float32) error {
@@ -164,6 +174,20 @@ func (c QLinearConcat) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		at += width
 	}
 	return tensor.SetInts(x.Make(out[0], d, shape...), r)
+}
+
+// Permute moves the axis along.
+func (o QLinearConcat) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	data := make([]graph.Fact, len(in)) // after the result's scale and zero point: x, scale, zero point of each
+	for i := 2; i < len(in); i += 3 {
+		if data[i] = in[i]; in[i].Rank() != len(order) {
+			return graph.Permuted{}, false
+		}
+	}
+	p, to, ok := along(data, outs, len(in), o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
 }
 
 // Infer gives x's type.

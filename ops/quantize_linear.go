@@ -149,6 +149,19 @@ func (q QuantizeLinear) rounding() func(float32) float32 {
 	}
 }
 
+// Links ties x with the result, and the axis that has scales with them.
+func (q QuantizeLinear) Links(in, out []graph.Fact) []graph.Link {
+	return quantizedAxes(in, out, q.Axis, q.BlockSize)
+}
+
+// Permute moves the axis of the scales along.
+func (q QuantizeLinear) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := scaleAxis(in, outs, q.Axis, order)
+	q.Axis = to
+	p.Op = q
+	return p, ok && q.BlockSize == 0
+}
+
 // saturate is roundeven(v) + zero within [lo, hi]. NaN gives the lower bound.
 func saturate(v float32, zero, lo, hi int64) int64 {
 	r := math.RoundToEven(float64(v)) + float64(zero)

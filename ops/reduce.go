@@ -191,6 +191,16 @@ func (o ReduceSum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{foldFrom(0, add[int64]), foldFrom(0, add[uint64]), foldFrom(0, add[float64])}.run(x, in, out, o.Keepdims, o.Noop)
 }
 
+// Links keeps what is reduced and lets the other axes go on.
+func (o ReduceSum) Links(in, out []graph.Fact) []graph.Link {
+	return reducedAxes(in, out, o.Keepdims, o.Noop)
+}
+
+// Permute moves the axes along.
+func (o ReduceSum) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	return reduceOrder(in, o.Keepdims, o.Noop, order)
+}
+
 // ReduceMean is the mean over the axes in input 1; that of integers is cut off toward zero.
 type ReduceMean struct {
 	Keepdims bool `attr:"keepdims" default:"1"`
@@ -209,6 +219,16 @@ func (o ReduceMean) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Quant tells that ReduceMean has an integer twin.
 func (ReduceMean) Quant() graph.Quant { return graph.Quant{} }
+
+// Links keeps what is reduced and lets the other axes go on.
+func (o ReduceMean) Links(in, out []graph.Fact) []graph.Link {
+	return reducedAxes(in, out, o.Keepdims, o.Noop)
+}
+
+// Permute moves the axes along.
+func (o ReduceMean) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	return reduceOrder(in, o.Keepdims, o.Noop, order)
+}
 
 // mean of no floats is NaN, of no integers zero.
 func mean(v []float64) float64 { return foldFrom(0, add[float64])(v) / float64(len(v)) }
@@ -232,6 +252,16 @@ func (o ReduceMax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{
 		foldFrom(least, higher[int64]), foldFrom(0, higher[uint64]), foldFrom(math.Inf(-1), higher[float64]),
 	}.run(x, in, out, o.Keepdims, o.Noop)
+}
+
+// Links keeps what is reduced and lets the other axes go on.
+func (o ReduceMax) Links(in, out []graph.Fact) []graph.Link {
+	return reducedAxes(in, out, o.Keepdims, o.Noop)
+}
+
+// Permute moves the axes along.
+func (o ReduceMax) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	return reduceOrder(in, o.Keepdims, o.Noop, order)
 }
 
 // bounds gives the range of a signed type or Bool.
@@ -260,6 +290,16 @@ func (o ReduceMin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{
 		foldFrom(most, lower[int64]), foldFrom(math.MaxUint64, lower[uint64]), foldFrom(math.Inf(1), lower[float64]),
 	}.run(x, in, out, o.Keepdims, o.Noop)
+}
+
+// Links keeps what is reduced and lets the other axes go on.
+func (o ReduceMin) Links(in, out []graph.Fact) []graph.Link {
+	return reducedAxes(in, out, o.Keepdims, o.Noop)
+}
+
+// Permute moves the axes along.
+func (o ReduceMin) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	return reduceOrder(in, o.Keepdims, o.Noop, order)
 }
 
 // ReduceProd is the product over the axes in input 1.
@@ -294,4 +334,64 @@ func (o ReduceProd) Ints(in []graph.Fact) []graph.Dim {
 		return nil
 	}
 	return []graph.Dim{graph.SizeOf(elems)}
+}
+
+// reducedAxes ties the axes that are not reduced with those of the result; the channels of the others stay.
+func reducedAxes(in, out []graph.Fact, keep, noop bool) []graph.Link {
+	if in[0].Unranked || out[0].Unranked {
+		return nil
+	}
+	var list []int
+	if f := fact(in, 1); f.Present() {
+		var ok bool
+		if list, ok = f.ConstInts(); !ok {
+			return nil
+		}
+	}
+	drop, err := axisSet(list, len(in[0].Shape), noop)
+	if err != nil {
+		return nil
+	}
+	var links []graph.Link
+	at := 0
+	for a, d := range in[0].Shape {
+		switch {
+		case drop[a]:
+			links = append(links, pin(in, a, "it reduces them to one number")...)
+			if keep {
+				at++
+			}
+		default:
+			links = append(links, tie(d, given(0, a), made(0, at))...)
+			at++
+		}
+	}
+	return links
+}
+
+// reduceOrder permutes a reduction: its axes move, and without keepdims what is left of the order is the result's.
+func reduceOrder(in []graph.Fact, keep, noop bool, order []int) (graph.Permuted, bool) {
+	p := graph.Permuted{In: make([][]int, len(in))}
+	if in[0].Rank() != len(order) {
+		return p, false
+	}
+	p.In[0] = order
+	var list []int
+	if f := fact(in, 1); f.Present() {
+		var ok bool
+		if list, ok = f.ConstInts(); !ok {
+			return p, false
+		}
+		to, ok := moved(list, order)
+		if !ok {
+			return p, false
+		}
+		p.Const = map[int]*tensor.Tensor{1: to}
+	}
+	drop, err := axisSet(list, len(order), noop)
+	if err != nil {
+		return p, false
+	}
+	p.Out = [][]int{left(order, drop, keep)}
+	return p, true
 }

@@ -43,6 +43,16 @@ func (o ReduceL2) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return throughFloat(func(v []float64) float64 { return math.Sqrt(sumSquares(v)) }).run(x, in, out, o.Keepdims, o.Noop)
 }
 
+// Links keeps what is reduced and lets the other axes go on.
+func (o ReduceL2) Links(in, out []graph.Fact) []graph.Link {
+	return reducedAxes(in, out, o.Keepdims, o.Noop)
+}
+
+// Permute moves the axes along.
+func (o ReduceL2) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	return reduceOrder(in, o.Keepdims, o.Noop, order)
+}
+
 func sumSquares[T word](v []T) T { return foldFrom(0, func(a, b T) T { return a + T(b*b) })(v) }
 
 // throughFloat computes integers, whose result is cut off toward zero, in float64 too.
@@ -72,6 +82,16 @@ func (o ReduceSumSquare) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 // Run computes the reference result.
 func (o ReduceSumSquare) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{sumSquares[int64], sumSquares[uint64], sumSquares[float64]}.run(x, in, out, o.Keepdims, o.Noop)
+}
+
+// Links keeps what is reduced and lets the other axes go on.
+func (o ReduceSumSquare) Links(in, out []graph.Fact) []graph.Link {
+	return reducedAxes(in, out, o.Keepdims, o.Noop)
+}
+
+// Permute moves the axes along.
+func (o ReduceSumSquare) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	return reduceOrder(in, o.Keepdims, o.Noop, order)
 }
 
 // ReduceLogSum is the logarithm of the sum over the axes in input 1.

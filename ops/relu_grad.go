@@ -53,6 +53,11 @@ func (ReluGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return runGated(x, in, out, func(y float64) bool { return y > 0 })
 }
 
+// Permute reorders the gradient, the result and what comes of them alike.
+func (ReluGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return together(in, outs, 2, order)
+}
+
 // runGated keeps the elements of input 0 where input 1 is open.
 func runGated(x *graph.Exec, in, out []*tensor.Tensor, open func(y float64) bool) error {
 	if !sameInts(in[0].Shape, in[1].Shape) {
@@ -87,4 +92,9 @@ func (ClipGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		bounds[i] = tensor.Doubles(t)[0]
 	}
 	return runGated(x, in, out, func(y float64) bool { return y > bounds[0] && y < bounds[1] })
+}
+
+// Permute reorders the gradient, the result and what comes of them alike.
+func (ClipGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return together(in, outs, 2, order)
 }

@@ -129,6 +129,91 @@ func sameElements(op graph.Op, in []graph.Fact) []graph.Dim {
 // Run copies the data.
 func (o Reshape) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
 
+// Links ties the axes that hold the same elements, if the new shape is constant or follows from the old one.
+func (o Reshape) Links(in, out []graph.Fact) []graph.Link {
+	if _, ok := o.goal(in, out[0]); !ok {
+		return nil
+	}
+	return reshapeLinks(in[0], out[0])
+}
+
+// goal is the shape input's elements. If they are computed it is an input that gives the same: 0 for what is copied
+// from the same place, -1 for another unknown size.
+func (o Reshape) goal(in []graph.Fact, out graph.Fact) ([]int64, bool) {
+	if c := in[1].Const; c != nil {
+		return tensor.Ints(c), true
+	}
+	if o.AllowZero || out.Unranked || in[0].Unranked {
+		return nil, false
+	}
+	goal := make([]int64, len(out.Shape))
+	open := 0
+	for i, d := range out.Shape {
+		n, ok := d.Value()
+		switch {
+		case ok && n > 0:
+			goal[i] = int64(n)
+		case d.Known() && i < len(in[0].Shape) && in[0].Shape[i] == d:
+		default:
+			goal[i] = -1
+			open++
+		}
+	}
+	return goal, open <= 1
+}
+
+// Fit writes the sizes that are left into the shape.
+func (o Reshape) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	goal, _ := o.goal(c.In, c.Out[0])
+	goal = append([]int64{}, goal...)
+	for i, g := range goal {
+		if n, ok := c.Left(true, 0, i); ok && g > 0 {
+			goal[i] = int64(n)
+		}
+	}
+	return o, []*tensor.Tensor{nil, tensor.From(goal, len(goal))}, nil
+}
+
+// Permute gives the shape in another order of axes: that of the data if it has the rank, else that of the result. Axes that
+// merge must stay neighbours.
+func (o Reshape) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	types, err := o.Infer(in, 1)
+	if err != nil || in[0].Unranked || types[0].Unranked || o.AllowZero || in[1].Const == nil {
+		return graph.Permuted{}, false
+	}
+	from, to := in[0].Shape, types[0].Shape
+	runs, ok := reshapeRuns(from, to)
+	if !ok {
+		return graph.Permuted{}, false
+	}
+	orders := [2][]int{order, nil}
+	if len(from) == len(order) {
+		orders[1], ok = followed(runs, order, len(to))
+	} else if len(to) == len(order) {
+		orders[1] = order
+		orders[0], ok = followed(swapped(runs), order, len(from))
+	} else {
+		return graph.Permuted{}, false
+	}
+	shape, open := make([]int64, len(to)), 0
+	for i := range shape {
+		if !ok || orders[1][i] >= len(to) {
+			return graph.Permuted{}, false
+		}
+		n, fixed := to[orders[1][i]].Value()
+		if shape[i] = int64(n); !fixed {
+			shape[i] = -1
+			open++
+		}
+		if fixed && n == 0 {
+			return graph.Permuted{}, false
+		}
+	}
+	return graph.Permuted{
+		In: [][]int{orders[0], nil}, Out: [][]int{orders[1]}, Const: map[int]*tensor.Tensor{1: tensor.From(shape, len(shape))},
+	}, open <= 1
+}
+
 func runReshape(op graph.Op, x *graph.Exec, in, out []*tensor.Tensor) error {
 	shape, err := shapeOf(op, in)
 	if err != nil {
@@ -169,3 +254,6 @@ func (o Flatten) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 
 // Run copies the data.
 func (o Flatten) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
+
+// Links ties the axes that hold the same elements.
+func (o Flatten) Links(in, out []graph.Fact) []graph.Link { return reshapeLinks(in[0], out[0]) }

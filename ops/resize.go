@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -284,6 +285,80 @@ func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	clampTo(v, in[0].DType)
 	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), v)
+}
+
+// Links ties the axes that keep their size.
+func (o Resize) Links(in, out []graph.Fact) []graph.Link {
+	if in[0].Unranked || out[0].Rank() != len(in[0].Shape) || o.KeepAspectRatioPolicy != "stretch" {
+		return nil
+	}
+	if sizes := fact(in, 3); sizes.Present() && sizes.Const == nil {
+		return nil
+	}
+	var links []graph.Link
+	for a, d := range in[0].Shape {
+		if d == out[0].Shape[a] {
+			links = append(links, tie(d, given(0, a), made(0, a))...)
+		}
+	}
+	return links
+}
+
+// Fit writes the sizes that are left into the input of that name.
+func (o Resize) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	sizes := fact(c.In, 3)
+	if !sizes.Present() {
+		return o, nil, nil
+	}
+	at, err := o.axes(len(c.In[0].Shape))
+	if err != nil {
+		return nil, nil, err
+	}
+	v := append([]int64{}, tensor.Ints(sizes.Const)...)
+	for i, a := range at[:min(len(at), len(v))] {
+		if n, ok := c.Left(true, 0, a); ok {
+			v[i] = int64(n)
+		}
+	}
+	return o, []*tensor.Tensor{nil, nil, nil, tensor.From(v, len(v))}, nil
+}
+
+// Permute moves scales, sizes and region along with their axes.
+func (o Resize) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, 1, order)
+	if !ok {
+		return p, false
+	}
+	if o.Axes != nil { // the lists keep their order
+		at, err := o.axes(len(order))
+		if err != nil {
+			return p, false
+		}
+		o.Axes = make([]int, len(at))
+		for i, a := range at {
+			o.Axes[i] = slices.Index(order, a)
+		}
+		p.Op = o
+		return p, true
+	}
+	p.Const = map[int]*tensor.Tensor{}
+	for i := 1; i < len(in); i++ {
+		f := in[i]
+		if !f.Present() || f.Const != nil && f.Const.Len() == 0 {
+			continue
+		}
+		if f.Const == nil || f.Const.Len()%len(order) != 0 {
+			return p, false
+		}
+		index := slices.Clone(order)
+		if f.Const.Len() == 2*len(order) { // the region: starts, then ends
+			for _, a := range order {
+				index = append(index, a+len(order))
+			}
+		}
+		p.Const[i] = picked(f.Const, index)
+	}
+	return p, true
 }
 
 // clampTo clamps to the range of an integer type of at most 32 bits.

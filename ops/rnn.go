@@ -203,6 +203,14 @@ func (o recurrent) start(in []*tensor.Tensor, gates int) (*recurrence, error) {
 	return s, s.activations()
 }
 
+// Links ties the features of the input with the last axis of the weight; the hidden state stays.
+func (recurrent) Links(in, _ []graph.Fact) []graph.Link {
+	if in[0].Rank() != 3 || in[1].Rank() != 3 {
+		return nil
+	}
+	return tie(in[0].Shape[2], given(0, 2), given(1, 2))
+}
+
 // allInputs copies the inputs and fills them up to n with omitted ones.
 func allInputs(in []*tensor.Tensor, n int) []*tensor.Tensor {
 	out := make([]*tensor.Tensor, max(n, len(in)))

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -209,4 +210,101 @@ func (o Slice) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	dst.strided(shape, dense(shape), source(in[0]), from)
 	dst.done()
 	return nil
+}
+
+// Links ties what is taken with where it goes. Bounds that are not constant and steps but 1 keep an axis as it is.
+func (o Slice) Links(in, out []graph.Fact) []graph.Link {
+	if in[0].Unranked || out[0].Rank() != len(in[0].Shape) {
+		return nil
+	}
+	bounds, err := sliceBounds(in, len(in[0].Shape))
+	if err != nil || bounds == nil {
+		return nil
+	}
+	sliced := map[int]sliceRange{}
+	for _, b := range bounds {
+		sliced[b.axis] = b
+	}
+	var links []graph.Link
+	for a, d := range in[0].Shape {
+		b, ok := sliced[a]
+		n, fixed := d.Value()
+		switch {
+		case !ok:
+			links = append(links, tie(d, given(0, a), made(0, a))...)
+		case b.known && b.step == 1 && fixed:
+			first, count := b.take(n)
+			links = append(links, window(a, 0, first), window(a, first+count, n-first-count), window(a, first, count))
+			last := &links[len(links)-1]
+			last.Ends = append(last.Ends, made(0, a))
+		}
+	}
+	return links
+}
+
+// Fit moves the bounds to where the same elements are now.
+func (o Slice) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	bounds, err := sliceBounds(c.In, len(c.In[0].Shape))
+	if err != nil || bounds == nil {
+		return o, nil, err
+	}
+	changed := false
+	starts, ends := make([]int64, len(bounds)), make([]int64, len(bounds))
+	for i, b := range bounds {
+		starts[i], ends[i] = int64(b.start), int64(b.end)
+		kept := c.Kept(false, 0, b.axis)
+		n, fixed := c.In[0].Shape[b.axis].Value()
+		if kept == nil || !fixed {
+			continue
+		}
+		first, count := b.take(n)
+		at := between(kept, 0, first)
+		starts[i], ends[i], changed = int64(at), int64(at+between(kept, first, first+count)), true
+	}
+	if !changed {
+		return o, nil, nil
+	}
+	out := []*tensor.Tensor{nil, tensor.New(c.In[1].DType, len(starts)), tensor.New(c.In[2].DType, len(ends))}
+	if err := tensor.SetInts(out[1], starts); err != nil {
+		return nil, nil, err
+	}
+	return o, out, tensor.SetInts(out[2], ends)
+}
+
+// Permute moves the starts and ends along with their axes.
+func (o Slice) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, ok := alike(in, outs, 1, order)
+	n, known := lengthOf(in[1])
+	if !ok || !known {
+		return p, false
+	}
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	if f := fact(in, 3); f.Present() {
+		if list, ok = f.ConstInts(); !ok {
+			return p, false
+		}
+	}
+	to, ok := moved(list, order)
+	if !ok {
+		return p, false
+	}
+	for len(p.In) < 4 {
+		p.In = append(p.In, nil)
+	}
+	p.Const = map[int]*tensor.Tensor{3: to}
+	return p, true
+}
+
+// Forwards holds of a slice of the full size that does not go backwards.
+func (Slice) Forwards(in, out []graph.Fact) (int, bool) {
+	if len(in) > 4 && in[4].Present() {
+		s, ok := in[4].ConstInts()
+		if !ok || slices.ContainsFunc(s, func(i int) bool { return i < 1 }) {
+			return 0, false
+		}
+	}
+	return 0, graph.EqualShapes(in[0].Type, out[0].Type)
 }

@@ -80,6 +80,19 @@ func (o Softmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Quant tells that Softmax has an integer twin.
 func (Softmax) Quant() graph.Quant { return graph.Quant{} }
 
+// Permute moves the axis along.
+func (o Softmax) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 1, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
+// Links ties everything but the axis that is normalised.
+func (o Softmax) Links(in, out []graph.Fact) []graph.Link {
+	return normalised(in, out, o.Axis, "it is a softmax over them")
+}
+
 // LogSoftmax is the logarithm of Softmax.
 type LogSoftmax struct {
 	Axis int `attr:"axis" default:"-1"`
@@ -103,6 +116,19 @@ func (o LogSoftmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			row[i] -= math.Log(sum)
 		}
 	})
+}
+
+// Permute moves the axis along.
+func (o LogSoftmax) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 1, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
+// Links ties everything but the axis that is normalised.
+func (o LogSoftmax) Links(in, out []graph.Fact) []graph.Link {
+	return normalised(in, out, o.Axis, "it is a softmax over them")
 }
 
 // Hardmax is 1 at the first of the largest elements along the axis and 0 elsewhere.

@@ -50,6 +50,14 @@ func (o SoftmaxGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
+// Permute moves the axis along.
+func (o SoftmaxGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 2, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}
+
 // LogSoftmaxGrad is the gradient of LogSoftmax: dy - exp(y)·Σ dy, summed along the axis, for the gradient dy of the
 // result, input 0, and the result y, input 1, of the same shape.
 type LogSoftmaxGrad struct {
@@ -69,6 +77,14 @@ func (o LogSoftmaxGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			dy[i] = v - float64(math.Exp(y[i])*sum)
 		}
 	})
+}
+
+// Permute moves the axis along.
+func (o LogSoftmaxGrad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 2, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
 }
 
 // infer2 is infer for two inputs of the same type.

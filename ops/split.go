@@ -138,3 +138,64 @@ func (o Split) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	return nil
 }
+
+// Links gives each output its part of the channels.
+func (o Split) Links(in, out []graph.Fact) []graph.Link {
+	if f := fact(in, 1); in[0].Unranked || f.Present() && f.Const == nil {
+		return nil
+	}
+	a, err := axis(o.Axis, len(in[0].Shape))
+	if err != nil {
+		return nil
+	}
+	parts, err := o.parts(in, in[0].Shape[a], len(out))
+	if err != nil {
+		return nil
+	}
+	links := others(a, in[:1], out)
+	from := 0
+	for i, p := range parts {
+		n, ok := p.Value()
+		if !ok {
+			break
+		}
+		whole := given(0, a)
+		whole.From = from
+		ends := []graph.End{whole}
+		if out[i].Present() {
+			ends = append(ends, made(i, a))
+		}
+		links = append(links, tie(p, ends...)...)
+		from += n
+	}
+	return links
+}
+
+// Fit gives the sizes of the parts that are left.
+func (o Split) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	a, err := axis(o.Axis, len(c.In[0].Shape))
+	kept := c.Kept(false, 0, a)
+	if err != nil || kept == nil {
+		return o, nil, err
+	}
+	parts, err := o.parts(c.In, c.In[0].Shape[a], len(c.Out))
+	if err != nil {
+		return nil, nil, err
+	}
+	sizes, from := make([]int64, len(parts)), 0
+	for i, p := range parts {
+		n, _ := p.Value()
+		sizes[i] = int64(between(kept, from, from+n))
+		from += n
+	}
+	o.NumOutputs = 0
+	return o, []*tensor.Tensor{nil, tensor.From(sizes, len(sizes))}, nil
+}
+
+// Permute moves the axis along.
+func (o Split) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	p, to, ok := along(in, outs, 1, o.Axis, order)
+	o.Axis = to
+	p.Op = o
+	return p, ok
+}

@@ -67,6 +67,40 @@ func (o Squeeze) Ints(in []graph.Fact) []graph.Dim { return sameElements(o, in) 
 // Run copies the data.
 func (o Squeeze) Run(x *graph.Exec, in, out []*tensor.Tensor) error { return runReshape(o, x, in, out) }
 
+// Links ties the axes that hold the same elements.
+func (o Squeeze) Links(in, out []graph.Fact) []graph.Link { return reshapeLinks(in[0], out[0]) }
+
+// Fit names the axes if they were those of size 1, of which there may be more now.
+func (o Squeeze) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
+	if fact(c.In, 1).Present() {
+		return o, nil, nil
+	}
+	axes := []int64{}
+	for a, d := range c.In[0].Shape {
+		if d.Is(1) {
+			axes = append(axes, int64(a))
+		}
+	}
+	return o, []*tensor.Tensor{nil, tensor.From(axes, len(axes))}, nil
+}
+
+// Permute moves the axes that go along; those that are left keep their order among themselves.
+func (o Squeeze) Permute(in []graph.Fact, _ int, order []int) (graph.Permuted, bool) {
+	f := fact(in, 1)
+	list, ok := f.ConstInts()
+	if !ok || in[0].Rank() != len(order) {
+		return graph.Permuted{}, false
+	}
+	drop, err := axisSet(list, len(order), true)
+	to, ok := moved(list, order)
+	if err != nil || !ok {
+		return graph.Permuted{}, false
+	}
+	return graph.Permuted{
+		In: [][]int{order, nil}, Out: [][]int{left(order, drop, false)}, Const: map[int]*tensor.Tensor{1: to},
+	}, true
+}
+
 // Unsqueeze inserts dimensions of size 1 at the axes of the result that the second input names.
 type Unsqueeze struct {
 	mover
@@ -118,3 +152,6 @@ func (o Unsqueeze) Ints(in []graph.Fact) []graph.Dim { return sameElements(o, in
 func (o Unsqueeze) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return runReshape(o, x, in, out)
 }
+
+// Links ties the axes that hold the same elements.
+func (o Unsqueeze) Links(in, out []graph.Fact) []graph.Link { return reshapeLinks(in[0], out[0]) }

@@ -71,3 +71,24 @@ func (o Transpose) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	dst.done()
 	return nil
 }
+
+// Links follows the permutation.
+func (o Transpose) Links(in, out []graph.Fact) []graph.Link {
+	perm, err := o.perm(in[0].Rank())
+	if in[0].Unranked || err != nil || out[0].Rank() != len(perm) {
+		return nil
+	}
+	var links []graph.Link
+	for i, p := range perm {
+		links = append(links, tie(in[0].Shape[p], given(0, p), made(0, i))...)
+	}
+	return links
+}
+
+// Forwards holds where each axis stays where it is.
+func (o Transpose) Forwards(in, _ []graph.Fact) (int, bool) {
+	if o.Perm == nil {
+		return 0, in[0].Rank() == 0 || in[0].Rank() == 1
+	}
+	return 0, graph.InPlace(o.Perm)
+}

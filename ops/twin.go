@@ -44,92 +44,11 @@ func activationTwin(name string, op graph.Op, in []graph.Linear, out graph.Linea
 	return twin, args
 }
 
-// Twin is QLinearAdd.
-func (o Add) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	return elementTwin("QLinearAdd", o, in, out)
-}
-
-// Twin is QLinearMul.
-func (o Mul) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	return elementTwin("QLinearMul", o, in, out)
-}
-
-// Twin is QLinearSigmoid.
-func (o Sigmoid) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	return activationTwin("QLinearSigmoid", o, in, out)
-}
-
-// Twin is QLinearLeakyRelu.
-func (o LeakyRelu) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	return activationTwin("QLinearLeakyRelu", o, in, out)
-}
-
-// Twin is QLinearAveragePool.
-func (o AveragePool) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	return activationTwin("QLinearAveragePool", o, in, out)
-}
-
-// Twin is QLinearGlobalAveragePool.
-func (o GlobalAveragePool) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	return activationTwin("QLinearGlobalAveragePool", o, in, out)
-}
-
-// Twin is Concat itself where all parameters are the result's, else QLinearConcat.
-func (o Concat) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	if !out.Single() {
-		return nil, nil
-	}
-	same, plain, all := true, []*graph.Value{}, []*graph.Value{out.Scale, out.Zero}
-	for _, l := range in {
-		if !l.Activation() || l.Value.DType != out.Value.DType {
-			return nil, nil
-		}
-		same = same && out.Same(l)
-		plain, all = append(plain, l.Value), append(all, triple(l)...)
-	}
-	if same {
-		return o, plain
-	}
-	return QLinearConcat{Axis: o.Axis}, all
-}
-
 // productTypes tells whether integer products take x, w and the result: their sides are of one type, or w alone is
 // signed, as ONNX Runtime has it. out may stay float.
 func productTypes(x, w, out graph.Linear) bool {
 	return x.Activation() && w.EightBit() && (out.Value == nil || out.Single() && out.Value.DType == x.Value.DType) &&
 		(w.Value.DType == x.Value.DType || w.Value.DType == tensor.Int8)
-}
-
-// Twin is QLinearConv, if the bias has the scale of the sums.
-func (c Conv) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	x, w := in[0], in[1]
-	if !productTypes(x, w, out) || out.Value == nil || !w.Value.IsConst() || w.Axis != 0 && w.Scale.Const.Len() != 1 {
-		return nil, nil
-	}
-	args := slices.Concat(triple(x), triple(w), []*graph.Value{out.Scale, out.Zero})
-	if len(n.In) > 2 && n.In[2] != nil {
-		b := sumBias(in[2], x, w, out)
-		if b == nil {
-			return nil, nil
-		}
-		args = append(args, b)
-	}
-	return QLinearConv{Conv: c}, args
-}
-
-// Twin is QGemm, if the bias has the scale of the sums.
-func (g Gemm) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	x, w := in[0], in[1]
-	if !productTypes(x, w, out) || !w.Value.IsConst() || g.Beta != 1 || g.Alpha != 1 || g.TransA || !g.columns(w) {
-		return nil, nil
-	}
-	args := append(slices.Concat(triple(x), triple(w)), nil)
-	if len(n.In) > 2 && n.In[2] != nil {
-		if args[6] = sumBias(in[2], x, w, out); args[6] == nil {
-			return nil, nil
-		}
-	}
-	return QGemm{Alpha: 1, TransB: g.TransB}, withResult(args, out)
 }
 
 // withResult adds the result's parameters, if it is an integer.
@@ -138,34 +57,6 @@ func withResult(args []*graph.Value, out graph.Linear) []*graph.Value {
 		return args
 	}
 	return append(args, out.Scale, out.Zero)
-}
-
-// columns tells whether the scale of w goes along the output columns.
-func (g Gemm) columns(w graph.Linear) bool {
-	if w.Scale.Const.Len() == 1 {
-		return true
-	}
-	if g.TransB {
-		return w.Axis == 0
-	}
-	return w.Axis == 1 || w.Axis == -1
-}
-
-// Twin is QLinearMatMul. A product of two matrices whose result stays float is a QGemm, as ONNX has no operator for that.
-func (MatMul) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
-	a, b := in[0], in[1]
-	rank := n.In[1].Rank()
-	if !productTypes(a, b, out) || b.Scale.Const.Len() != 1 && (rank != 2 || b.Axis != -1 && b.Axis != rank-1) {
-		return nil, nil
-	}
-	args := slices.Concat(triple(a), triple(b))
-	if out.Value != nil {
-		return QLinearMatMul{}, withResult(args, out)
-	}
-	if n.In[0].Rank() != 2 || rank != 2 || !b.Value.IsConst() {
-		return nil, nil
-	}
-	return QGemm{Alpha: 1}, append(args, nil)
 }
 
 // sumBias is the int32 constant b at the scale of the sums of x and w, nil if it is none. One that is stored in another

@@ -225,6 +225,11 @@ func (Sigmoid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], sigmoid)
 }
 
+// Twin is QLinearSigmoid.
+func (o Sigmoid) Twin(_ *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
+	return activationTwin("QLinearSigmoid", o, in, out)
+}
+
 func sigmoid(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 
 // Softplus is log(exp(x)+1).

@@ -83,6 +83,14 @@ func (Where) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
+// Permute reorders all operands alike.
+func (Where) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
+	return alike(in, outs, len(in), order)
+}
+
+// Links ties each axis of the result with those of the inputs.
+func (Where) Links(in, out []graph.Fact) []graph.Link { return pointwise(in, out) }
+
 // copyElement sets element i of dst to element j of src, which has the same type.
 func copyElement(dst *tensor.Tensor, i int, src *tensor.Tensor, j int) {
 	width := src.Bits()
