@@ -49,7 +49,7 @@ type changeRow struct {
 
 // writeHTML writes one page without scripts that needs no other file.
 func writeHTML(w io.Writer, r *Result) error {
-	d := pageData{Result: r, Title: "Evaluation", Basis: r.basis(), Sentence: r.Headline(), Tiles: r.tiles()}
+	d := pageData{Result: r, Title: "Evaluation", Basis: r.Basis(), Sentence: r.Headline(), Tiles: r.tiles()}
 	if r.Verdict != "" {
 		d.Title = string(r.Verdict)
 	}
@@ -84,7 +84,7 @@ func (d *pageData) plots(r *Result) (err error) {
 	if len(r.Layers) == 0 {
 		return nil
 	}
-	d.Worst = r.worstLayers(10)
+	d.Worst = r.WorstLayers(10)
 	for _, l := range r.Layers {
 		if l.SQNR >= MaxSQNR {
 			d.IdenticalLayers++
@@ -116,7 +116,7 @@ func (r *Result) tiles() []Tile {
 		add(*r.Compression > 0, fixed(1 / *r.Compression, 2)+" ×", "smaller", size(r.Model.Bytes)+" instead of "+size(r.Reference.Bytes))
 	}
 	if l := r.Latency; l != nil && l.Ratio != nil {
-		add(true, fixed(*l.Ratio, 2)+" ×", "as fast", fixed(l.ModelMS, 2)+" ms instead of "+fixed(*l.ReferenceMS, 2)+" ms")
+		add(true, times(*l.Ratio), "as fast", fixed(l.ModelMS, 2)+" ms instead of "+fixed(*l.ReferenceMS, 2)+" ms")
 	}
 	if r.Agreement != nil {
 		add(true, accuracy(*r.Agreement), "same answer", count(r.Samples)+" samples")
@@ -127,8 +127,8 @@ func (r *Result) tiles() []Tile {
 	return out
 }
 
-// worstLayers are up to n layers with the least SQNR, identical ones left out.
-func (r *Result) worstLayers(n int) []LayerError {
+// WorstLayers are up to n layers with the least SQNR, the worst first, identical ones left out.
+func (r *Result) WorstLayers(n int) []LayerError {
 	out := slices.DeleteFunc(slices.Clone(r.Layers), func(l LayerError) bool { return l.SQNR >= MaxSQNR })
 	slices.SortStableFunc(out, func(a, b LayerError) int { return cmp.Compare(a.SQNR, b.SQNR) })
 	return out[:min(n, len(out))]

@@ -31,11 +31,11 @@ func writeMarkdown(w io.Writer, r *Result) error {
 			fmt.Fprintf(b, "| %s | %s |\n", row.Name, row.Model)
 		}
 	}
-	fmt.Fprintf(b, "\n%s\n", cell(r.basis()))
+	fmt.Fprintf(b, "\n%s\n", cell(r.Basis()))
 	for _, s := range r.Warnings {
 		fmt.Fprintf(b, "\n> **Note:** %s\n", cell(s))
 	}
-	if worst := r.worstLayers(5); len(worst) > 0 {
+	if worst := r.WorstLayers(5); len(worst) > 0 {
 		fmt.Fprintf(b, "\nLayers with the most error:")
 		for i, l := range worst {
 			if i > 0 {
@@ -48,9 +48,9 @@ func writeMarkdown(w io.Writer, r *Result) error {
 	return b.Flush()
 }
 
-// basis says what the figures rest on.
-func (r *Result) basis() string {
-	s := fmt.Sprintf("%s samples", count(r.Samples))
+// Basis says what the figures rest on.
+func (r *Result) Basis() string {
+	s := plural(r.Samples, "sample")
 	if r.Data != "" {
 		s += " of " + r.Data
 	}
@@ -61,7 +61,7 @@ func (r *Result) basis() string {
 		s += ", reference " + r.Reference.Path
 	}
 	if l := r.Latency; l != nil {
-		s += fmt.Sprintf("; latency of batches of %d with %d threads (%s), %s runs", l.Batch, l.Threads, l.CPU, count(l.Runs))
+		s += fmt.Sprintf("; latency of batches of %d with %s (%s), %s", l.Batch, plural(l.Threads, "thread"), l.CPU, plural(l.Runs, "run"))
 		if l.ReferenceMS != nil {
 			s += " of each model in turn"
 		}

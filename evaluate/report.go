@@ -57,9 +57,9 @@ func (r *Result) Headline() string {
 		return fmt.Sprintf("The models give the same answer on %s of %s samples. Without labels there is no accuracy and no verdict.",
 			percent(*r.Agreement), count(r.Samples))
 	case r.Model.Top1 != nil:
-		return fmt.Sprintf("Top-1 accuracy is %s on %s samples. No reference was given.", percent(*r.Model.Top1), count(r.Samples))
+		return fmt.Sprintf("Top-1 accuracy is %s on %s. No reference was given.", percent(*r.Model.Top1), plural(r.Samples, "sample"))
 	}
-	return fmt.Sprintf("Measured on %s samples.", count(r.Samples))
+	return fmt.Sprintf("Measured on %s.", plural(r.Samples, "sample"))
 }
 
 // Row is one line of the comparison: a figure of the model, of the reference, and what lies between.
@@ -72,7 +72,7 @@ func (r *Result) Rows() []Row {
 		ref = &Scores{}
 	}
 	rows := []Row{
-		{"size", size(r.Model.Bytes), size(ref.Bytes), optional(r.Compression, func(c float64) string { return fixed(c, 3) + " of the reference" })},
+		{"size", size(r.Model.Bytes), size(ref.Bytes), optional(r.Compression, smaller)},
 		{"top-1 accuracy", optional(r.Model.Top1, accuracy), optional(ref.Top1, accuracy), optional(r.Drop, func(d float64) string { return signed(-d) + " points" })},
 		{"top-5 accuracy", optional(r.Model.Top5, accuracy), optional(ref.Top5, accuracy), difference(r.Model.Top5, ref.Top5, 2, " points")},
 		{"cross entropy", optional(r.Model.Loss, func(x float64) string { return fixed(x, 4) }), optional(ref.Loss, func(x float64) string { return fixed(x, 4) }), difference(r.Model.Loss, ref.Loss, 4, "")},
@@ -96,7 +96,7 @@ func (r *Result) Rows() []Row {
 	if l := r.Latency; l != nil {
 		rows = append(rows, Row{
 			"latency, median", fixed(l.ModelMS, 3) + " ms", optional(l.ReferenceMS, func(x float64) string { return fixed(x, 3) + " ms" }),
-			optional(l.Ratio, func(x float64) string { return fixed(x, 2) + " × as fast" }),
+			optional(l.Ratio, func(x float64) string { return times(x) + " as fast" }),
 		})
 	}
 	var out []Row
@@ -136,6 +136,31 @@ func fixed(x float64, digits int) string {
 		return s[1:]
 	}
 	return s
+}
+
+// times prints a ratio with two digits at least: "1.9x", "0.63x", "112x".
+func times(x float64) string {
+	digits := 0
+	for at := x; at < 10 && digits < 2; at *= 10 {
+		digits++
+	}
+	return fixed(x, digits) + "x"
+}
+
+// smaller says how a size compares with the reference's, of which it is the share c.
+func smaller(c float64) string {
+	if c > 1 {
+		return times(c) + " larger"
+	}
+	return times(1/c) + " smaller"
+}
+
+// plural prints a number of things: "1 sample", "2,000 samples".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return count(n) + " " + thing + "s"
 }
 
 func signed(x float64) string { return plus(x) + fixed(x, 2) }

@@ -128,7 +128,7 @@ func TestHTML(t *testing.T) {
 	if regexp.MustCompile(`#0[aA]0[bB]0`).MatchString(text) {
 		t.Error("a plot's colour was not replaced")
 	}
-	for _, want := range []string{"INCONCLUSIVE", "var(--model)", "&lt;cat&gt;", "MaxPool", "2.15 ×", "94.25 %", "conv&lt;1&gt;"} {
+	for _, want := range []string{"INCONCLUSIVE", "var(--model)", "&lt;cat&gt;", "MaxPool", "2.1x", "94.25 %", "conv&lt;1&gt;"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -302,6 +302,18 @@ func TestNumbersForPeople(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for got, want := range map[string]string{
+		times(1.94): "1.9x", times(0.634): "0.63x", times(1): "1.0x", times(0.05): "0.05x", times(112.4): "112x",
+		smaller(0.25): "4.0x smaller", smaller(1.5): "1.5x larger", smaller(1): "1.0x smaller",
+		plural(1, "sample"): "1 sample", plural(2000, "sample"): "2,000 samples", plural(0, "run"): "0 runs",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

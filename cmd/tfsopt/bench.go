@@ -118,5 +118,5 @@ func (a *app) printBench(r *evaluate.BenchResult) error {
 	if err != nil || r.Ratio == nil {
 		return err
 	}
-	return a.printf("%s is %.2f times as fast as %s\n", r.Path, *r.Ratio, r.Against.Path)
+	return a.printf("%s is %.2fx as fast as %s\n", r.Path, *r.Ratio, r.Against.Path)
 }

@@ -102,3 +102,15 @@ func TestWrap(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestTableTrims: a table's lines end without blanks, which left-aligned last columns would have.
+func TestTableTrims(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{out: &b}
+	if err := a.table([]column{number("n"), text("word")}, [][]string{{"1", "a"}, {"2", "long"}}); err != nil {
+		t.Fatal(err)
+	}
+	if regexp.MustCompile(` (?m)$`).MatchString(b.String()) || strings.Count(b.String(), "\n") != 3 {
+		t.Errorf("%q", b.String())
+	}
+}
