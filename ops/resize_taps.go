@@ -172,23 +172,31 @@ func (o Resize) runNearest(x *graph.Exec, in, out *tensor.Tensor, axes []int, pl
 			return err
 		}
 	}
-	index := make([]int, len(shape))
-	for i := range y.Len() {
-		rest, at, step := i, 0, 1
-		for a := len(shape) - 1; a >= 0; a-- {
-			index[a] = from[a][rest%shape[a]]
-			rest /= shape[a]
-			if index[a] < 0 {
-				at = -1
-				break
+	for a, step := len(shape)-1, 1; a >= 0; a-- {
+		for i := range from[a] {
+			if from[a][i] > 0 {
+				from[a][i] *= step
 			}
-			at += index[a] * step
-			step *= in.Shape[a]
 		}
-		if at < 0 {
-			copyElement(y, i, fill, 0)
-		} else {
-			copyElement(y, i, in, at)
+		step *= in.Shape[a]
+	}
+	last := len(shape) - 1
+	if last < 0 {
+		copyElement(y, 0, in, 0)
+		return nil
+	}
+	for i := 0; i < y.Len(); i += shape[last] { // a row, whose other indices give the element that at counts from
+		at, inside := 0, true
+		for a, rest := last-1, i/shape[last]; a >= 0; a-- {
+			f := from[a][rest%shape[a]]
+			at, inside, rest = at+f, inside && f >= 0, rest/shape[a]
+		}
+		for k, f := range from[last] {
+			if inside && f >= 0 {
+				copyElement(y, i+k, in, at+f)
+			} else {
+				copyElement(y, i+k, fill, 0)
+			}
 		}
 	}
 	return nil

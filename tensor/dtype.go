@@ -1,7 +1,10 @@
 // Package tensor holds element types and contiguous tensors, which may alias a memory-mapped file.
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // DType is an element type. The numbers are those of ONNX's TensorProto.DataType; Sequence and Optional are ours.
 type DType uint8
@@ -49,7 +52,8 @@ const (
 	classFloat
 )
 
-var dtypes = map[DType]struct {
+// dtypes is indexed by type: kernels ask it for every element.
+var dtypes = [math.MaxUint8 + 1]struct {
 	name string
 	bits int
 	kind class
@@ -69,8 +73,8 @@ var dtypes = map[DType]struct {
 
 // String gives the type's name as the text form and --json print it, such as "float32".
 func (d DType) String() string {
-	if t, ok := dtypes[d]; ok {
-		return t.name
+	if d.Valid() {
+		return dtypes[d].name
 	}
 	if d == Undefined {
 		return "undefined"
@@ -81,8 +85,8 @@ func (d DType) String() string {
 // ParseDType finds a type by its name.
 func ParseDType(name string) (DType, error) {
 	for d, t := range dtypes {
-		if t.name == name {
-			return d, nil
+		if t.name == name && name != "" {
+			return DType(d), nil
 		}
 	}
 	return Undefined, fmt.Errorf("unknown element type %q", name)
@@ -92,7 +96,7 @@ func ParseDType(name string) (DType, error) {
 func (d DType) Bits() int { return dtypes[d].bits }
 
 // Valid tells whether d is a type that this package knows.
-func (d DType) Valid() bool { _, ok := dtypes[d]; return ok }
+func (d DType) Valid() bool { return dtypes[d].name != "" }
 
 // IsInt tells whether d is a signed or unsigned integer type (not Bool).
 func (d DType) IsInt() bool { k := dtypes[d].kind; return k == classInt || k == classUint }
