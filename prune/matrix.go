@@ -128,26 +128,29 @@ func newMatrix(n *graph.Node, input int) (*matrix, error) {
 		taps, in := tensor.Size(s[2:]), s[0]/op.Group
 		m.row, m.col = grid(op.Group, in*s[1]*taps, s[1], taps), grid(taps, 1, in, s[1]*taps)
 		m.run, m.channels, m.axis = s[1], in, 1
-	case ops.Gemm, ops.MatMul:
-		return m, m.product(op)
-	default: // LSTM, GRU, RNN: [directions, gates·hidden, inputs]
+	case ops.LSTM, ops.GRU, ops.RNN: // [directions, gates·hidden, inputs]
 		if len(s) != 3 {
 			return nil, fmt.Errorf("weight of rank %d", len(s))
 		}
 		m.row, m.col = steps(s[0]*s[1], s[2]), steps(s[2], 1)
 		m.run, m.channels, m.axis = s[1], s[2], 1
+	default:
+		return m, m.product()
 	}
 	return m, nil
 }
 
-// product lays out the weight of Gemm and MatMul.
-func (m *matrix) product(op graph.Op) error {
+// product lays out the weight of a product, whose output channels lie along an axis of a matrix.
+func (m *matrix) product() error {
 	s := m.shape
 	if len(s) < 2 {
 		return errors.New("its weight is a vector")
 	}
+	if _, batches := m.node.Op.(ops.MatMul); len(s) != 2 && !batches {
+		return fmt.Errorf("weight of rank %d", len(s))
+	}
 	batch, k, n := tensor.Size(s[:len(s)-2]), s[len(s)-2], s[len(s)-1]
-	if g, ok := op.(ops.Gemm); ok && g.TransB {
+	if m.node.Op.(graph.Quantizable).Quant().Axis == 0 {
 		m.row, m.col = steps(k, n), steps(n, 1)
 		m.run, m.channels = k, n
 		return nil
