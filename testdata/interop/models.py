@@ -52,11 +52,11 @@ MODELS = [
         "resnet8", SHARED / "models/resnet8_cifar10/resnet8_cifar10_fp32.onnx", "none",
         f"{SHARED}/data/cifar10-test", 75.85,
         calibrate=f"{SHARED}/data/cifar10-train.tar.gz", judge=f"{SHARED}/data/cifar10-test", samples=256,
-        drop=0.2, agreement=96,
+        drop=0.2, agreement=97,
     ),
     Model(
         "squeezenet", SHARED / "models/squeezenet/squeezenet1.1_fp32.onnx", "caffe:crop=224", f"{IMAGENET}", 58.6,
-        calibrate=f"{IMAGENET}#::5", judge=f"{IMAGENET}#!::5", drop=0.8, agreement=94, size=0.27,
+        calibrate=f"{IMAGENET}#::5", judge=f"{IMAGENET}#!::5", drop=0.5, agreement=94.5, size=0.27,
     ),
     Model(
         "efficientnet", SHARED / "models/efficientnet_lite0/efficientnet_lite0.onnx", "none:crop=224,mean=127,std=128",
@@ -66,7 +66,7 @@ MODELS = [
     Model(
         "mobilenetv1", SHARED / "models/mobilenet_v1_025/mobilenet_v1_0.25_224_fp32.onnx", "tf:crop=224",
         f"{IMAGENET}", 55.2, offset=1,
-        calibrate=f"{IMAGENET}#::5", judge=f"{IMAGENET}#!::5", drop=0.8, agreement=89, size=0.29,
+        calibrate=f"{IMAGENET}#::5", judge=f"{IMAGENET}#!::5", drop=0.5, agreement=89.5, size=0.29,
     ),
     Model(
         "mnist", SHARED / "models/mnist/mnist.onnx", "none",
