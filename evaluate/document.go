@@ -23,6 +23,7 @@ type Document struct {
 	Tiles                 []Tile
 	Warnings              []string
 	Sections              []Section
+	Origin                *Origin
 }
 
 // Tile is one of the large numbers at the top.
@@ -82,6 +83,7 @@ func WriteDocument(w io.Writer, kind string, d *Document) error {
 func (d *Document) writeMarkdown(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "## %s\n\n%s\n\n%s\n", cell(d.Title), cell(d.Sentence), cell(d.Path))
+	writeOrigin(b, d.Origin)
 	for _, t := range d.Tiles {
 		fmt.Fprintf(b, "\n- %s %s%s", cell(t.Value), cell(t.Name), bracketed(cell(t.Note)))
 	}

@@ -59,6 +59,7 @@ func writeJUnit(w io.Writer, r *Result) error {
 		{"output", r.Output},
 		{"samples", fmt.Sprint(r.Samples)},
 		{"verdict", string(r.Verdict)},
+		{"origin", r.Origin.String()},
 	} {
 		if p.Value != "" {
 			s.Properties = append(s.Properties, p)

@@ -32,6 +32,7 @@ func writeMarkdown(w io.Writer, r *Result) error {
 		}
 	}
 	fmt.Fprintf(b, "\n%s\n", cell(r.Basis()))
+	writeOrigin(b, r.Origin)
 	for _, s := range r.Warnings {
 		fmt.Fprintf(b, "\n> **Note:** %s\n", cell(s))
 	}
@@ -67,6 +68,13 @@ func (r *Result) Basis() string {
 		}
 	}
 	return s + "."
+}
+
+// writeOrigin adds a paragraph that says what made a report.
+func writeOrigin(w io.Writer, o *Origin) {
+	if o != nil {
+		fmt.Fprintf(w, "\n%s\n", cell(o.String()))
+	}
 }
 
 // cell keeps text from outside, such as file names, from being read as Markdown.

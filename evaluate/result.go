@@ -57,6 +57,7 @@ type Result struct {
 	Classes     []ClassChange  `json:"classes,omitempty"`
 	Changes     []AnswerChange `json:"changes,omitempty"`
 	Warnings    []string       `json:"warnings,omitempty"`
+	Origin      *Origin        `json:"made_by,omitempty"`
 
 	// Saturation is what the caller knows of the model's 8-bit products on CPUs without VNNI; it stands in JSON as it is.
 	Saturation any `json:"saturation,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tfsopt/tfsopt/graph"
 )
@@ -39,6 +40,7 @@ func (f *File) Close() error {
 // Format reads and writes one kind of model file. Save is nil for formats that are only read.
 type Format struct {
 	Name   string
+	Text   bool     // its files are text
 	Exts   []string // lower case, with the dot; the first is the usual one
 	Detect func(path string, head []byte) bool
 	Load   func(path string, o Options) (*File, error)
@@ -144,7 +146,24 @@ func LoadWith(path string, o Options) (*File, error) {
 	if f == nil {
 		return nil, unknown(path)
 	}
-	return f.Load(path, o)
+	m, err := f.Load(path, o)
+	if err != nil && !f.Text && isText(head) {
+		line, _, _ := strings.Cut(string(head), "\n")
+		return nil, &SyntaxError{Path: path, Format: f.Name, Err: fmt.Errorf("not a model: the file is text and begins %q", line[:min(len(line), 60)])}
+	}
+	return m, err
+}
+
+// isText says whether the head of a file is text.
+func isText(head []byte) bool {
+	for len(head) > 0 {
+		r, n := utf8.DecodeRune(head)
+		if r == utf8.RuneError && n == 1 && len(head) > utf8.UTFMax || r < ' ' && !strings.ContainsRune("\t\r\n", r) {
+			return false
+		}
+		head = head[n:]
+	}
+	return true
 }
 
 // Save writes g in the format that path's extension names, compressed if .zst or .xz follows it. The file appears whole

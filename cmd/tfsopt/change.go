@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/train"
@@ -44,6 +45,8 @@ type change struct {
 	Curve []train.Epoch `json:"curve,omitempty"` // of verbs that train
 	Held  *heldScore    `json:"held,omitempty"`
 	Worth *worth        `json:"teacher_worth,omitempty"`
+
+	Origin *evaluate.Origin `json:"made_by,omitempty"`
 }
 
 // integerEnd is an input or output of integers q, which stand for (q - zero_point) * scale.

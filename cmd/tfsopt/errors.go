@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -61,6 +62,11 @@ func (a *app) finish(cmd *cobra.Command, err error, args []string) int {
 		code = exitUsage
 	}
 	message := strings.TrimSpace(err.Error())
+	var file *fs.PathError
+	if errors.As(err, &file) { // its text begins with a system call; who wraps it may have named the file too
+		message = strings.Replace(message, file.Error(), file.Path+": "+file.Err.Error(), 1)
+		message = strings.Replace(message, file.Path+": "+file.Path+": ", file.Path+": ", 1)
+	}
 	if errors.Is(err, context.Canceled) {
 		message = "interrupted"
 	}

@@ -159,6 +159,17 @@ func (a *app) evaluate(ctx context.Context, path string, o evaluateOptions) erro
 			res.Warnings = append(res.Warnings, w)
 		}
 	}
+	var files []modelFile
+	for _, s := range []*evaluate.Scores{&res.Model, res.Reference} {
+		if s != nil {
+			f, err := describe(s.Path, s.Bytes)
+			if err != nil {
+				return err
+			}
+			files = append(files, f)
+		}
+	}
+	res.Origin = a.origin(files...)
 	return a.conclude(ctx, res, o.reports)
 }
 

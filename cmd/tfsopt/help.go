@@ -160,8 +160,16 @@ func wrap(s string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// flagError makes a usage error of what pflag says, with the flag that may have been meant.
+// flagError makes a usage error of what pflag says: what a value should be, which flag may have been meant.
 func flagError(c *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	wants := map[string]string{
+		"float64": "a number", "int": "a whole number", "int64": "a whole number", "uint64": "a whole number, not negative",
+		"duration": "a time, such as 30s", "bool": "true or false",
+	}
+	if errors.As(err, &invalid) && wants[invalid.GetFlag().Value.Type()] != "" {
+		return usagef("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), wants[invalid.GetFlag().Value.Type()])
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return usageError{err}

@@ -37,14 +37,16 @@ func (a *app) progressOf(stage string) func(done, total int) {
 }
 
 func (a *app) newBar(stage string, total int) *progressbar.ProgressBar {
-	return progressbar.NewOptions(total,
+	more := []progressbar.Option{progressbar.OptionShowCount(), progressbar.OptionSetWidth(30)}
+	if stage == "" { // the description tells what there is to tell; a terminal of 80 columns has room for both
+		more = []progressbar.Option{progressbar.OptionSetWidth(10), progressbar.OptionSetPredictTime(false)}
+	}
+	return progressbar.NewOptions(total, append(more,
 		progressbar.OptionSetWriter(a.err),
 		progressbar.OptionSetDescription(stage),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetWidth(30),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
-	)
+	)...)
 }
 
 // clearProgress takes the bar off the screen, before something else is printed there.

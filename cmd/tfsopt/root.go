@@ -25,12 +25,13 @@ type app struct {
 	bar       progress
 	log       *slog.Logger
 	warned    map[string]bool
-	reads     []named // files that the command line names as inputs
+	args      []string // the command line
+	reads     []named  // files that the command line names as inputs
 }
 
 // run executes one command line and gives its exit code.
 func run(ctx context.Context, args []string, out, err io.Writer) int {
-	a := &app{out: out, err: err, logLevel: choice{value: "warn", of: []string{"debug", "info", "warn", "error"}}, warned: map[string]bool{}}
+	a := &app{args: args, out: out, err: err, logLevel: choice{value: "warn", of: []string{"debug", "info", "warn", "error"}}, warned: map[string]bool{}}
 	if f, ok := err.(*os.File); ok {
 		a.terminal = term.IsTerminal(int(f.Fd()))
 	}

@@ -232,9 +232,9 @@ func (a *app) trainProgress() func(train.Progress) {
 		}
 		accuracy := ""
 		if !math.IsNaN(p.Accuracy) {
-			accuracy = fmt.Sprintf(", accuracy %.1f %%", p.Accuracy)
+			accuracy = fmt.Sprintf(", %.1f %%", p.Accuracy)
 		}
-		a.bar.bar.Describe(fmt.Sprintf("epoch %d/%d: loss %.4f%s, %.0f/s, %s left", p.Epoch, p.Epochs, p.Loss, accuracy,
+		a.bar.bar.Describe(fmt.Sprintf("epoch %d/%d: loss %.3f%s, %.0f/s, %s left", p.Epoch, p.Epochs, p.Loss, accuracy,
 			p.Speed, p.Left.Round(time.Second)))
 		_ = a.bar.bar.Set(p.Step) // a bar that cannot be drawn is no failure
 	}

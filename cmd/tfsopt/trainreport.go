@@ -19,6 +19,11 @@ var trainReportKinds = []string{"html", "md", "json"}
 
 // conclusion writes the reports of a verb that trains and prints its result.
 func (a *app) conclusion(ctx context.Context, r *change, t *trainFlags, title string) error {
+	files := []modelFile{r.Input}
+	if r.Output != nil {
+		files = append(files, *r.Output)
+	}
+	r.Origin = a.origin(files...)
 	for _, path := range t.reports {
 		err := formats.Atomic(ctx, path, func(w io.Writer) error {
 			if reportKind(path) == "json" {
@@ -41,7 +46,7 @@ func (a *app) conclusion(ctx context.Context, r *change, t *trainFlags, title st
 
 // document is the report. Of the teacher it claims what was measured against a control, else nothing.
 func (r *change) document(title string, flags *pflag.FlagSet) *evaluate.Document {
-	d := &evaluate.Document{Title: title, Sentence: r.sentence(), Warnings: r.Warnings, Tiles: r.tiles()}
+	d := &evaluate.Document{Title: title, Sentence: r.sentence(), Warnings: r.Warnings, Tiles: r.tiles(), Origin: r.Origin}
 	d.Path = r.Input.Path
 	if r.Output != nil {
 		d.Path += " → " + r.Output.Path
