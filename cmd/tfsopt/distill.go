@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/distill"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
@@ -24,7 +23,7 @@ type distillOptions struct {
 	width, depth          float64
 	init                  string
 	hints, attention      []string
-	cache                 string
+	cache, loss           string
 	control               bool
 	seeds                 int
 }
@@ -66,7 +65,7 @@ with an interval: paired by image of --held, pooled over --seeds. Without it not
 func distillFlags(cmd *cobra.Command, o *distillOptions) func() {
 	addOutput(cmd, &o.out)
 	set := o.add(cmd, 10)
-	loss := addChoice(cmd, "loss", "kd: soft labels; dkd: decoupled into the label's class and the others", "kd", "dkd")
+	choiceVar(cmd, &o.loss, "loss", words{"kd: soft labels; dkd: decoupled into the label's class and the others", []string{"kd", "dkd"}})
 	f := cmd.Flags()
 	f.StringVar(&o.teacher, "teacher", "", "model to learn from")
 	f.StringVar(&o.student, "student", "", "model to train")
@@ -83,7 +82,7 @@ func distillFlags(cmd *cobra.Command, o *distillOptions) func() {
 	f.IntVar(&o.seeds, "seeds", 1, "how many seeds to train with --control, from --seed on")
 	return func() {
 		set()
-		o.kd.Decoupled = loss.value == "dkd"
+		o.kd.Decoupled = o.loss == "dkd"
 	}
 }
 
@@ -189,7 +188,7 @@ type distilling struct {
 	*distillOptions
 	result *change
 	teach  *graph.Graph
-	pair   [2]*data.Set // to train on, to score
+	pair   dataPair
 }
 
 // run trains the student that begins as g, or as a part of it.
@@ -214,7 +213,7 @@ func (d *distilling) run(ctx context.Context, g *graph.Graph) (*graph.Graph, err
 		return nil, err
 	}
 	defer closeSets(set, held)
-	d.pair = [2]*data.Set{set, held}
+	d.pair = dataPair{set, held}
 	r, err := d.students(ctx, g)
 	if err != nil {
 		return nil, err
@@ -267,10 +266,10 @@ func (d *distilling) begins(ctx context.Context, g *graph.Graph) (*graph.Graph, 
 // fitOne trains the student once with the teacher.
 func (d *distilling) fitOne(ctx context.Context, g *graph.Graph) (*train.Result, error) {
 	o := d.kd
-	d.Held = d.pair[1]
+	d.Held = d.pair.held
 	d.keepZeros(g)
 	o.Options = d.Options
-	r, err := distill.Fit(ctx, distill.Pair{Teacher: d.teach, Student: g}, d.pair[0], o)
+	r, err := distill.Fit(ctx, distill.Pair{Teacher: d.teach, Student: g}, d.pair.train, o)
 	d.clearProgress()
 	if err != nil {
 		d.hintResume(ctx, d.Checkpoint, err)

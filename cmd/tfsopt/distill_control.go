@@ -78,7 +78,7 @@ type arm struct {
 
 // withControl trains with and without the teacher for each seed, and keeps the first seed's student.
 func (d *distilling) withControl(ctx context.Context, g *graph.Graph) (*train.Result, error) {
-	w := &worth{Seeds: d.seeds, Images: d.pair[1].Len(), Confidence: 0.95, About: aboutStudents}
+	w := &worth{Seeds: d.seeds, Images: d.pair.held.Len(), Confidence: 0.95, About: aboutStudents}
 	if d.seeds >= distill.MinSeeds {
 		w.About = aboutMethod
 	}
@@ -150,7 +150,7 @@ func (d *distilling) run1(ctx context.Context, g *graph.Graph, shared *train.Opt
 	if err != nil {
 		return nil, nil, err
 	}
-	right, err := train.Right(ctx, r.Graph, d.pair[1], d.Options)
+	right, err := train.Right(ctx, r.Graph, d.pair.held, d.Options)
 	return r, right, err
 }
 

@@ -11,12 +11,17 @@ import (
 
 // choice is a flag that takes one of a few words.
 type choice struct {
-	value string
+	value *string
 	of    []string
 }
 
 // String is the present word.
-func (c *choice) String() string { return c.value }
+func (c *choice) String() string {
+	if c.value == nil { // pflag asks the zero value for its text
+		return ""
+	}
+	return *c.value
+}
 
 // Type names the value in help texts.
 func (c *choice) Type() string { return "WORD" }
@@ -26,7 +31,7 @@ func (c *choice) Set(s string) error {
 	if !slices.Contains(c.of, s) {
 		return fmt.Errorf("want %s", c.list())
 	}
-	c.value = s
+	*c.value = s
 	return nil
 }
 
@@ -37,13 +42,19 @@ func (c *choice) list() string {
 	return strings.Join(c.of, "")
 }
 
-// addChoice makes a flag of words, the first being the default, and completes it in shells.
-func addChoice(cmd *cobra.Command, name, usage string, words ...string) *choice {
-	c := &choice{value: words[0], of: words}
-	cmd.Flags().Var(c, name, usage+": "+c.list())
+// words is what a flag's help says, and the words that it takes, the first being the default.
+type words struct {
+	usage string
+	of    []string
+}
+
+// choiceVar makes a flag of words, kept in to, and completes it in shells.
+func choiceVar(cmd *cobra.Command, to *string, name string, w words) {
+	*to = w.of[0]
+	c := &choice{value: to, of: w.of}
+	cmd.Flags().Var(c, name, w.usage+": "+c.list())
 	// It fails only for a flag that does not exist.
-	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	return c
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(w.of, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // dims is the repeatable flag --dim NAME=N.

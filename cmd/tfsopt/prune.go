@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
@@ -78,9 +77,9 @@ Criteria taylor and snip weigh gradients, so they need labelled data.`,
 func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	addOutput(cmd, &o.out)
 	set := o.add(cmd, 0)
-	criterion := addChoice(cmd, "criterion", "what counts as important", "magnitude", "taylor", "gradient", "snip", "random")
-	scope := addChoice(cmd, "scope", "whether layers compete or each loses the same share", "global", "layer")
-	ramp := addChoice(cmd, "ramp", "how sparsity rises while training", "cubic", "none")
+	choiceVar(cmd, &o.criterion, "criterion", words{"what counts as important", []string{"magnitude", "taylor", "gradient", "snip", "random"}})
+	choiceVar(cmd, &o.scope, "scope", words{"whether layers compete or each loses the same share", []string{"global", "layer"}})
+	choiceVar(cmd, &o.ramp, "ramp", words{"how sparsity rises while training", []string{"cubic", "none"}})
 	f := cmd.Flags()
 	f.Float64Var(&o.sparsity, "sparsity", 0, "share that goes: of weights, or of multiply-adds for --pattern channel")
 	f.StringVar(&o.pattern, "pattern", "unstructured", "unstructured, N:M (2:4), Bx1 (4x1) or channel")
@@ -99,7 +98,6 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	f.StringVar(&o.rewind, "rewind", "", "lottery ticket: train from this model's weights where the masks of MODEL keep them")
 	return func() {
 		set()
-		o.criterion, o.scope, o.ramp = criterion.value, scope.value, ramp.value
 		chosen := f.Changed("ramp") || f.Changed("reconstruct")
 		if !chosen && o.Epochs > 0 && o.rewind == "" && (o.criterion == "magnitude" || o.channel()) && !(o.channel() && o.latency != 0) {
 			o.reconstruct = true // the best start for training
@@ -175,7 +173,7 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 			return nil, err
 		}
 		defer closeSets(set, held)
-		p.pair = [2]*data.Set{set, held}
+		p.pair = dataPair{set, held}
 		g, err := p.pruned(ctx, m.Graph)
 		if err != nil {
 			return nil, at(path, err)
@@ -221,7 +219,7 @@ func (p *pruning) pruned(ctx context.Context, g *graph.Graph) (*graph.Graph, err
 type pruning struct {
 	*app
 	*pruneOptions
-	pair   [2]*data.Set // to train on, to score
+	pair   dataPair
 	scores prune.Scores
 }
 
@@ -247,7 +245,7 @@ func (p *pruning) weightOptions() prune.Options {
 func (p *pruning) oneShot(ctx context.Context, g *graph.Graph) (*graph.Graph, error) {
 	o := p.weightOptions()
 	if p.reconstruct {
-		o.Data = p.pair[0]
+		o.Data = p.pair.train
 	}
 	res, err := prune.Weights(ctx, g, o)
 	p.clearProgress()

@@ -29,7 +29,7 @@ func (p *pruning) sensitivity(ctx context.Context, g *graph.Graph) error {
 	if err != nil {
 		return err
 	}
-	err = p.EachGradient(ctx, g, p.pair[0], func(params []*train.Param, grads []*tensor.Tensor, n int) error {
+	err = p.EachGradient(ctx, g, p.pair.train, func(params []*train.Param, grads []*tensor.Tensor, n int) error {
 		return accumulate(acc, params, grads, n)
 	})
 	p.clearProgress()

@@ -59,9 +59,9 @@ what the step does to single numbers.`,
 			return oneModel(cmd, args)
 		},
 	}
-	set, setTraining := quantizeFlags(cmd, &o), o.addTraining(cmd)
+	quantizeFlags(cmd, &o)
+	setTraining := o.addTraining(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set()
 		setTraining()
 		if err := parseSteps(&o); err != nil {
 			return err
@@ -83,25 +83,20 @@ what the step does to single numbers.`,
 	return cmd
 }
 
-// quantizeFlags adds the flags; the function that it returns moves what they hold into o.
-func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
+// quantizeFlags adds the flags.
+func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) {
 	addOutput(cmd, &o.out)
 	o.data.add(cmd, calibrationSamples)
 	addState(cmd, &o.data.axes, &o.data.carried)
 	o.book.add(cmd)
-	words := []struct {
-		to   *string
-		flag *choice
-	}{
-		{&o.Mode, addChoice(cmd, "mode", "what becomes integer", "static", "dynamic", "weight-only", "codebook")},
-		{&o.Calibration, addChoice(cmd, "calibration", "how ranges are chosen", "mse", "minmax", "percentile", "entropy")},
-		{&o.Weights, addChoice(cmd, "weights", "type of weights", "int8", "int4")},
-		{&o.Activations, addChoice(cmd, "activations", "type of activations", "uint8", "int8")},
-		{&o.Saturation, addChoice(cmd, "saturation", "sums that overflow 16 bits on CPUs without VNNI", "avoid", "allow")},
-		{&o.Style, addChoice(cmd, "style", "how integer operators are written", "qdq", "qoperator")},
-		{&o.Target, addChoice(cmd, "target", "what the model will run on", "cpu", "gpu", "tpu")},
-		{&o.IO, addChoice(cmd, "io", "type of the model's inputs and outputs", "float", "int8", "uint8")},
-	}
+	choiceVar(cmd, &o.Mode, "mode", words{"what becomes integer", []string{"static", "dynamic", "weight-only", "codebook"}})
+	choiceVar(cmd, &o.Calibration, "calibration", words{"how ranges are chosen", []string{"mse", "minmax", "percentile", "entropy"}})
+	choiceVar(cmd, &o.Weights, "weights", words{"type of weights", []string{"int8", "int4"}})
+	choiceVar(cmd, &o.Activations, "activations", words{"type of activations", []string{"uint8", "int8"}})
+	choiceVar(cmd, &o.Saturation, "saturation", words{"sums that overflow 16 bits on CPUs without VNNI", []string{"avoid", "allow"}})
+	choiceVar(cmd, &o.Style, "style", words{"how integer operators are written", []string{"qdq", "qoperator"}})
+	choiceVar(cmd, &o.Target, "target", words{"what the model will run on", []string{"cpu", "gpu", "tpu"}})
+	choiceVar(cmd, &o.IO, "io", words{"type of the model's inputs and outputs", []string{"float", "int8", "uint8"}})
 	f := cmd.Flags()
 	f.Float64Var(&o.Percentile, "percentile", 99.99, "share of values inside the range, for --calibration percentile")
 	f.IntVar(&o.BlockSize, "block-size", 32, "weights that share a scale, for --weights int4 in the mode weight-only (-1: one an output channel)")
@@ -113,11 +108,6 @@ func quantizeFlags(cmd *cobra.Command, o *quantizeOptions) func() {
 	f.StringSliceVar(&o.values, "values", nil, "`NUMBERS` to quantize with --step, without a model")
 	f.BoolVar(&o.force, "force", false, "write a result that is broken on the calibration data")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say how much memory it would take, and write nothing")
-	return func() {
-		for _, w := range words {
-			*w.to = w.flag.value
-		}
-	}
 }
 
 // parseSteps reads --step.

@@ -31,7 +31,8 @@ type app struct {
 
 // run executes one command line and gives its exit code.
 func run(ctx context.Context, args []string, out, err io.Writer) int {
-	a := &app{args: args, out: out, err: err, logLevel: choice{value: "warn", of: []string{"debug", "info", "warn", "error"}}, warned: map[string]bool{}}
+	level := "warn"
+	a := &app{args: args, out: out, err: err, logLevel: choice{value: &level, of: []string{"debug", "info", "warn", "error"}}, warned: map[string]bool{}}
 	if f, ok := err.(*os.File); ok {
 		a.terminal = term.IsTerminal(int(f.Fd()))
 	}
@@ -122,7 +123,7 @@ func (a *app) begin(verb string) error {
 		return usagef("--threads %d: want a positive number, or 0 for all cores", a.threads)
 	}
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(a.logLevel.value)); err != nil {
+	if err := level.UnmarshalText([]byte(a.logLevel.String())); err != nil {
 		return usagef("--log-level: %v", err)
 	}
 	if a.quiet && level < slog.LevelError {

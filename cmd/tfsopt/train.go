@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/optimize"
@@ -93,7 +92,7 @@ func (a *app) trained(ctx context.Context, m *formats.File, r *change, o *trainO
 		return nil, err
 	}
 	defer closeSets(set, held)
-	res, err := o.fit(ctx, a, g, [2]*data.Set{set, held})
+	res, err := o.fit(ctx, a, g, dataPair{set, held})
 	if err != nil {
 		return nil, at(path, err)
 	}

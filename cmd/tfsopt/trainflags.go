@@ -40,8 +40,8 @@ func (t *trainFlags) add(cmd *cobra.Command, epochs int) func() {
 
 // addTraining is add for verbs that have flags for their data.
 func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
-	optimizer := addChoice(cmd, "optimizer", "how weights follow gradients", "sgd", "adamw")
-	schedule := addChoice(cmd, "schedule", "how the learning rate falls", "cosine", "step", "constant")
+	choiceVar(cmd, &t.Optimizer, "optimizer", words{"how weights follow gradients", []string{"sgd", "adamw"}})
+	choiceVar(cmd, &t.Schedule, "schedule", words{"how the learning rate falls", []string{"cosine", "step", "constant"}})
 	f := cmd.Flags()
 	t.flags = f
 	t.Dims = addDims(cmd)
@@ -70,7 +70,6 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.StringVar(&t.Checkpoint, "checkpoint", "", "where to keep the checkpoint (default: OUT.ckpt; none: do not)")
 	f.DurationVar(&t.Every, "checkpoint-every", 30*time.Second, "longest time between two checkpoints")
 	return func() {
-		t.Optimizer, t.Schedule = optimizer.value, schedule.value
 		if t.Momentum == 0 {
 			t.Momentum = -1 // the option's zero value is its default
 		}
@@ -169,11 +168,14 @@ func closeSets(sets ...*data.Set) {
 	}
 }
 
+// dataPair is the data to train on and the data to score by, nil if there is none.
+type dataPair struct{ train, held *data.Set }
+
 // fit trains g and removes nothing: the checkpoint goes once the result is saved, see done.
-func (t *trainFlags) fit(ctx context.Context, a *app, g *graph.Graph, sets [2]*data.Set) (*train.Result, error) {
-	t.Held = sets[1]
+func (t *trainFlags) fit(ctx context.Context, a *app, g *graph.Graph, sets dataPair) (*train.Result, error) {
+	t.Held = sets.held
 	t.keepZeros(g)
-	r, err := train.Fit(ctx, g, sets[0], t.Options)
+	r, err := train.Fit(ctx, g, sets.train, t.Options)
 	a.clearProgress()
 	a.hintResume(ctx, t.Checkpoint, err)
 	return r, err
