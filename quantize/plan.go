@@ -7,10 +7,11 @@ import (
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // Memory is what Quantize will hold at once, beside the model itself; the numbers are bytes where the name says so. None
-// of them grows with Samples.
+// of them grows with Samples but Kept, which has a bound.
 type Memory struct {
 	Samples     int   `json:"samples"`         // calibration samples, 0 for the modes that need none
 	Layers      int   `json:"layers"`          // operators whose weights become integers
@@ -20,6 +21,7 @@ type Memory struct {
 	Statistics  int64 `json:"statistic_bytes"` // second moments of the layers' inputs and means of their outputs
 	Program     int64 `json:"program_bytes"`   // the compiled float graph: packed weights and one arena
 	Prefetch    int64 `json:"prefetch_bytes"`  // samples decoded ahead of the run
+	Kept        int64 `json:"kept_bytes"`      // at most, of activations while biases are corrected, when there are no statistics
 	Total       int64 `json:"total_bytes"`
 
 	largest int64 // the floats of a layer
@@ -75,10 +77,10 @@ func (m Memory) static(ctx context.Context, f *graph.Graph, set *data.Set, o Opt
 	}
 	m.Weights += m.largest
 	s := &session{ctx: ctx, set: set, o: o}
-	if m.Program, m.Prefetch, err = s.footprint(f, watch); err != nil {
+	if err := m.footprint(s, p, watch); err != nil {
 		return m, err
 	}
-	m.Total = m.Weights + m.Histograms + m.Statistics + m.Program + m.Prefetch
+	m.Total = m.Weights + max(m.Histograms+m.Statistics, m.Kept) + m.Program + m.Prefetch
 	return m, nil
 }
 
@@ -138,31 +140,42 @@ func statisticBytes(layers []*layer) int64 {
 
 func (h *histogram) bytes() int64 { return int64(len(h.pos)+len(h.neg)) * 8 }
 
-// footprint compiles g as a pass does and runs the first batch.
-func (s *session) footprint(g *graph.Graph, watch []*graph.Value) (program, prefetch int64, err error) {
-	p, err := engine.Compile(s.ctx, g, engine.Options{Threads: s.o.Threads, CPU: s.o.CPU, Watch: watch})
+// footprint compiles the float graph as a pass does and runs the first batch.
+func (m *Memory) footprint(s *session, of *placement, watch []*graph.Value) error {
+	p, err := engine.Compile(s.ctx, of.g, engine.Options{Threads: s.o.Threads, CPU: s.o.CPU, Watch: watch})
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer p.Close()
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	for b, err := range s.set.Stream(ctx, s.batch(g), 1) {
-		if err != nil {
-			return 0, 0, err
+	batch := s.batch(of.g)
+	var ints, prefetch int64
+	see := func(v *graph.Value, t *tensor.Tensor) {
+		if of.values[v] != nil {
+			ints += int64(t.Len())
 		}
-		if err := p.Run(ctx, &engine.Call{In: b.In}); err != nil {
-			return 0, 0, err
+	}
+	for b, err := range s.set.Stream(ctx, batch, 1) {
+		if err != nil {
+			return err
+		}
+		if err := p.Run(ctx, &engine.Call{In: b.In, See: see}); err != nil {
+			return err
 		}
 		for _, t := range b.In {
 			prefetch += int64(t.Bytes())
 		}
 		break
 	}
-	m := p.Memory()
+	if !s.o.NoBiasCorrection {
+		m.Kept = min(ints*int64(s.set.Len()/batch), resumeBudget)
+	}
 	workers := s.o.Threads
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return int64(m.Packed) + int64(m.Arena), prefetch * int64(workers+1), nil
+	held := p.Memory()
+	m.Program, m.Prefetch = int64(held.Packed)+int64(held.Arena), prefetch*int64(workers+1)
+	return nil
 }

@@ -412,7 +412,14 @@ func TestPlan(t *testing.T) {
 	if few.Histograms == 0 || few.Program == 0 || few.Prefetch == 0 || few.Layers != 6 {
 		t.Errorf("plan %+v", few)
 	}
-	if few.Total != many.Total {
-		t.Errorf("memory grows with the samples: %+v, %+v", few, many)
+	if few.Kept == 0 || many.Kept != 1000*few.Kept {
+		t.Errorf("%d and %d bytes kept of 4 and 4000 samples", few.Kept, many.Kept)
+	}
+	most, err := quantize.Plan(g, data.Random(inputs(g), 1_000_000, 1), quantize.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most.Kept != 256<<20 || most.Program != many.Program || most.Statistics != many.Statistics {
+		t.Errorf("memory grows with the samples: %+v, %+v", many, most)
 	}
 }
