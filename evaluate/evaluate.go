@@ -33,6 +33,7 @@ type Options struct {
 	DataPath     string   // how the data was named, for the report
 	MaxDrop      *float64 // percentage points; needs a reference and labels
 	Confidence   float64  // of the interval and the verdict, between 0.5 and 1; 0: 0.95
+	Sequential   bool     // interval and verdict are those of Pairs.Sequence
 	Layers       bool     // compare values inside the graphs too, on up to 32 samples
 	Output       string   // the output that is judged; "": the first, or with labels the first that names a class
 	// LabelOffset is the offset that Set was opened with. It is not added again: it tells which class has which name.
@@ -101,6 +102,8 @@ func (o Options) check() error {
 		return fmt.Errorf("confidence %g: want a number between 0.5 and 1, such as 0.95", o.Confidence)
 	case o.MaxDrop != nil && o.Reference == nil:
 		return errors.New("a limit on the drop needs a reference model to compare with")
+	case o.Sequential && o.MaxDrop == nil:
+		return errors.New("a sequential test needs a limit on the drop")
 	case o.MaxDrop != nil && !o.Set.Labelled():
 		return errors.New("a limit on the drop needs labels, and the data has none")
 	case o.MaxDrop != nil && !(*o.MaxDrop >= -100 && *o.MaxDrop <= 100):

@@ -243,7 +243,7 @@ func (e *evaluation) finish() {
 	e.classes.fill(r)
 	if e.model.tally.n > 0 && e.ref.tally.n > 0 {
 		b, c := e.classes.onlyReference, e.classes.onlyModel
-		r.judge(Pairs{float64(b), float64(c), float64(e.classes.n)}, e.o.MaxDrop)
+		r.judge(Pairs{float64(b), float64(c), float64(e.classes.n)}, e.o)
 	}
 }
 

@@ -71,8 +71,16 @@ const gatePower = 0.8
 // of samples at which, the discordant pairs keeping their observed rates, the verdict would come with probability 0.8:
 // the interval taken at z(confidence) + z(0.8) standard errors decides.
 func (p Pairs) Decide(maxDrop, confidence float64) Gate {
+	at := func(z float64) func(q Pairs) (lo, hi float64) {
+		return func(q Pairs) (lo, hi float64) { return q.Interval(z) }
+	}
 	z := quantile(confidence)
-	lo, hi := p.Interval(z)
+	return p.decide(maxDrop, at(z), at(z+quantile(gatePower)))
+}
+
+// decide judges by the bounds, and by the wider ones how many samples would do.
+func (p Pairs) decide(maxDrop float64, bounds, wider func(q Pairs) (lo, hi float64)) Gate {
+	lo, hi := bounds(p)
 	g := Gate{Verdict: Inconclusive, Lo: 100 * lo, Hi: 100 * hi}
 	switch {
 	case g.Hi <= maxDrop:
@@ -80,7 +88,7 @@ func (p Pairs) Decide(maxDrop, confidence float64) Gate {
 	case g.Lo > maxDrop:
 		g.Verdict = Fail
 	default:
-		g.Needed = p.needed(maxDrop/100, z+quantile(gatePower))
+		g.Needed = p.needed(maxDrop/100, wider)
 	}
 	return g
 }
@@ -88,11 +96,10 @@ func (p Pairs) Decide(maxDrop, confidence float64) Gate {
 // maxNeeded is the largest number of samples worth suggesting.
 const maxNeeded = 1_000_000_000
 
-// needed is the smallest sample size beyond the present one at which the interval at z clears the limit.
-func (p Pairs) needed(limit, z float64) int {
+// needed is the smallest sample size beyond the present one at which the bounds clear the limit.
+func (p Pairs) needed(limit float64, bounds func(q Pairs) (lo, hi float64)) int {
 	decides := func(n float64) bool {
-		q := Pairs{p.B * n / p.N, p.C * n / p.N, n}
-		lo, hi := q.Interval(z)
+		lo, hi := bounds(Pairs{p.B * n / p.N, p.C * n / p.N, n})
 		return hi <= limit || lo > limit
 	}
 	lo, hi := p.N, 2*p.N
@@ -115,17 +122,24 @@ func (p Pairs) needed(limit, z float64) int {
 func quantile(p float64) float64 { return distuv.UnitNormal.Quantile(p) }
 
 // judge fills in the drop, its interval and, if there is a limit, the verdict.
-func (r *Result) judge(p Pairs, maxDrop *float64) {
+func (r *Result) judge(p Pairs, o Options) {
+	interval := func() (lo, hi float64) { return p.Interval(quantile((1 + r.Confidence) / 2)) }
+	decide := p.Decide
+	if r.Sequential = o.Sequential; r.Sequential {
+		interval = func() (lo, hi float64) { return p.Sequence((1 - r.Confidence) / 2) }
+		decide = p.DecideSequential
+	}
+
 	drop := 100 * p.Drop()
-	lo, hi := p.Interval(quantile((1 + r.Confidence) / 2))
+	lo, hi := interval()
 	b, c := int(p.B), int(p.C)
 	r.Drop, r.DropCI = &drop, &[2]float64{100 * lo, 100 * hi}
 	r.OnlyReferenceRight, r.OnlyModelRight = &b, &c
-	if maxDrop == nil {
+	if o.MaxDrop == nil {
 		return
 	}
-	g := p.Decide(*maxDrop, r.Confidence)
-	r.MaxDrop, r.Verdict, r.DropBounds = maxDrop, g.Verdict, &[2]float64{g.Lo, g.Hi}
+	g := decide(*o.MaxDrop, r.Confidence)
+	r.MaxDrop, r.Verdict, r.DropBounds = o.MaxDrop, g.Verdict, &[2]float64{g.Lo, g.Hi}
 	if g.Verdict != Inconclusive {
 		return
 	}
@@ -133,5 +147,5 @@ func (r *Result) judge(p Pairs, maxDrop *float64) {
 		r.SamplesNeeded = &g.Needed
 		return
 	}
-	r.Warnings = append(r.Warnings, fmt.Sprintf("the observed drop is so close to %g points that no reasonable number of samples would decide", *maxDrop))
+	r.Warnings = append(r.Warnings, fmt.Sprintf("the observed drop is so close to %g points that no reasonable number of samples would decide", *o.MaxDrop))
 }

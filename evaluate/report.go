@@ -32,8 +32,15 @@ func writeJSON(w io.Writer, r *Result) error {
 	return e.Encode(r)
 }
 
-// Headline is the verdict as one sentence.
+// Headline is the verdict in a sentence or two.
 func (r *Result) Headline() string {
+	if r.Sequential && r.Verdict != "" {
+		return r.verdictSentence() + " The test is sequential: it may be looked at again with more samples."
+	}
+	return r.verdictSentence()
+}
+
+func (r *Result) verdictSentence() string {
 	switch r.Verdict {
 	case Pass:
 		return fmt.Sprintf("The drop in top-1 accuracy is at most %s: with %s confidence it is below %s.",

@@ -48,7 +48,7 @@ func example() *Result {
 	for i, n := range []int{1, 0, 40, 5000, 7000, 30, 2} {
 		r.Histogram.Counts[histogramHalf-3+i] = n
 	}
-	r.judge(Pairs{9, 6, 400}, ptr(2.0))
+	r.judge(Pairs{9, 6, 400}, Options{MaxDrop: ptr(2.0)})
 	return r
 }
 
@@ -99,7 +99,7 @@ func TestJUnitVerdicts(t *testing.T) {
 		{Pairs{9, 6, 400}, 0, 1, 4, `<skipped message="INCONCLUSIVE`, "<failure"},
 	} {
 		r := example()
-		r.judge(tt.pairs, ptr(2.0))
+		r.judge(tt.pairs, Options{MaxDrop: ptr(2.0)})
 		text := report(t, "xml", r)
 		var got junitSuites
 		if err := xml.Unmarshal(text, &got); err != nil {

@@ -35,6 +35,7 @@ type Result struct {
 	MaxDrop    *float64    `json:"max_drop,omitempty"`
 	DropBounds *[2]float64 `json:"drop_bounds,omitempty"` // one-sided, each at Confidence: what the verdict looks at
 	Confidence float64     `json:"confidence"`
+	Sequential bool        `json:"sequential,omitempty"` // interval, bounds and verdict hold however often one looks
 
 	Agreement    *float64 `json:"agreement"` // samples with the same top-1 class, in percent
 	Cosine       *float64 `json:"cosine"`    // mean over samples

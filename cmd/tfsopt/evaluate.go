@@ -62,6 +62,7 @@ Of a model of two classes it also tells recall, precision and the area under the
 	f.StringVar(&o.reference, "reference", "", "the model to compare with")
 	f.Float64Var(&o.maxDrop, "max-drop", 0, "largest allowed drop in top-1 accuracy, in percentage points")
 	f.Float64Var(&o.Confidence, "confidence", 0.95, "of the interval and the verdict")
+	f.BoolVar(&o.Sequential, "sequential", false, "judge by a test that may be repeated as samples arrive; takes more of them")
 	f.StringArrayVarP(&o.reports, "report", "o", nil, "report `FILE` to write: .html, .md, .json or .xml (JUnit); may be repeated")
 	f.BoolVar(&o.Layers, "layers", false, "compare every layer with the reference too")
 	f.StringVar(&o.Output, "output", "", "name of the output that is judged")

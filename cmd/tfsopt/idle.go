@@ -115,5 +115,8 @@ func (o *distillOptions) idle() []idle {
 }
 
 func (o *evaluateOptions) idle() []idle {
-	return []idle{{o.reference == "", "confidence max-drop layers", "without --reference"}}
+	return []idle{
+		{o.reference == "", "confidence max-drop layers", "without --reference"},
+		{o.MaxDrop == nil, "sequential", "without --max-drop"},
+	}
 }
