@@ -59,7 +59,7 @@ func (a *app) printMemory(m quantize.Memory) error {
 		{"statistics of layers", m.Statistics},
 		{"compiled model", m.Program},
 		{"samples decoded ahead", m.Prefetch},
-		{"activations kept at most", m.Kept},
+		{"activations kept, after the statistics", m.Kept},
 		{"together", m.Total},
 	} {
 		rows = append(rows, []string{part.what, bytesText(part.bytes)})
