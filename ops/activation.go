@@ -25,7 +25,6 @@ type Elu struct {
 	unary
 }
 
-// Run computes the reference result.
 func (o Elu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	alpha := float64(o.Alpha)
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
@@ -50,7 +49,6 @@ type Celu struct {
 	unary
 }
 
-// Run computes the reference result.
 func (o Celu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	alpha := float64(o.Alpha)
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
@@ -73,7 +71,6 @@ type Selu struct {
 	unary
 }
 
-// Run computes the reference result.
 func (o Selu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	alpha, gamma := float64(o.Alpha), float64(o.Gamma)
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
@@ -99,7 +96,6 @@ type LeakyRelu struct {
 	quantData
 }
 
-// Run computes the reference result.
 func (o LeakyRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	alpha := float64(o.Alpha)
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
@@ -140,7 +136,6 @@ func (PRelu) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{in[0].Type}, nil
 }
 
-// Run computes the reference result.
 func (PRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{
 		i: leak[int64],
@@ -170,7 +165,6 @@ type ThresholdedRelu struct {
 	unary
 }
 
-// Run computes the reference result.
 func (o ThresholdedRelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	alpha := float64(o.Alpha)
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
@@ -197,7 +191,6 @@ type HardSigmoid struct {
 	quantData
 }
 
-// Run computes the reference result.
 func (o HardSigmoid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 {
 		return max(0, min(1, float64(float64(o.Alpha)*v)+float64(o.Beta)))
@@ -218,7 +211,6 @@ type HardSwish struct {
 	quantData
 }
 
-// Run computes the reference result.
 func (HardSwish) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 { return v * max(0, min(1, v/6+0.5)) })
 }
@@ -234,7 +226,6 @@ func (HardSwish) Links(in, out []graph.Fact) []graph.Link { return pointwise(in,
 // Mish is x·tanh(softplus(x)) (Misra, arXiv 1908.08681).
 type Mish struct{ unary }
 
-// Run computes the reference result.
 func (Mish) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 { return v * math.Tanh(softplus(v)) })
 }
@@ -247,7 +238,6 @@ type Gelu struct {
 	quantData
 }
 
-// Run computes the reference result.
 func (o Gelu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	switch o.Approximate {
 	case "none":

@@ -42,7 +42,6 @@ func (o AffineGrid) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{graph.Of(d, append(shape, graph.Fixed(len(size)-2))...)}, nil
 }
 
-// Run computes the reference result.
 func (o AffineGrid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	var size []int
 	for _, n := range tensor.Ints(in[1]) {

@@ -87,7 +87,6 @@ type ArgMax struct {
 // Infer gives Int64 of the shape without the axis.
 func (o ArgMax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return extreme(o).infer(in) }
 
-// Run computes the reference result.
 func (o ArgMax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return extreme(o).run(x, in, out, comparison{i: isMore[int64], u: isMore[uint64], f: isMore[float64]})
 }
@@ -110,7 +109,6 @@ type ArgMin struct {
 // Infer gives Int64 of the shape without the axis.
 func (o ArgMin) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return extreme(o).infer(in) }
 
-// Run computes the reference result.
 func (o ArgMin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return extreme(o).run(x, in, out, comparison{i: isLess[int64], u: isLess[uint64], f: isLess[float64]})
 }

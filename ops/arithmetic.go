@@ -23,7 +23,6 @@ type Add struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Add) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{add[int64], add[uint64], add[float64]}.run(x, in, out)
 }
@@ -65,7 +64,6 @@ type Sub struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Sub) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{sub[int64], sub[uint64], sub[float64]}.run(x, in, out)
 }
@@ -96,7 +94,6 @@ type Mul struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Mul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{mul[int64], mul[uint64], mul[float64]}.run(x, in, out)
 }
@@ -119,7 +116,6 @@ type Div struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Div) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{divInt[int64], divInt[uint64], func(a, b float64) float64 { return a / b }}.run(x, in, out)
 }
@@ -274,7 +270,6 @@ type Min struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Min) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{lower[int64], lower[uint64], lower[float64]}.fold(x, in, out, 0)
 }
@@ -292,7 +287,6 @@ type Max struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Max) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{higher[int64], higher[uint64], higher[float64]}.fold(x, in, out, 0)
 }
@@ -322,7 +316,6 @@ type Sum struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Sum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{f: add[float64]}.fold(x, in, out, 0)
 }
@@ -334,7 +327,6 @@ type Mean struct {
 	allData
 }
 
-// Run computes the reference result.
 func (Mean) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{f: add[float64]}.fold(x, in, out, float64(len(in)))
 }

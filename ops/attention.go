@@ -138,7 +138,6 @@ func (o Attention) Cost(in, out []graph.Type) graph.Cost {
 	return graph.Cost{MACs: int64(scores) * int64(k+v), Ops: 5 * int64(scores)}
 }
 
-// Run computes the reference result.
 func (o Attention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 7)
 	a, err := o.attend(in)

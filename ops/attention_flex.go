@@ -50,7 +50,6 @@ func (o FlexAttention) precision(d tensor.DType) (tensor.DType, error) {
 	return tensor.Undefined, fmt.Errorf("softmax_precision %d is no floating-point type", o.SoftmaxPrecision)
 }
 
-// Run computes the reference result.
 func (o FlexAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	d, err := o.precision(in[0].DType)
 	if err != nil {

@@ -82,7 +82,6 @@ func (o LinearAttention) Cost(in, _ []graph.Type) graph.Cost {
 	return graph.Cost{MACs: int64(n) * int64(v/o.KVNumHeads) * int64(reads)}
 }
 
-// Run computes the reference result.
 func (o LinearAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 6)
 	q, k, v := in[0], in[1], in[2]

@@ -33,7 +33,6 @@ func logic(x *graph.Exec, in, out []*tensor.Tensor, f func(a, b bool) bool) erro
 // And is the conjunction of two Bool tensors.
 type And struct{ predicate }
 
-// Run computes the reference result.
 func (And) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return logic(x, in, out, func(a, b bool) bool { return a && b })
 }
@@ -41,7 +40,6 @@ func (And) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Or is the disjunction of two Bool tensors.
 type Or struct{ predicate }
 
-// Run computes the reference result.
 func (Or) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return logic(x, in, out, func(a, b bool) bool { return a || b })
 }
@@ -49,7 +47,6 @@ func (Or) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Xor tells where two Bool tensors differ.
 type Xor struct{ predicate }
 
-// Run computes the reference result.
 func (Xor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return logic(x, in, out, func(a, b bool) bool { return a != b })
 }
@@ -57,7 +54,6 @@ func (Xor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Not is the negation of a Bool tensor.
 type Not struct{ unary }
 
-// Run computes the reference result.
 func (Not) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if in[0].DType != tensor.Bool {
 		return noArithmetic(in[0].DType)
@@ -72,7 +68,6 @@ func (Not) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // BitwiseAnd is a & b of integers.
 type BitwiseAnd struct{ pairwise }
 
-// Run computes the reference result.
 func (BitwiseAnd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{i: and[int64], u: and[uint64]}.run(x, in, out)
 }
@@ -85,7 +80,6 @@ func not[T int64 | uint64](a T) T    { return ^a }
 // BitwiseOr is a | b of integers.
 type BitwiseOr struct{ pairwise }
 
-// Run computes the reference result.
 func (BitwiseOr) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{i: or[int64], u: or[uint64]}.run(x, in, out)
 }
@@ -93,7 +87,6 @@ func (BitwiseOr) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // BitwiseXor is a ^ b of integers.
 type BitwiseXor struct{ pairwise }
 
-// Run computes the reference result.
 func (BitwiseXor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith2{i: xor[int64], u: xor[uint64]}.run(x, in, out)
 }
@@ -101,7 +94,6 @@ func (BitwiseXor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // BitwiseNot inverts the bits of integers.
 type BitwiseNot struct{ unary }
 
-// Run computes the reference result.
 func (BitwiseNot) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith1{i: not[int64], u: not[uint64]}.run(x, in, out)
 }
@@ -113,7 +105,6 @@ type BitShift struct {
 	pairwise
 }
 
-// Run computes the reference result.
 func (o BitShift) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	bits := uint64(in[0].Bits())
 	switch o.Direction {

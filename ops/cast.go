@@ -51,7 +51,6 @@ func (o Cast) Ints(in []graph.Fact) []graph.Dim {
 	return elems
 }
 
-// Run computes the reference result.
 func (o Cast) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if _, err := retyped(graph.Type{}, o.To); err != nil {
 		return err
@@ -86,7 +85,6 @@ func (CastLike) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{t}, nil
 }
 
-// Run computes the reference result.
 func (o CastLike) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return conversion{o.Saturate, o.RoundMode}.run(x.Make(out[0], in[1].DType, in[0].Shape...), in[0])
 }
@@ -113,7 +111,6 @@ func (o BitCast) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return t, err
 }
 
-// Run computes the reference result.
 func (o BitCast) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if _, err := o.Infer([]graph.Fact{graph.FactOf(in[0])}, 1); err != nil {
 		return err

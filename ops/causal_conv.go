@@ -50,7 +50,6 @@ func (o CausalConvWithState) Cost(in, _ []graph.Type) graph.Cost {
 	return graph.Cost{MACs: int64(n) * int64(k)}
 }
 
-// Run computes the reference result.
 func (o CausalConvWithState) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 4)
 	if len(in[0].Shape) != 3 || len(in[1].Shape) != 3 || in[1].Shape[2] < 1 {

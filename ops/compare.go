@@ -82,7 +82,6 @@ func isMoreOrEqual[T cmp.Ordered](a, b T) bool { return a >= b }
 // Equal is a == b, for strings too.
 type Equal struct{ predicate }
 
-// Run computes the reference result.
 func (Equal) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return comparison{isEqual[int64], isEqual[uint64], isEqual[float64], isEqual[string]}.run(x, in, out)
 }
@@ -122,7 +121,6 @@ func (Equal) Ints(in []graph.Fact) []graph.Dim {
 // Less is a < b.
 type Less struct{ predicate }
 
-// Run computes the reference result.
 func (Less) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return comparison{isLess[int64], isLess[uint64], isLess[float64], nil}.run(x, in, out)
 }
@@ -130,7 +128,6 @@ func (Less) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // LessOrEqual is a <= b.
 type LessOrEqual struct{ predicate }
 
-// Run computes the reference result.
 func (LessOrEqual) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return comparison{isLessEqual[int64], isLessEqual[uint64], isLessEqual[float64], nil}.run(x, in, out)
 }
@@ -138,7 +135,6 @@ func (LessOrEqual) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Greater is a > b.
 type Greater struct{ predicate }
 
-// Run computes the reference result.
 func (Greater) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return comparison{isMore[int64], isMore[uint64], isMore[float64], nil}.run(x, in, out)
 }
@@ -146,7 +142,6 @@ func (Greater) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // GreaterOrEqual is a >= b.
 type GreaterOrEqual struct{ predicate }
 
-// Run computes the reference result.
 func (GreaterOrEqual) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return comparison{isMoreOrEqual[int64], isMoreOrEqual[uint64], isMoreOrEqual[float64], nil}.run(x, in, out)
 }
@@ -186,7 +181,6 @@ func ask(x *graph.Exec, in, out *tensor.Tensor, f func(float64) bool) error {
 // IsNaN tells which elements are not a number.
 type IsNaN struct{ test }
 
-// Run computes the reference result.
 func (IsNaN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return ask(x, in[0], out[0], math.IsNaN)
 }
@@ -198,7 +192,6 @@ type IsInf struct {
 	test
 }
 
-// Run computes the reference result.
 func (o IsInf) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return ask(x, in[0], out[0], func(v float64) bool {
 		return o.Positive && math.IsInf(v, 1) || o.Negative && math.IsInf(v, -1)

@@ -67,7 +67,6 @@ func (o HannWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return cosineWindow(o).infer(in)
 }
 
-// Run computes the reference result.
 func (o HannWindow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return cosineWindow(o).run(x, in, out, 0.5, -0.5)
 }
@@ -83,7 +82,6 @@ func (o HammingWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return cosineWindow(o).infer(in)
 }
 
-// Run computes the reference result.
 func (o HammingWindow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return cosineWindow(o).run(x, in, out, 25./46, -21./46)
 }
@@ -99,7 +97,6 @@ func (o BlackmanWindow) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return cosineWindow(o).infer(in)
 }
 
-// Run computes the reference result.
 func (o BlackmanWindow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return cosineWindow(o).run(x, in, out, 0.42, -0.5, 0.08)
 }

@@ -75,7 +75,6 @@ type CumSum struct {
 // Infer gives the type of input 0.
 func (o CumSum) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return cumulative(o).infer(in) }
 
-// Run computes the reference result.
 func (o CumSum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return cumulative(o).run(x, in, out, 0, arith2{add[int64], add[uint64], add[float64]})
 }
@@ -89,7 +88,6 @@ type CumProd struct {
 // Infer gives the type of input 0.
 func (o CumProd) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return cumulative(o).infer(in) }
 
-// Run computes the reference result.
 func (o CumProd) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return cumulative(o).run(x, in, out, 1, arith2{mul[int64], mul[uint64], mul[float64]})
 }

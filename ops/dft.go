@@ -102,7 +102,6 @@ func (o DFT) parts(n int) error {
 	return nil
 }
 
-// Run computes the reference result.
 func (o DFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 3)
 	s := in[0].Shape

@@ -49,7 +49,6 @@ func (o GridSample) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{graph.Of(x.DType, shape...)}, nil
 }
 
-// Run computes the reference result.
 func (o GridSample) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	xs, gs := in[0].Shape, in[1].Shape
 	if len(xs) < 3 || len(gs) != len(xs) || gs[0] != xs[0] || gs[len(gs)-1] != len(xs)-2 {

@@ -26,7 +26,6 @@ func (o GRU) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return o.infe
 // Cost counts the products with W and R.
 func (o GRU) Cost(in, _ []graph.Type) graph.Cost { return o.cost(in, 3) }
 
-// Run computes the reference result.
 func (o GRU) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	s, err := o.start(in, 3)
 	if err != nil {

@@ -18,7 +18,6 @@ type Binarizer struct {
 	unary
 }
 
-// Run computes the reference result.
 func (o Binarizer) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	above := func(v float64) int64 {
 		if v > float64(o.Threshold) {
@@ -59,7 +58,6 @@ func (ArrayFeatureExtractor) Infer(in []graph.Fact, _ int) ([]graph.Type, error)
 	return []graph.Type{t}, nil
 }
 
-// Run computes the reference result.
 func (ArrayFeatureExtractor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	t, columns := in[0], tensor.Ints(in[1])
 	if len(t.Shape) == 0 {

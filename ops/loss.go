@@ -21,7 +21,6 @@ func (o NegativeLogLikelihoodLoss) Infer(in []graph.Fact, _ int) ([]graph.Type, 
 	return []graph.Type{t}, err
 }
 
-// Run computes the reference result.
 func (o NegativeLogLikelihoodLoss) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return o.run(x, tensor.Doubles(in[0]), in, out[0])
 }
@@ -39,7 +38,6 @@ func (o SoftmaxCrossEntropyLoss) Infer(in []graph.Fact, _ int) ([]graph.Type, er
 	return []graph.Type{t, in[0].Type}, nil
 }
 
-// Run computes the reference result.
 func (o SoftmaxCrossEntropyLoss) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	s := in[0].Shape
 	if len(s) < 2 {

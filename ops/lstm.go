@@ -32,7 +32,6 @@ func (o LSTM) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return o.inf
 // Cost counts the products with W and R.
 func (o LSTM) Cost(in, _ []graph.Type) graph.Cost { return o.cost(in, 4) }
 
-// Run computes the reference result.
 func (o LSTM) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	l, err := o.start(in)
 	if err != nil {

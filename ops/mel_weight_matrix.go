@@ -39,7 +39,6 @@ func (o MelWeightMatrix) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{graph.Of(d, rows, cols)}, nil
 }
 
-// Run computes the reference result.
 func (o MelWeightMatrix) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	var n [3]int
 	for i, name := range []string{"num_mel_bins", "dft_length", "sample_rate"} {

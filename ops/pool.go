@@ -117,7 +117,6 @@ func (p AveragePool) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{t}, err
 }
 
-// Run computes the reference result.
 func (p MaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	w, err := p.Window(in[0].Shape)
 	if err != nil {

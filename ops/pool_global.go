@@ -69,7 +69,6 @@ func (GlobalAveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
-// Run computes the reference result.
 func (GlobalMaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return runGlobal(x, in[0], out[0], func(v []float64) float64 {
 		best := math.Inf(-1)
@@ -80,7 +79,6 @@ func (GlobalMaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	})
 }
 
-// Run computes the reference result.
 func (p GlobalLpPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if p.P < 1 {
 		return fmt.Errorf("p %d is not positive", p.P)

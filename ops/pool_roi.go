@@ -50,7 +50,6 @@ func (p MaxRoiPool) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{graph.Of(in[0].DType, r, c, graph.Fixed(p.PooledShape[0]), graph.Fixed(p.PooledShape[1]))}, nil
 }
 
-// Run computes the reference result.
 func (p MaxRoiPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := p.check(); err != nil {
 		return err

@@ -212,7 +212,6 @@ func (o ReduceMean) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return reduceShape(in, o.Keepdims, o.Noop)
 }
 
-// Run computes the reference result.
 func (o ReduceMean) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{meanInt[int64], meanInt[uint64], mean}.run(x, in, out, o.Keepdims, o.Noop)
 }

@@ -18,7 +18,6 @@ func (o ReduceL1) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return reduceShape(in, o.Keepdims, o.Noop)
 }
 
-// Run computes the reference result.
 func (o ReduceL1) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{
 		i: foldFrom(0, func(a, b int64) int64 { return a + max(b, -b) }),
@@ -38,7 +37,6 @@ func (o ReduceL2) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return reduceShape(in, o.Keepdims, o.Noop)
 }
 
-// Run computes the reference result.
 func (o ReduceL2) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return throughFloat(func(v []float64) float64 { return math.Sqrt(sumSquares(v)) }).run(x, in, out, o.Keepdims, o.Noop)
 }
@@ -79,7 +77,6 @@ func (o ReduceSumSquare) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return reduceShape(in, o.Keepdims, o.Noop)
 }
 
-// Run computes the reference result.
 func (o ReduceSumSquare) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return reduction{sumSquares[int64], sumSquares[uint64], sumSquares[float64]}.run(x, in, out, o.Keepdims, o.Noop)
 }
@@ -105,7 +102,6 @@ func (o ReduceLogSum) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return reduceShape(in, o.Keepdims, o.Noop)
 }
 
-// Run computes the reference result.
 func (o ReduceLogSum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return throughFloat(func(v []float64) float64 { return math.Log(foldFrom(0, add[float64])(v)) }).run(x, in, out, o.Keepdims, o.Noop)
 }
@@ -121,7 +117,6 @@ func (o ReduceLogSumExp) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return reduceShape(in, o.Keepdims, o.Noop)
 }
 
-// Run computes the reference result.
 func (o ReduceLogSumExp) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return throughFloat(logSumExp).run(x, in, out, o.Keepdims, o.Noop)
 }

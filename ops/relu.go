@@ -10,7 +10,6 @@ func init() { graph.Register("", 6, Relu{}) }
 // Relu is max(x, 0); NaN stays NaN.
 type Relu struct{ unary }
 
-// Run computes the reference result.
 func (Relu) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith1{i: rectify[int64], u: same[uint64], f: rectify[float64]}.run(x, in, out)
 }

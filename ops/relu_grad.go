@@ -48,7 +48,6 @@ func gatedType(in []graph.Fact, most int) ([]graph.Type, error) {
 	return []graph.Type{in[0].Type}, nil
 }
 
-// Run computes the reference result.
 func (ReluGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return runGated(x, in, out, func(y float64) bool { return y > 0 })
 }
@@ -78,7 +77,6 @@ type ClipGrad struct{}
 // Infer gives the type of input 0.
 func (ClipGrad) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return gatedType(in, 4) }
 
-// Run computes the reference result.
 func (ClipGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	bounds := [2]float64{math.Inf(-1), math.Inf(1)}
 	for i := range bounds {

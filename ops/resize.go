@@ -237,7 +237,6 @@ func (o Resize) plan(in []*tensor.Tensor, axes []int) ([]resampling, error) {
 	return plan, nil
 }
 
-// Run computes the reference result.
 func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 4)
 	if err := o.check(); err != nil {

@@ -22,7 +22,6 @@ func (o RNN) Infer(in []graph.Fact, _ int) ([]graph.Type, error) { return o.infe
 // Cost counts the products with W and R.
 func (o RNN) Cost(in, _ []graph.Type) graph.Cost { return o.cost(in, 1) }
 
-// Run computes the reference result.
 func (o RNN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	s, err := o.start(in, 1)
 	if err != nil {

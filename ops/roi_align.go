@@ -56,7 +56,6 @@ func (o RoiAlign) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{graph.Of(in[0].DType, n, dimAt(in[0], 1), graph.Fixed(o.OutputHeight), graph.Fixed(o.OutputWidth))}, nil
 }
 
-// Run computes the reference result.
 func (o RoiAlign) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := o.check(); err != nil {
 		return err

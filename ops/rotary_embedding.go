@@ -35,7 +35,6 @@ func (o RotaryEmbedding) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{in[0].Type}, nil
 }
 
-// Run computes the reference result.
 func (o RotaryEmbedding) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 4)
 	s := in[0].Shape

@@ -62,7 +62,6 @@ func (o Softmax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return alongAxis(o.Axis).infer(in)
 }
 
-// Run computes the reference result.
 func (o Softmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return alongAxis(o.Axis).run(x, in, out, func(row []float64) {
 		top := foldFrom(math.Inf(-1), higher[float64])(row)
@@ -103,7 +102,6 @@ func (o LogSoftmax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return alongAxis(o.Axis).infer(in)
 }
 
-// Run computes the reference result.
 func (o LogSoftmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return alongAxis(o.Axis).run(x, in, out, func(row []float64) {
 		top := foldFrom(math.Inf(-1), higher[float64])(row)
@@ -141,7 +139,6 @@ func (o Hardmax) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return alongAxis(o.Axis).infer(in)
 }
 
-// Run computes the reference result.
 func (o Hardmax) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return alongAxis(o.Axis).run(x, in, out, func(row []float64) {
 		top := index(isMore[float64], false)(row)

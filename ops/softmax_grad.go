@@ -37,7 +37,6 @@ func (o SoftmaxGrad) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return alongAxis(o.Axis).infer2(in)
 }
 
-// Run computes the reference result.
 func (o SoftmaxGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return alongAxis(o.Axis).run2(x, in, out, func(dy, y []float64) {
 		sum := 0.
@@ -69,7 +68,6 @@ func (o LogSoftmaxGrad) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return alongAxis(o.Axis).infer2(in)
 }
 
-// Run computes the reference result.
 func (o LogSoftmaxGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return alongAxis(o.Axis).run2(x, in, out, func(dy, y []float64) {
 		sum := foldFrom(0, add[float64])(dy)

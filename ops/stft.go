@@ -55,7 +55,6 @@ func (o STFT) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return []graph.Type{graph.Of(in[0].DType, dimAt(in[0], 0), frames, bins, graph.Fixed(2))}, nil
 }
 
-// Run computes the reference result.
 func (o STFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	in = allInputs(in, 4)
 	s := in[0].Shape

@@ -16,7 +16,6 @@ type Swish struct {
 	Alpha float32 `attr:"alpha" default:"1"`
 }
 
-// Run computes the reference result.
 func (o Swish) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 { return swish(v, float64(o.Alpha)) })
 }

@@ -18,7 +18,6 @@ func init() {
 // Abs is |x|; the smallest signed integer stays itself.
 type Abs struct{ unary }
 
-// Run computes the reference result.
 func (Abs) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith1{i: func(v int64) int64 { return max(v, -v) }, u: same[uint64], f: math.Abs}.run(x, in, out)
 }
@@ -26,7 +25,6 @@ func (Abs) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Neg is -x.
 type Neg struct{ unary }
 
-// Run computes the reference result.
 func (Neg) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith1{i: func(v int64) int64 { return -v }, f: func(v float64) float64 { return -v }}.run(x, in, out)
 }
@@ -34,7 +32,6 @@ func (Neg) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Sign is -1, 0 or 1; NaN stays NaN.
 type Sign struct{ unary }
 
-// Run computes the reference result.
 func (Sign) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith1{i: sign[int64], u: func(v uint64) uint64 { return min(v, 1) }, f: sign[float64]}.run(x, in, out)
 }
@@ -54,7 +51,6 @@ func sign[T int64 | float64](v T) T {
 // Ceil rounds up to a whole number.
 type Ceil struct{ unary }
 
-// Run computes the reference result.
 func (Ceil) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Ceil)
 }
@@ -62,7 +58,6 @@ func (Ceil) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Floor rounds down to a whole number.
 type Floor struct{ unary }
 
-// Run computes the reference result.
 func (Floor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Floor)
 }
@@ -70,7 +65,6 @@ func (Floor) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Round rounds to the nearest whole number, halves to even.
 type Round struct{ unary }
 
-// Run computes the reference result.
 func (Round) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.RoundToEven)
 }
@@ -78,7 +72,6 @@ func (Round) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Exp is e to the power x.
 type Exp struct{ unary }
 
-// Run computes the reference result.
 func (Exp) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Exp)
 }
@@ -86,7 +79,6 @@ func (Exp) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Log is the natural logarithm.
 type Log struct{ unary }
 
-// Run computes the reference result.
 func (Log) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Log)
 }
@@ -94,7 +86,6 @@ func (Log) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Reciprocal is 1/x.
 type Reciprocal struct{ unary }
 
-// Run computes the reference result.
 func (Reciprocal) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 { return 1 / v })
 }
@@ -102,7 +93,6 @@ func (Reciprocal) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Sqrt is the square root.
 type Sqrt struct{ unary }
 
-// Run computes the reference result.
 func (Sqrt) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Sqrt)
 }
@@ -110,7 +100,6 @@ func (Sqrt) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Erf is the error function.
 type Erf struct{ unary }
 
-// Run computes the reference result.
 func (Erf) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Erf)
 }
@@ -118,7 +107,6 @@ func (Erf) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Sin is the sine.
 type Sin struct{ unary }
 
-// Run computes the reference result.
 func (Sin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Sin)
 }
@@ -126,7 +114,6 @@ func (Sin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Cos is the cosine.
 type Cos struct{ unary }
 
-// Run computes the reference result.
 func (Cos) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Cos)
 }
@@ -134,7 +121,6 @@ func (Cos) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Tan is the tangent.
 type Tan struct{ unary }
 
-// Run computes the reference result.
 func (Tan) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Tan)
 }
@@ -142,7 +128,6 @@ func (Tan) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Asin is the inverse sine.
 type Asin struct{ unary }
 
-// Run computes the reference result.
 func (Asin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Asin)
 }
@@ -150,7 +135,6 @@ func (Asin) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Acos is the inverse cosine.
 type Acos struct{ unary }
 
-// Run computes the reference result.
 func (Acos) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Acos)
 }
@@ -158,7 +142,6 @@ func (Acos) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Atan is the inverse tangent.
 type Atan struct{ unary }
 
-// Run computes the reference result.
 func (Atan) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Atan)
 }
@@ -166,7 +149,6 @@ func (Atan) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Sinh is the hyperbolic sine.
 type Sinh struct{ unary }
 
-// Run computes the reference result.
 func (Sinh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Sinh)
 }
@@ -174,7 +156,6 @@ func (Sinh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Cosh is the hyperbolic cosine.
 type Cosh struct{ unary }
 
-// Run computes the reference result.
 func (Cosh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Cosh)
 }
@@ -182,7 +163,6 @@ func (Cosh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Asinh is the inverse hyperbolic sine.
 type Asinh struct{ unary }
 
-// Run computes the reference result.
 func (Asinh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Asinh)
 }
@@ -190,7 +170,6 @@ func (Asinh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Acosh is the inverse hyperbolic cosine.
 type Acosh struct{ unary }
 
-// Run computes the reference result.
 func (Acosh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Acosh)
 }
@@ -198,7 +177,6 @@ func (Acosh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 // Atanh is the inverse hyperbolic tangent.
 type Atanh struct{ unary }
 
-// Run computes the reference result.
 func (Atanh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Atanh)
 }
@@ -209,7 +187,6 @@ type Tanh struct {
 	quantData
 }
 
-// Run computes the reference result.
 func (Tanh) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], math.Tanh)
 }
@@ -220,7 +197,6 @@ type Sigmoid struct {
 	quantData
 }
 
-// Run computes the reference result.
 func (Sigmoid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], sigmoid)
 }
@@ -235,7 +211,6 @@ func sigmoid(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 // Softplus is log(exp(x)+1).
 type Softplus struct{ unary }
 
-// Run computes the reference result.
 func (Softplus) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], softplus)
 }
@@ -245,7 +220,6 @@ func softplus(v float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.
 // Softsign is x/(1+|x|).
 type Softsign struct{ unary }
 
-// Run computes the reference result.
 func (Softsign) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return mapUnary(x, in[0], out[0], func(v float64) float64 { return v / (1 + math.Abs(v)) })
 }

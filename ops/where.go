@@ -58,7 +58,6 @@ func (Where) Ints(in []graph.Fact) []graph.Dim {
 	return r
 }
 
-// Run computes the reference result.
 func (Where) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	cond, a, b := in[0], in[1], in[2]
 	if a.DType != b.DType || cond.DType != tensor.Bool {
