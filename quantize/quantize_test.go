@@ -341,7 +341,7 @@ func nearFloat(t *testing.T, g *graph.Graph, r *quantize.Result, set *data.Set) 
 			d := (q-float64(e.Zero))*float64(e.Scale) - w
 			noise, power = noise+d*d, power+w*w
 		}
-		if db := 10 * math.Log10(power/noise); !(db >= 15) {
+		if db := 10 * math.Log10(power/noise); !(db >= 30) {
 			t.Errorf("output %q is at %.1f dB", e.Name, db)
 		}
 	}
