@@ -92,7 +92,7 @@ func sources(t *testing.T) []source {
 	return out
 }
 
-// match tells whether a package is what a pattern of mayImport means.
+// match reports whether a package is what a pattern of mayImport means.
 func match(pattern, pkg string) bool {
 	base, below := strings.CutSuffix(pattern, "/*")
 	return pattern == "*" || pattern == pkg || below && strings.HasPrefix(pkg, base+"/")

@@ -91,7 +91,7 @@ func readLabels(a *array) ([]int, error) {
 	if !t.DType.IsInt() && !t.DType.IsFloat() && t.DType != tensor.Bool {
 		return nil, fmt.Errorf("labels are %s: want integers", t.DType)
 	}
-	ints, reals := tensor.Ints(t), tensor.Doubles(t)
+	ints, reals := tensor.Ints(t), tensor.Float64s(t)
 	out := make([]int, len(ints))
 	for i, v := range ints {
 		if reals[i] != float64(v) || v > 1<<31 || v < -1<<31 {
@@ -261,7 +261,7 @@ func pictureFit(p Preprocess, in Input, row []int, warn func(string)) (func(*ten
 	}, nil
 }
 
-// agree tells whether a shape is what is wanted, where -1 is anything.
+// agree reports whether a shape is what is wanted, where -1 is anything.
 func agree(shape, want []int) bool {
 	if len(shape) != len(want) {
 		return false
@@ -336,7 +336,7 @@ func convert(p Preprocess, in Input, from tensor.DType, shape []int) (func(*tens
 			t = &tensor.Tensor{DType: t.DType, Shape: shape, Data: t.Data, Strings: t.Strings}
 			if t.DType.IsFloat() && c.dtype.IsInt() {
 				out := tensor.New(c.dtype, shape...)
-				return out, store(out, tensor.Doubles(t), c)
+				return out, store(out, tensor.Float64s(t), c)
 			}
 			return As(t, c.dtype)
 		}, nil
@@ -357,7 +357,7 @@ func convert(p Preprocess, in Input, from tensor.DType, shape []int) (func(*tens
 		inner *= d
 	}
 	return func(t *tensor.Tensor) (*tensor.Tensor, error) {
-		v := slices.Clone(tensor.Doubles(t))
+		v := slices.Clone(tensor.Float64s(t))
 		for i := range v {
 			ch := i / inner % channels
 			v[i] = (v[i] - mean[ch]) / std[ch]

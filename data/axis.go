@@ -7,15 +7,15 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// scalar tells whether the input is one number for all samples of a call.
+// scalar reports whether the input is one number for all samples of a call.
 func (in Input) scalar() bool { return in.Shape != nil && len(in.Shape) == 0 }
 
-// numeric tells whether the input takes a tensor of numbers, as all data here is.
+// numeric reports whether the input takes a tensor of numbers, as all data here is.
 func (in Input) numeric() bool {
 	return in.DType.IsFloat() || in.DType.IsInt() || in.DType == tensor.Bool
 }
 
-// whole tells whether samples of these inputs are fed one at a time, as calls of the model: an input has its samples along
+// whole reports whether samples of these inputs are fed one at a time, as calls of the model: an input has its samples along
 // another axis than 0, or none.
 func whole(inputs []Input) bool {
 	return slices.ContainsFunc(inputs, func(in Input) bool { return in.scalar() || in.Batch != 0 })
@@ -74,7 +74,7 @@ func byAxis(arrays []*array, inputs []Input) ([]*array, error) {
 	return out, nil
 }
 
-// single tells whether arrays that disagree about the number of samples are the model's inputs as they stand.
+// single reports whether arrays that disagree about the number of samples are the model's inputs as they stand.
 func single(arrays []*array, inputs []Input) bool {
 	n := -1
 	agreed := true

@@ -42,7 +42,7 @@ func store[T float32 | float64](t *tensor.Tensor, v []T, c cell) error {
 		for i, x := range v {
 			wide[i] = float64(x)
 		}
-		return tensor.SetDoubles(t, wide)
+		return tensor.SetFloat64s(t, wide)
 	}
 	lo, hi := limits(t.DType)
 	ints := make([]int64, len(v))
@@ -91,7 +91,7 @@ func As(t *tensor.Tensor, d tensor.DType) (*tensor.Tensor, error) {
 	case integral(t.DType) && integral(d):
 		return out, narrow(out, t)
 	case (integral(t.DType) || t.DType.IsFloat()) && d.IsFloat():
-		return out, tensor.SetDoubles(out, tensor.Doubles(t))
+		return out, tensor.SetFloat64s(out, tensor.Float64s(t))
 	}
 	return nil, fmt.Errorf("%s cannot be taken as %s", t.DType, d)
 }
@@ -145,7 +145,7 @@ func finite(t *tensor.Tensor) error {
 	if !t.DType.IsFloat() {
 		return nil
 	}
-	for i, x := range tensor.Doubles(t) {
+	for i, x := range tensor.Float64s(t) {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			return fmt.Errorf("%w: element %d is %v", errNotFinite, i, x)
 		}

@@ -216,11 +216,11 @@ func (s *Set) plan(p Preprocess, o Options) error {
 // Len is the number of samples.
 func (s *Set) Len() int { return len(s.index) }
 
-// Whole tells whether a sample is all that one call of the model takes, so that samples cannot be stacked: its tensors then have
+// Whole reports whether a sample is all that one call of the model takes, so that samples cannot be stacked: its tensors then have
 // the shapes of the model's inputs, with a batch dimension of 1 where there is one.
 func (s *Set) Whole() bool { return s.whole }
 
-// Labelled tells whether the samples have labels.
+// Labelled reports whether the samples have labels.
 func (s *Set) Labelled() bool { return s.source.labels != nil }
 
 // Classes are the names of the labels 0, 1, … before LabelOffset, or nil if they are unknown.

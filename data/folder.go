@@ -22,12 +22,12 @@ const maxImageFile = 1 << 28
 // imageNames are extensions of files that must be images: what is broken among them is an error, never left out.
 var imageNames = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm"}
 
-// namedImage tells whether a file's name says that it is an image to be read. What others are, their content says.
+// namedImage reports whether a file's name says that it is an image to be read. What others are, their content says.
 func namedImage(name string) bool {
 	return slices.Contains(imageNames, strings.ToLower(path.Ext(name)))
 }
 
-// sniffImage tells whether a file begins as an image that can be read.
+// sniffImage reports whether a file begins as an image that can be read.
 func sniffImage(file string) bool {
 	if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
 		return false
@@ -84,7 +84,7 @@ func openFolder(dir string) (*source, error) {
 // maxDepth bounds how deep folders are searched, so that links in a circle end.
 const maxDepth = 16
 
-// hidden tells whether a file or folder is passed over in silence.
+// hidden reports whether a file or folder is passed over in silence.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
 
 // listImages gives the sorted paths of all images below dir, with slashes, relative to it, and those of the other files
@@ -137,7 +137,7 @@ func onlyFolder(files []string, root string) string {
 	return folder
 }
 
-// hasFolders tells whether every file below root lies in a further folder.
+// hasFolders reports whether every file below root lies in a further folder.
 func hasFolders(files []string, root string) bool {
 	return !slices.ContainsFunc(files, func(f string) bool { return !strings.Contains(f[len(root):], "/") })
 }

@@ -18,7 +18,7 @@ var idxTypes = map[byte]npyHeader{
 	0x0c: {dtype: tensor.Int32, size: 4}, 0x0d: {dtype: tensor.Float32, size: 4}, 0x0e: {dtype: tensor.Float64, size: 8},
 }
 
-// isIDX tells whether a file of more than one element may begin like this.
+// isIDX reports whether a file of more than one element may begin like this.
 func isIDX(head []byte) bool {
 	if len(head) < 8 || head[0] != 0 || head[1] != 0 || head[3] == 0 {
 		return false

@@ -144,7 +144,7 @@ func TestAs(t *testing.T) {
 		got, err := As(c.in, c.to)
 		if (err == nil) != (c.want != nil) {
 			t.Errorf("%v to %s: %v", c.in, c.to, err)
-		} else if err == nil && (got.DType != c.to || !slices.Equal(tensor.Doubles(got), c.want)) {
+		} else if err == nil && (got.DType != c.to || !slices.Equal(tensor.Float64s(got), c.want)) {
 			t.Errorf("%v to %s: %v, want %v", c.in, c.to, got, c.want)
 		}
 	}

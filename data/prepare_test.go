@@ -260,8 +260,8 @@ func TestArrayFits(t *testing.T) {
 			continue
 		}
 		x, err := s.Sample(0)
-		if err != nil || !slices.Equal(tensor.Doubles(x.In[0]), c.want) || x.In[0].Shape[0] != 1 {
-			t.Errorf("%s %v -> %v: %v %v %v, want %v", c.prep, c.x.Shape, c.in.Shape, x.In[0].Shape, tensor.Doubles(x.In[0]), err, c.want)
+		if err != nil || !slices.Equal(tensor.Float64s(x.In[0]), c.want) || x.In[0].Shape[0] != 1 {
+			t.Errorf("%s %v -> %v: %v %v %v, want %v", c.prep, c.x.Shape, c.in.Shape, x.In[0].Shape, tensor.Float64s(x.In[0]), err, c.want)
 		}
 		if c.in.DType != tensor.Undefined && x.In[0].DType != c.in.DType {
 			t.Errorf("%s: %s", c.prep, x.In[0].DType)

@@ -46,7 +46,7 @@ var presets = map[string]Preprocess{
 	"caffe": {BGR: true, Mean: []float64{103.94, 116.78, 123.68}, Std: []float64{1}},
 }
 
-// keys sets the fields from the values that stand behind key= or in the list of a YAML file.
+// keys sets the fields from the values that stand after key= or in the list of a YAML file.
 var keys = map[string]func(p *Preprocess, v []string) error{
 	"resize": func(p *Preprocess, v []string) (err error) {
 		p.Short, p.Width, p.Height, err = parseResize(v)
@@ -251,7 +251,7 @@ func setStd(p *Preprocess, v []string) error {
 	return err
 }
 
-// normalises tells whether values change.
+// normalises reports whether values change.
 func (p *Preprocess) normalises() bool {
 	differs := func(v []float64, from float64) bool {
 		return slices.ContainsFunc(v, func(x float64) bool { return x != from })
@@ -259,7 +259,7 @@ func (p *Preprocess) normalises() bool {
 	return differs(p.Mean, 0) || differs(p.Std, 1)
 }
 
-// resizes tells whether pixels must be handled as an image.
+// resizes reports whether pixels must be handled as an image.
 func (p *Preprocess) resizes() bool { return p.Short > 0 || p.Width > 0 || p.CropW > 0 }
 
 // norm gives mean and std for each of c channels.

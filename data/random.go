@@ -69,5 +69,5 @@ func randomTensor(r *rand.Rand, in Input, whole bool) (*tensor.Tensor, error) {
 			v[i] = float64(lo + r.IntN(hi-lo+1))
 		}
 	}
-	return t, tensor.SetDoubles(t, v)
+	return t, tensor.SetFloat64s(t, v)
 }

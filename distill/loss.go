@@ -98,7 +98,7 @@ func (o *Options) decoupled(t *train.Task, teacher, student *graph.Value, temper
 	return t.Add("decoupled", ops.Add{}, target, t.Scale(others, o.Beta))
 }
 
-// hint is the mean squared difference between the teacher's features and the student's behind a learned 1x1 adapter
+// hint is the mean squared difference between the teacher's features and the student's after a learned 1x1 adapter
 // (Romero et al., arXiv 1412.6550): [N,C,…] values are adapted over C, others over their last dimension.
 func hint(t *train.Task, teacher, student *graph.Value) *graph.Value {
 	a, _ := teacher.Fixed()

@@ -59,7 +59,7 @@ func residuals(g *graph.Graph) []block {
 	return out
 }
 
-// dependsOn tells whether v was computed from `from`.
+// dependsOn reports whether v was computed from `from`.
 func dependsOn(v, from *graph.Value) bool {
 	seen := map[*graph.Value]bool{}
 	var visit func(v *graph.Value) bool

@@ -16,7 +16,7 @@ import (
 var identity = ops.Identity{}
 
 // store keeps a teacher's answers in a file: the magic, the teacher's fingerprint and the size of an answer, then
-// records of key, answer and CRC-32. It only grows, up to maxStore; a record that a crash cut short, and all behind it,
+// records of key, answer and CRC-32. It only grows, up to maxStore; a record that a crash cut short, and all after it,
 // is dropped when the file is opened again. A file of another teacher starts anew.
 type store struct {
 	file  *os.File

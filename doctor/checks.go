@@ -168,7 +168,7 @@ func oneElement(n *graph.Node) bool {
 
 // badScale finds an element that is no positive normal number; -1 if all are.
 func badScale(s *tensor.Tensor) (int, string) {
-	for i, x := range tensor.Doubles(s) {
+	for i, x := range tensor.Float64s(s) {
 		switch {
 		case math.IsNaN(x) || math.IsInf(x, 0):
 			return i, "not finite"

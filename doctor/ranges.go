@@ -94,7 +94,7 @@ func stored(n *graph.Node) *used {
 	return &used{lo: math.Inf(1), hi: math.Inf(-1), from: (lo - zero) * step, to: (hi - zero) * step, step: step}
 }
 
-// inherited holds of a QuantizeLinear behind an operator whose input has the same scale.
+// inherited holds of a QuantizeLinear after an operator whose input has the same scale.
 func inherited(n *graph.Node) bool {
 	d := n.In[0].Def
 	if d == nil || len(d.In) == 0 {

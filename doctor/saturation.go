@@ -138,7 +138,7 @@ func (s Samples) run(ctx context.Context, g *graph.Graph, watch []*graph.Value, 
 				failed = err
 			}
 		}
-		call := engine.Call{In: carry.Before(b.In), See: show}
+		call := engine.Call{In: carry.Before(b.In), Observe: show}
 		for i, v := range outer {
 			show(v, call.In[i])
 		}

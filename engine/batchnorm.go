@@ -186,7 +186,7 @@ func lowerBatchNorm(l *lowering, n *graph.Node) bool {
 	return true
 }
 
-// isBatchNorm tells whether lowerBatchNorm takes n.
+// isBatchNorm reports whether lowerBatchNorm takes n.
 func isBatchNorm(n *graph.Node) bool {
 	if len(n.In) != 5 || n.OpName() != "BatchNormalization" || !channeled(n.In[0]) {
 		return false
@@ -199,7 +199,7 @@ func isBatchNorm(n *graph.Node) bool {
 	return true
 }
 
-// channeled tells whether v can have its channels last: rank 2, or spatial.
+// channeled reports whether v can have its channels last: rank 2, or spatial.
 func channeled(v *graph.Value) bool { return v.Rank() == 2 || spatial(v) }
 
 func (l *lowering) channelsOf(v *graph.Value) *graph.Value {

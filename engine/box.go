@@ -105,7 +105,7 @@ func positive(axis, rank int) int {
 
 // list reads a constant input, nil if it is omitted.
 func (m mover) list(i int) []int {
-	if i >= len(m.rest) || !m.rest[i].Present() {
+	if i >= len(m.rest) || !m.rest[i].Given() {
 		return nil
 	}
 	v, _ := m.rest[i].ConstInts()

@@ -8,7 +8,7 @@ type operand struct {
 	v     []float32
 }
 
-// has tells whether the operand has all of a dimension, counted from the end, of the result.
+// has reports whether the operand has all of a dimension, counted from the end, of the result.
 func (o operand) has(fromEnd, n int) bool { return dimFromEnd(o.shape, fromEnd) == n }
 
 // stretch is neighbouring dimensions of a result that each operand either has or repeats.

@@ -163,7 +163,7 @@ func links(g *graph.Graph) {
 	g.Remove(func(n *graph.Node) bool { return gone[n] })
 }
 
-// linkable tells whether n is a step on elements alone, with operands of the result's shape or of one element.
+// linkable reports whether n is a step on elements alone, with operands of the result's shape or of one element.
 func linkable(n *graph.Node) bool {
 	out := n.Out[0]
 	switch op := n.Op.(type) {
@@ -202,7 +202,7 @@ func linkable(n *graph.Node) bool {
 	return full && !oneElement(out)
 }
 
-// sameShape tells whether two values surely have the same shape.
+// sameShape reports whether two values surely have the same shape.
 func sameShape(a, b *graph.Value) bool {
 	if a.Unranked || b.Unranked || len(a.Shape) != len(b.Shape) {
 		return false
@@ -253,7 +253,7 @@ func join(n *graph.Node, group []*graph.Node) {
 			free = append(free, c.registers)
 			c.registers++
 		}
-		l.out, free = free[0], free[1:] // none of its operands', which are freed behind it
+		l.out, free = free[0], free[1:] // none of its operands', which are freed after it
 		at[m.Out[0]] = l.out
 		for j, v := range m.In {
 			if l.in[j] >= 0 && last[v] == i && !slices.Contains(m.In[:j], v) {

@@ -72,11 +72,11 @@ func TestChainsStopAtWatchedValues(t *testing.T) {
 		for _, batch := range []int{1, 40} {
 			x, seen := noise(3, batch, 70), 0
 			want := map[*graph.Value]*tensor.Tensor{}
-			out, err := graph.EvalSee(t.Context(), g, []*tensor.Tensor{x}, func(v *graph.Value, t *tensor.Tensor) { want[v] = t.Clone() })
+			out, err := graph.EvalObserve(t.Context(), g, []*tensor.Tensor{x}, func(v *graph.Value, t *tensor.Tensor) { want[v] = t.Clone() })
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &engine.Call{In: []*tensor.Tensor{x}, See: func(v *graph.Value, got *tensor.Tensor) {
+			c := &engine.Call{In: []*tensor.Tensor{x}, Observe: func(v *graph.Value, got *tensor.Tensor) {
 				seen++
 				near(t, []*tensor.Tensor{got}, []*tensor.Tensor{want[v]}, 1e-6)
 			}}

@@ -19,7 +19,7 @@ type epilogue struct {
 
 func plainEpilogue() epilogue { return epilogue{lo: float32(math.Inf(-1)), hi: float32(math.Inf(1))} }
 
-// free tells whether nothing is done to the sums.
+// free reports whether nothing is done to the sums.
 func (e epilogue) free() bool {
 	return e.bias == nil && !e.res && math.IsInf(float64(e.lo), -1) && math.IsInf(float64(e.hi), 1)
 }
@@ -102,7 +102,7 @@ func geometry(x []int, window func(first []int) (ops.Window, error)) (geom, []in
 	return g, append([]int{x[0]}, w.Out...), nil
 }
 
-// pointwise tells whether the rows of the matrix product are the input's own rows.
+// pointwise reports whether the rows of the matrix product are the input's own rows.
 func (g geom) pointwise() bool {
 	return g.kh == 1 && g.kw == 1 && g.sh == 1 && g.sw == 1 && g.pt == 0 && g.pl == 0 && g.oh == g.h && g.ow == g.w
 }

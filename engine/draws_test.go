@@ -48,9 +48,9 @@ func TestDraws(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want[0].Equal(want[1]) {
-		t.Errorf("two nodes draw the same: %v", tensor.Doubles(want[0]))
+		t.Errorf("two nodes draw the same: %v", tensor.Float64s(want[0]))
 	}
-	if v := tensor.Doubles(want[2]); len(v) != 6 || v[0] == v[2] || v[2] == v[4] {
+	if v := tensor.Float64s(want[2]); len(v) != 6 || v[0] == v[2] || v[2] == v[4] {
 		t.Errorf("rounds of a loop draw the same: %v", v)
 	}
 	optimized := g.Clone()
@@ -73,7 +73,7 @@ func TestDraws(t *testing.T) {
 			}
 			for i := range want {
 				if call.Out[i].Equal(want[i]) != c.same {
-					t.Errorf("%s, seed %d, output %d: %v, the reference with seed 0 draws %v", name, c.seed, i, tensor.Doubles(call.Out[i]), tensor.Doubles(want[i]))
+					t.Errorf("%s, seed %d, output %d: %v, the reference with seed 0 draws %v", name, c.seed, i, tensor.Float64s(call.Out[i]), tensor.Float64s(want[i]))
 				}
 			}
 		}

@@ -67,7 +67,7 @@ func wrapUnary(op graph.Op) graph.Op {
 	return unary{op, unaries[name]}
 }
 
-// approximate tells whether this is a function that has no fast form.
+// approximate reports whether this is a function that has no fast form.
 func (u unary) approximate() bool {
 	g, ok := u.Op.(ops.Gelu)
 	return ok && g.Approximate != "none"

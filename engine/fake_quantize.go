@@ -79,7 +79,7 @@ func steppedOf(q ops.FakeQuantize, in []*tensor.Tensor) (s stepped, ok bool) {
 	return s, s.lo > -1<<22 && s.hi < 1<<22
 }
 
-// columns tells whether scales change from element to element.
+// columns reports whether scales change from element to element.
 func (s *stepped) columns() bool { return s.scales > 1 && s.inner == 1 }
 
 // quotients sets v = x/scale; scale has one number, or one for each element.

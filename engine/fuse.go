@@ -22,10 +22,10 @@ type head struct {
 
 func (h head) source() graph.Op { return h.Op }
 
-// open tells whether more can be added.
+// open reports whether more can be added.
 func (h head) open() bool { return !h.clamped && !h.gated }
 
-// fuse joins products with the Add, Relu and Clip behind them.
+// fuse joins products with the Add, Relu and Clip after them.
 func fuse(g *graph.Graph) error {
 	uses := map[*graph.Value]int{}
 	for _, n := range g.Nodes {
@@ -77,7 +77,7 @@ func absorb(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Node]i
 	return false
 }
 
-// takesEpilogue tells whether an operator of the table surely has a fast step that takes one.
+// takesEpilogue reports whether an operator of the table surely has a fast step that takes one.
 func takesEpilogue(n *graph.Node) bool {
 	if n.OpName() == "BatchNormalization" {
 		return isBatchNorm(n)
@@ -132,7 +132,7 @@ func absorbAdd(n *graph.Node, uses map[*graph.Value]int, position map[*graph.Nod
 	return true
 }
 
-// isProduct tells whether n multiplies two computed matrices, which lowerProduct takes.
+// isProduct reports whether n multiplies two computed matrices, which lowerProduct takes.
 func isProduct(n *graph.Node) bool {
 	return n.OpName() != "Conv" && isFloat(n.In[1]) && n.In[0].Rank() >= 2 && n.In[1].Rank() >= 2
 }
@@ -162,7 +162,7 @@ func take(p, n *graph.Node, h head) {
 
 func isFloat(v *graph.Value) bool { return v != nil && v.DType == tensor.Float32 }
 
-// sameType tells whether two values surely have the same type and shape.
+// sameType reports whether two values surely have the same type and shape.
 func sameType(a, b *graph.Value) bool {
 	if a.DType != b.DType || a.Unranked || b.Unranked || len(a.Shape) != len(b.Shape) {
 		return false
@@ -175,7 +175,7 @@ func sameType(a, b *graph.Value) bool {
 	return true
 }
 
-// isBias tells whether v is a constant vector along the last dimension of out.
+// isBias reports whether v is a constant vector along the last dimension of out.
 func isBias(v, out *graph.Value) bool {
 	if !v.IsConst() || !isFloat(v) || out.Unranked || len(out.Shape) == 0 || len(v.Const.Shape) == 0 {
 		return false

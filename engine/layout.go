@@ -28,7 +28,7 @@ func layout(g *graph.Graph) error {
 	return nil
 }
 
-// takesImages tells whether n's step works with channels last.
+// takesImages reports whether n's step works with channels last.
 func takesImages(n *graph.Node) bool {
 	return lowerers[original(n).OpName()].images && len(n.In) > 0 && spatial(n.In[0])
 }

@@ -178,7 +178,7 @@ func (l *lowering) permute(v *graph.Value, perm []int) *graph.Value {
 	return l.b.Add(v.Name+"_layout", op, v)
 }
 
-// keepsOrder tells whether a permutation only moves dimensions of size one, so that the elements stay where they are.
+// keepsOrder reports whether a permutation only moves dimensions of size one, so that the elements stay where they are.
 func keepsOrder(shape []graph.Dim, perm []int) bool {
 	before := -1
 	for _, p := range perm {
@@ -210,7 +210,7 @@ func firstPerm(rank int) []int {
 	return perm
 }
 
-// spatial tells whether a value can have channels last: rank 3 or 4.
+// spatial reports whether a value can have channels last: rank 3 or 4.
 func spatial(v *graph.Value) bool { return v != nil && (v.Rank() == 3 || v.Rank() == 4) }
 
 // elementwise lowers an operator that works element by element, in whichever order of axes the graph has it.

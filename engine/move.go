@@ -133,7 +133,7 @@ func skipOnes(shape []int, d int) int {
 	return d
 }
 
-// matrixPerm tells whether a permutation transposes matrices in a batch.
+// matrixPerm reports whether a permutation transposes matrices in a batch.
 func matrixPerm(shape, perm []int) (rows, cols, batch int, ok bool) {
 	switch {
 	case len(perm) == 2 && perm[0] == 1:

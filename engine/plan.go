@@ -117,12 +117,12 @@ func (pl *plan) run(ctx context.Context, f *frame, c *Call, in, next []*tensor.T
 }
 
 func (pl *plan) show(f *frame, c *Call, slots []int) {
-	if c.See == nil {
+	if c.Observe == nil {
 		return
 	}
 	for _, s := range slots {
 		for _, v := range pl.p.watch[pl.vals[s].value] {
-			c.See(v, f.t[s])
+			c.Observe(v, f.t[s])
 		}
 	}
 }

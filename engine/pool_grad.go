@@ -51,7 +51,7 @@ func lowerReluGrad(l *lowering, n *graph.Node) bool {
 	return elementwise(wrapGate)(l, n)
 }
 
-// turned tells whether v is a value with its channels moved last.
+// turned reports whether v is a value with its channels moved last.
 func turned(v *graph.Value) bool {
 	if v.Def == nil {
 		return false
@@ -134,14 +134,14 @@ func (p poolGrad) exec(x *exec, in, out []*tensor.Tensor) error {
 // poolWindows walks the windows of one image.
 type poolWindows struct {
 	geom
-	endH, endW int // padding behind the image
+	endH, endW int // padding after the image
 	countPad   bool
 }
 
-// apart tells whether no two windows share an element.
+// apart reports whether no two windows share an element.
 func (w poolWindows) apart() bool { return (w.kh-1)*w.dh < w.sh && (w.kw-1)*w.dw < w.sw }
 
-// tiled tells whether each element has its window.
+// tiled reports whether each element has its window.
 func (w poolWindows) tiled() bool {
 	return w.kh == w.sh && w.kw == w.sw && w.kh*w.oh == w.h && w.kw*w.ow == w.w && w.pt == 0 && w.pl == 0 && w.dh == 1 && w.dw == 1
 }

@@ -15,7 +15,7 @@ type pooling struct {
 	window   func(x []int) (ops.Window, error)
 	average  bool
 	countPad bool
-	end      []int // during a run: the padding behind the input
+	end      []int // during a run: the padding after the input
 }
 
 func (p pooling) source() graph.Op { return p.Op }

@@ -221,7 +221,7 @@ func (j *multiplication) rows(buf []float32, off, m0, m1 int) ([]float32, int) {
 	return buf, k
 }
 
-// inPlace tells whether the kernels can read the rows where they are.
+// inPlace reports whether the kernels can read the rows where they are.
 func (m matrices) inPlace() bool {
 	return (m.cs == 1 || m.cols == 1) && (m.rs >= m.cols || m.rows == 1)
 }
@@ -359,7 +359,7 @@ func (l *lowering) untransposed(v *graph.Value) (*graph.Value, []int) {
 	return l.plainOf(v.Def.In[0]), slices.Clone(t.Perm)
 }
 
-// isRow tells whether v is one number a column of out, or one number.
+// isRow reports whether v is one number a column of out, or one number.
 func isRow(v, out *graph.Value) bool {
 	shape, ok := v.Fixed()
 	if !ok || out.Rank() < 1 {

@@ -7,7 +7,7 @@ const (
 	tnDepth        = 512      // rows of both operands that stay in the cache while the tile's columns pass
 )
 
-// columnwise tells whether the product is a plain one whose left operand lies transposed, as in the gradient by a
+// columnwise reports whether the product is a plain one whose left operand lies transposed, as in the gradient by a
 // weight: both operands can be read in place.
 func (j *multiplication) columnwise() bool {
 	return j.a.rs == 1 && j.b.cs == 1 && j.a.cols > 1 && j.a.cs >= j.a.rows && j.b.rs >= j.b.cols &&

@@ -28,7 +28,7 @@ type Runner interface {
 type Call struct {
 	Signature      string
 	In, Out, State []*tensor.Tensor
-	See            func(v *graph.Value, t *tensor.Tensor)
+	Observe        func(v *graph.Value, t *tensor.Tensor)
 	Seed           uint64 // of random operators without a seed of their own
 	draws          *graph.Draws
 }

@@ -124,7 +124,7 @@ func reference(t testing.TB, g *graph.Graph, in ...*tensor.Tensor) []*tensor.Ten
 func near(t testing.TB, got, want []*tensor.Tensor, tol float64) {
 	t.Helper()
 	for i := range want {
-		g, w := tensor.Doubles(got[i]), tensor.Doubles(want[i])
+		g, w := tensor.Float64s(got[i]), tensor.Float64s(want[i])
 		if fmt.Sprint(got[i].Shape) != fmt.Sprint(want[i].Shape) || got[i].DType != want[i].DType {
 			t.Fatalf("output %d: %s%v, want %s%v", i, got[i].DType, got[i].Shape, want[i].DType, want[i].Shape)
 		}
@@ -206,13 +206,13 @@ func TestWatch(t *testing.T) {
 	p := compile(t, g, engine.Options{Threads: 1, Watch: watch})
 	x := noise(9, 2, 5, 13, 11)
 	want := map[*graph.Value]*tensor.Tensor{g.Value("x"): x}
-	if _, err := graph.EvalSee(context.Background(), g, []*tensor.Tensor{x}, func(v *graph.Value, t *tensor.Tensor) {
+	if _, err := graph.EvalObserve(context.Background(), g, []*tensor.Tensor{x}, func(v *graph.Value, t *tensor.Tensor) {
 		want[v] = t.Clone()
 	}); err != nil {
 		t.Fatal(err)
 	}
 	seen := 0
-	c := &engine.Call{In: []*tensor.Tensor{x}, See: func(v *graph.Value, got *tensor.Tensor) {
+	c := &engine.Call{In: []*tensor.Tensor{x}, Observe: func(v *graph.Value, got *tensor.Tensor) {
 		seen++
 		near(t, []*tensor.Tensor{got}, []*tensor.Tensor{want[v]}, 1e-5)
 	}}

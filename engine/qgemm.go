@@ -202,7 +202,7 @@ func lowerMatMulInteger(l *lowering, n *graph.Node) bool {
 	return true
 }
 
-// eachRow tells whether z has one element for each row of x.
+// eachRow reports whether z has one element for each row of x.
 func eachRow(z, x *graph.Value) bool {
 	r := x.Rank()
 	if z.Rank() != r {
@@ -211,7 +211,7 @@ func eachRow(z, x *graph.Value) bool {
 	return z.Shape[r-1].Is(1) && slices.Equal(z.Shape[:r-1], x.Shape[:r-1])
 }
 
-// single tells whether a value surely has one element.
+// single reports whether a value surely has one element.
 func single(v *graph.Value) bool {
 	return !v.Unranked && graph.SizeOf(v.Shape).Is(1)
 }

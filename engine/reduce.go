@@ -211,7 +211,7 @@ func (r *reduce) axes(n *graph.Node, noop bool) bool {
 	return true
 }
 
-// lastAxes tells whether only the last dimensions are dropped.
+// lastAxes reports whether only the last dimensions are dropped.
 func (r reduce) lastAxes() bool {
 	for i := 1; i < len(r.drop); i++ {
 		if r.drop[i-1] && !r.drop[i] {

@@ -29,7 +29,7 @@ func (s sweepConv) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	return inferLast(s.Op, in, s.shape)
 }
 
-// isSweep tells whether a node is a convolution that lowerSweep takes.
+// isSweep reports whether a node is a convolution that lowerSweep takes.
 func isSweep(n *graph.Node) bool {
 	switch n.OpName() {
 	case "Conv":
@@ -76,7 +76,7 @@ func lowerSweep(l *lowering, n *graph.Node) bool {
 	return true
 }
 
-// vectorOf tells whether a value is n floats.
+// vectorOf reports whether a value is n floats.
 func vectorOf(v *graph.Value, n int) bool {
 	shape, ok := v.Fixed()
 	return ok && isFloat(v) && tensor.Size(shape) == n

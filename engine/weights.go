@@ -98,7 +98,7 @@ func (f *filters) size(ny, nx int) int {
 	return f.group * f.set.PackedF32(ny*f.columns(nx)*f.cg, f.join*f.mg)
 }
 
-// offset is where the packed weights of a phase begin; behind the last class of y it is their whole length.
+// offset is where the packed weights of a phase begin; after the last class of y it is their whole length.
 func (f *filters) offset(y, x int) int {
 	at := 0
 	for i, ys := range f.ys[:min(y+1, len(f.ys))] {

@@ -64,7 +64,7 @@ func replaceInput(n *graph.Node, old, v *graph.Value) {
 
 func narrow(v *graph.Value) bool { return v.DType == tensor.Float16 || v.DType == tensor.BFloat16 }
 
-// canWiden tells whether no operator has a body or names an element type.
+// canWiden reports whether no operator has a body or names an element type.
 func canWiden(g *graph.Graph) bool {
 	for _, n := range g.Nodes {
 		if len(graph.Bodies(n.Op)) > 0 {

@@ -124,7 +124,7 @@ func softmaxLoss(row []float64, label int) float64 {
 	return math.Log(sum) + top - row[label]
 }
 
-// isDistribution tells whether a row sums to 1 within a hundredth and nothing in it is below 0 by more than rounding, as 1-p
+// isDistribution reports whether a row sums to 1 within a hundredth and nothing in it is below 0 by more than rounding, as 1-p
 // of a p that sums of votes gave may be.
 func isDistribution(row []float64) bool {
 	sum := 0.0

@@ -32,7 +32,7 @@ func columnClasses(v *graph.Value) (ints []int64, texts []string) {
 	return nil, nil
 }
 
-// scoresFit tells whether column k of an output's scores is the label k: not if the model numbers its classes otherwise. It is
+// scoresFit reports whether column k of an output's scores is the label k: not if the model numbers its classes otherwise. It is
 // an error if both the model and the data name the classes, but in another order.
 func scoresFit(v *graph.Value, known []string) (bool, error) {
 	ints, texts := columnClasses(v)

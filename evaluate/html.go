@@ -143,7 +143,7 @@ func firstRows[T any](all []T) (shown []T, more int) {
 // ConfidencePercent is the confidence in percent.
 func (r *Result) ConfidencePercent() float64 { return 100 * r.Confidence }
 
-// SQNRGiven tells whether numeric errors were measured.
+// SQNRGiven reports whether numeric errors were measured.
 func (r *Result) SQNRGiven() bool { return r.SQNR != nil }
 
 // Net is how many right answers the class gained, with its sign.

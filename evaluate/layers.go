@@ -15,7 +15,7 @@ import (
 // sample, and nothing can be fused while they are watched.
 const maxLayerSamples = 32
 
-// twin is a value of the reference and where the model has it. A quantized value is seen as its readers see it: behind
+// twin is a value of the reference and where the model has it. A quantized value is seen as its readers see it: after
 // DequantizeLinear or, where an integer operator makes it, as (q - zero) * scale.
 type twin struct {
 	ref, model  *graph.Value
@@ -121,11 +121,11 @@ func (p *probe) run(ctx context.Context, at int) error {
 			return err
 		}
 	}
-	ref := engine.Call{In: p.ref.piece(rs.In, 0, 1, max(p.ref.fixed, 1)), See: p.seeRef}
+	ref := engine.Call{In: p.ref.piece(rs.In, 0, 1, max(p.ref.fixed, 1)), Observe: p.seeRef}
 	if err := p.ref.program.Run(ctx, &ref); err != nil {
 		return fmt.Errorf("reference: %s: %w", s.Name, err)
 	}
-	model := engine.Call{In: p.model.piece(s.In, 0, 1, max(p.model.fixed, 1)), See: p.seeModel}
+	model := engine.Call{In: p.model.piece(s.In, 0, 1, max(p.model.fixed, 1)), Observe: p.seeModel}
 	if err := p.model.program.Run(ctx, &model); err != nil {
 		return fmt.Errorf("model: %s: %w", s.Name, err)
 	}
@@ -237,7 +237,7 @@ func seenAs(v *graph.Value, uses map[*graph.Value][]graph.Use) *twin {
 		if !s.IsConst() || !z.IsConst() || !s.DType.IsFloat() || z.DType != v.DType || s.Const.Len() != 1 || z.Const.Len() != 1 {
 			continue
 		}
-		return &twin{model: v, scale: tensor.Doubles(s.Const)[0], zero: tensor.Doubles(z.Const)[0]}
+		return &twin{model: v, scale: tensor.Float64s(s.Const)[0], zero: tensor.Float64s(z.Const)[0]}
 	}
 	return nil
 }

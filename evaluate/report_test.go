@@ -176,7 +176,7 @@ func TestLayers(t *testing.T) {
 	ref := linear(t, graph.Named("n"), identity(3), "Relu", "Softmax")
 	near9 := [][]float32{{1, 0, 0}, {0, 0.5, 0}, {0, 0, 1}}
 	model := linear(t, graph.Named("n"), near9, "Relu", "Softmax")
-	// quantize "scores" in the model: the layer must be seen behind the pair
+	// quantize "scores" in the model: the layer must be seen after the pair
 	b := graph.NewBuilder(model)
 	scale, zero := graph.NewConst("scale", tensor.Scalar[float32](0.4)), graph.NewConst("zero", tensor.Scalar[uint8](100))
 	q, err := graph.NewOp("", "QuantizeLinear", nil)

@@ -154,7 +154,7 @@ func (c *column) add(t *tensor.Tensor, got, size int) error {
 	default:
 		return errBatch
 	}
-	all := tensor.Doubles(t)
+	all := tensor.Float64s(t)
 	per := len(all) / size
 	for k := range got {
 		c.rows = append(c.rows, slices.Clone(all[k*per:(k+1)*per]))

@@ -87,7 +87,7 @@ func (c *compression) load(path, inner string) (*File, error) {
 		return nil, err
 	}
 	f.Bytes = size
-	f.Hold(m)
+	f.CloseWith(m)
 	return f, nil
 }
 

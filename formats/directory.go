@@ -13,7 +13,7 @@ import (
 // Directory says what a format's directories hold.
 type Directory struct {
 	Format string
-	// Has tells whether a file, by its slash-separated path inside, belongs to such a model. A directory that holds
+	// Has reports whether a file, by its slash-separated path inside, belongs to such a model. A directory that holds
 	// anything else is not replaced, since that would be lost.
 	Has func(path string) bool
 }
@@ -61,7 +61,7 @@ func (d Directory) Atomic(ctx context.Context, path string, write func(dir strin
 	return os.RemoveAll(aside)
 }
 
-// replaceable tells whether there is something at path, which is then a model of the format and nothing else.
+// replaceable reports whether there is something at path, which is then a model of the format and nothing else.
 func (d Directory) replaceable(path string) (earlier bool, err error) {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

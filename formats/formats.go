@@ -24,8 +24,8 @@ type File struct {
 	closers  []io.Closer
 }
 
-// Hold makes Close close c too.
-func (f *File) Hold(c io.Closer) { f.closers = append(f.closers, c) }
+// CloseWith makes Close close c too.
+func (f *File) CloseWith(c io.Closer) { f.closers = append(f.closers, c) }
 
 // Close unmaps the file. Constants that alias it are invalid afterwards. It may be called twice.
 func (f *File) Close() error {
@@ -179,7 +179,7 @@ func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, 
 	return f.Save(ctx, g, path)
 }
 
-// CanSave tells whether Save knows the format that path's extension names; it does not look at the disk.
+// CanSave reports whether Save knows the format that path's extension names; it does not look at the disk.
 func CanSave(path string) error {
 	_, _, err := saver(path)
 	return err

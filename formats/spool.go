@@ -28,7 +28,7 @@ func (s *spool) Write(p []byte) (int, error) {
 			return 0, err
 		}
 		s.f = f
-		_ = os.Remove(f.Name()) // where that is possible at once, a crash leaves nothing behind
+		_ = os.Remove(f.Name()) // where that is possible at once, a crash leaves nothing after
 		if _, err := f.Write(s.b); err != nil {
 			return 0, err
 		}

@@ -42,7 +42,7 @@ func (w *xzWalk) take(n int) ([]byte, error) {
 	return b[:n], nil
 }
 
-// checkSizes are the bytes behind a block, by the type of check.
+// checkSizes are the bytes after a block, by the type of check.
 var checkSizes = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
 
 func (w *xzWalk) stream() error {
@@ -117,7 +117,7 @@ func blockDictionary(head []byte) (int64, error) {
 	return int64(2|head[at+2]&1) << (head[at+2]/2 + 11), nil
 }
 
-// chunk skips one chunk; more is false behind the last one.
+// chunk skips one chunk; more is false after the last one.
 func (w *xzWalk) chunk() (more bool, err error) {
 	control, err := w.take(1)
 	if err != nil {
@@ -150,7 +150,7 @@ func (w *xzWalk) chunk() (more bool, err error) {
 	return true, err
 }
 
-// index skips the index and the footer behind it.
+// index skips the index and the footer after it.
 func (w *xzWalk) index() error {
 	start := w.at
 	w.at++

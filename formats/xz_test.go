@@ -87,7 +87,7 @@ func TestXZForms(t *testing.T) {
 // TestXZDictionaries refuses small blocks that ask for 4 GiB each, before anything is allocated for them.
 func TestXZDictionaries(t *testing.T) {
 	b := xzFile(t, []byte("some text that is no model"), xz.WriterConfig{})
-	const header = 12 // behind the stream's
+	const header = 12 // after the stream's
 	size := 4 * (int(b[header]) + 1)
 	dict := bytes.IndexByte(b[header:], 0x21) + header + 2
 	b[dict] = 40

@@ -19,7 +19,7 @@ func (b *Builder) Fresh(base string) string { return b.names.Fresh(base) }
 // Const makes a constant value.
 func (b *Builder) Const(name string, t *tensor.Tensor) *Value { return NewConst(b.Fresh(name), t) }
 
-// Add appends a node with one output, which bears the node's name, and returns that output.
+// Add appends a node with one output, which has the node's name, and returns that output.
 func (b *Builder) Add(name string, op Op, in ...*Value) *Value { return b.AddN(name, 1, op, in...)[0] }
 
 // AddN appends a node with several outputs.

@@ -136,7 +136,7 @@ func copyOp(op Op, how copier) Op {
 	return c.Interface().(Op)
 }
 
-// holdsPointers tells whether a copy of a struct of this type may share anything with the original.
+// holdsPointers reports whether a copy of a struct of this type may share anything with the original.
 func holdsPointers(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Struct:

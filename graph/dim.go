@@ -40,10 +40,10 @@ func Dims(shape ...int) []Dim {
 // Value is the size if d is a plain number.
 func (d Dim) Value() (int, bool) { return d.n, d.known && d.names == "" }
 
-// Is tells whether d is the number n.
+// Is reports whether d is the number n.
 func (d Dim) Is(n int) bool { return d == Fixed(n) }
 
-// Known tells whether d is a number, a name or a product.
+// Known reports whether d is a number, a name or a product.
 func (d Dim) Known() bool { return d.known }
 
 // Names lists the symbols in d, in order, with repetition for powers.

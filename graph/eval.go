@@ -11,11 +11,11 @@ import (
 // Eval runs g with the operators' own kernels: the reference that everything faster is compared with. inputs follow
 // g.Inputs. It fails with UnsupportedError if an operator has no kernel, with OpError at the node that fails.
 func Eval(ctx context.Context, g *Graph, inputs []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	return EvalSee(ctx, g, inputs, nil)
+	return EvalObserve(ctx, g, inputs, nil)
 }
 
-// EvalSee is Eval; see, if not nil, is shown every value that a node makes, in order.
-func EvalSee(ctx context.Context, g *Graph, inputs []*tensor.Tensor, see func(*Value, *tensor.Tensor)) ([]*tensor.Tensor, error) {
+// EvalObserve is Eval; see, if not nil, is shown every value that a node makes, in order.
+func EvalObserve(ctx context.Context, g *Graph, inputs []*tensor.Tensor, see func(*Value, *tensor.Tensor)) ([]*tensor.Tensor, error) {
 	if missing := Unsupported(g); len(missing) > 0 {
 		return nil, &UnsupportedError{missing}
 	}

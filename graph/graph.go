@@ -104,7 +104,7 @@ func (t Type) Fixed() ([]int, bool) {
 	return FixedShape(t.Shape)
 }
 
-// EqualShapes tells whether two types surely have the same shape.
+// EqualShapes reports whether two types surely have the same shape.
 func EqualShapes(a, b Type) bool {
 	return !a.Unranked && !b.Unranked && slices.Equal(a.Shape, b.Shape) &&
 		!slices.ContainsFunc(a.Shape, func(d Dim) bool { return !d.Known() })
@@ -189,9 +189,9 @@ func (f Fact) ConstInts() ([]int, bool) {
 	return out, true
 }
 
-// Present tells whether the fact belongs to an input that is given: an omitted one has the zero Fact, one of unknown
+// Given reports whether the fact belongs to an input that is given: an omitted one has the zero Fact, one of unknown
 // type is unranked.
-func (f Fact) Present() bool { return f.DType != tensor.Undefined || f.Unranked }
+func (f Fact) Given() bool { return f.DType != tensor.Undefined || f.Unranked }
 
 // NewConst makes a constant value.
 func NewConst(name string, t *tensor.Tensor) *Value { return &Value{Name: name, Fact: FactOf(t)} }
@@ -199,5 +199,5 @@ func NewConst(name string, t *tensor.Tensor) *Value { return &Value{Name: name, 
 // NewInput makes a value without a definition; the caller puts it into Inputs.
 func NewInput(name string, t Type) *Value { return &Value{Name: name, Fact: Fact{Type: t}} }
 
-// IsConst tells whether the value is a constant.
+// IsConst reports whether the value is a constant.
 func (v *Value) IsConst() bool { return v != nil && v.Def == nil && v.Const != nil }

@@ -15,7 +15,7 @@ var rules = map[string]float32{"he": 0, "glorot": 0, "zero": 0, "one": 1}
 // maxInit bounds the elements that a text may ask for by rules alone.
 const maxInit = 1 << 28
 
-// rule reads the part of init=he behind the first word.
+// rule reads the part of init=he after the first word.
 func (p *parser) rule(v *Value) {
 	p.expect("=")
 	at := p.tok
@@ -58,7 +58,7 @@ func standIn(d tensor.DType, shape []int, x float32) *tensor.Tensor {
 	return t
 }
 
-// Awaits tells whether a constant still has the value that stands in for one that its rule is to draw.
+// Awaits reports whether a constant still has the value that stands in for one that its rule is to draw.
 func (v *Value) Awaits() bool {
 	name := v.Meta[MetaInit]
 	stand, ok := rules[name]

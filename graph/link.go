@@ -17,12 +17,12 @@ type Mapped interface {
 type Link struct {
 	N    int
 	Ends []End
-	// Keep, if it is not empty, says why these channels must stay.
-	Keep string
-	// Choice, if it is not 0, numbers alternatives within the operator: of its links with the same Choice only one can
+	// MustStay, if it is not empty, says why these channels must stay.
+	MustStay string
+	// Alternative, if it is not 0, numbers alternatives within the operator: of its links with the same Alternative only one can
 	// hold, and the axes that only the others name must stay. A Reshape that merges [heads, size] into one axis can be
 	// cut by heads or by places within a head, not by both.
-	Choice int
+	Alternative int
 }
 
 // End is one axis of an operand as a link sees it: Outer·N·Inner positions from From on, of which channel c has

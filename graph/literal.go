@@ -96,7 +96,7 @@ func elementTexts(t *tensor.Tensor) []string {
 			words[i] = strconv.FormatInt(v, 10)
 		}
 	case t.DType == tensor.Float64:
-		for i, v := range tensor.Doubles(t) {
+		for i, v := range tensor.Float64s(t) {
 			words[i] = wordOf(v, 64)
 		}
 	case t.IsFloat():

@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"context"
-
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
@@ -73,58 +71,4 @@ type Cost struct{ MACs, Ops int64 }
 type Differentiable interface {
 	Op
 	Grad(b *Builder, n *Node, dOut []*Value) []*Value
-}
-
-// Exec is what a kernel may use besides its inputs.
-type Exec struct {
-	Ctx context.Context
-	// Body runs an operator's subgraph on inputs (captures last).
-	Body func(g *Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error)
-	// Threads bounds the parallelism that a kernel may use; 0 and 1 mean none.
-	Threads int
-	// Draws gives random operators their numbers; nil stands for the Draws of seed 0.
-	Draws *Draws
-	// Node is what runs.
-	Node *Node
-}
-
-// Make gives t the type and shape, reusing its storage when that is large enough, and returns it. The elements are
-// not cleared. A nil t yields a fresh tensor.
-func (x *Exec) Make(t *tensor.Tensor, d tensor.DType, shape ...int) *tensor.Tensor {
-	if t == nil {
-		return tensor.New(d, shape...)
-	}
-	t.DType, t.Shape = d, append(t.Shape[:0:0], shape...)
-	n := t.Len()
-	if d == tensor.String {
-		t.Strings, t.Data = make([]string, n), nil
-		return t
-	}
-	size := d.Bytes(n)
-	if cap(t.Data) < size || t.Data == nil {
-		t.Data = tensor.Aligned(size)
-	}
-	t.Data = t.Data[:size]
-	return t
-}
-
-// Opaque is an operator that its format knows and we do not. It survives a round trip through that format.
-type Opaque struct {
-	Format, Domain, Type string
-	Attrs                []Attr
-	Overload             string
-	Raw                  []byte // what the format keeps that is no attribute, as it stands in the file
-	Out                  []Type // as the file declares them, if it does
-}
-
-// Infer gives the declared types.
-func (o Opaque) Infer(_ []Fact, outs int) ([]Type, error) {
-	t := make([]Type, outs)
-	for i := range t {
-		t[i] = AnyRank(tensor.Undefined)
-		if i < len(o.Out) {
-			t[i] = o.Out[i]
-		}
-	}
-	return t, nil
 }

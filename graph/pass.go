@@ -21,7 +21,7 @@ type PassResult struct {
 	Time    time.Duration
 }
 
-// Run applies each pass to the bodies and to g, then sorts, infers and checks. after, if not nil, is called behind
+// Run applies each pass to the bodies and to g, then sorts, infers and checks. after, if not nil, is called after
 // each pass. A failure is a PassError.
 func (p Pipeline) Run(ctx context.Context, g *Graph, after func(PassResult, *Graph)) ([]PassResult, error) {
 	var results []PassResult

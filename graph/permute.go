@@ -40,7 +40,7 @@ func Compose(first, second []int) []int {
 	return out
 }
 
-// InPlace tells whether an order leaves every axis where it is.
+// InPlace reports whether an order leaves every axis where it is.
 func InPlace(order []int) bool {
 	for i, p := range order {
 		if i != p {

@@ -160,17 +160,19 @@ type missingError struct{ error }
 
 func isMissing(err error) bool { _, ok := err.(missingError); return ok }
 
-// ErrUnknown tells that no operator of that name is registered.
-type ErrUnknown struct{ Domain, Name string }
+// UnknownOpError tells that no operator of that name is registered.
+type UnknownOpError struct{ Domain, Name string }
 
-func (e ErrUnknown) Error() string { return fmt.Sprintf("unknown operator %s %s", e.Domain, e.Name) }
+func (e UnknownOpError) Error() string {
+	return fmt.Sprintf("unknown operator %s %s", e.Domain, e.Name)
+}
 
-// NewOp makes an operator from its attributes. It fails on an unknown operator (ErrUnknown), an unknown attribute, a
+// NewOp makes an operator from its attributes. It fails on an unknown operator (UnknownOpError), an unknown attribute, a
 // value of the wrong kind or a missing required one.
 func NewOp(domain, name string, attrs []Attr) (Op, error) {
 	info := byName[opKey{domain, name}]
 	if info == nil {
-		return nil, ErrUnknown{domain, name}
+		return nil, UnknownOpError{domain, name}
 	}
 	v := reflect.New(info.typ).Elem()
 	given := map[string]Attr{}

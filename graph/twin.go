@@ -30,7 +30,7 @@ func (l Linear) EightBit() bool {
 // Activation holds of 8-bit integers with one scale that are not constant.
 func (l Linear) Activation() bool { return l.Single() && !l.Value.IsConst() }
 
-// Same tells whether two values with one scale have the same type and parameters.
+// Same reports whether two values with one scale have the same type and parameters.
 func (l Linear) Same(m Linear) bool {
 	return l.Value.DType == m.Value.DType && l.Scale.Const.Len() == m.Scale.Const.Len() &&
 		tensor.Floats(l.Scale.Const)[0] == tensor.Floats(m.Scale.Const)[0] &&

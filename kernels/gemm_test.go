@@ -58,7 +58,7 @@ func gateOf(r *rand.Rand, n, kind int) Gate {
 	return g
 }
 
-// gated tells whether a case has a gate.
+// gated reports whether a case has a gate.
 func (c gemmCase) gated() bool { return (c.m+c.n)%3 == 0 }
 
 // run builds the case with exact lengths and returns C, whose gaps between rows must survive.

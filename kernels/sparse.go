@@ -68,7 +68,7 @@ func PackSparseF32(src []float32, d SparseShape) *SparseF32 {
 // SparseShape says where the elements of a K×N matrix lie and how many outputs make a row of its packed form.
 type SparseShape struct{ K, N, RS, CS, Height int }
 
-// Valid tells whether the height is 1, 4 with a multiple of 4 outputs, or SparseLanes with at most a million inputs.
+// Valid reports whether the height is 1, 4 with a multiple of 4 outputs, or SparseLanes with at most a million inputs.
 func (d SparseShape) Valid() bool {
 	return d.Height == 1 || d.Height == 4 && d.N%4 == 0 || d.Height == SparseLanes && d.K <= maxLaneK
 }
@@ -92,7 +92,7 @@ func (d SparseShape) Stored(src []float32) int {
 	return n
 }
 
-// entry tells whether any output of the row that starts at n has a weight at k.
+// entry reports whether any output of the row that starts at n has a weight at k.
 func (d SparseShape) entry(src []float32, k, n int) bool {
 	for h := range d.Height {
 		if src[k*d.RS+(n+h)*d.CS] != 0 {

@@ -59,7 +59,7 @@ func (o AffineGrid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := checkSize(in[0].DType, shape); err != nil {
 		return err
 	}
-	theta := tensor.Doubles(in[0])
+	theta := tensor.Float64s(in[0])
 	points := tensor.Size(dims)
 	y := make([]float64, 0, size[0]*points*r)
 	at := make([]float64, r+1) // innermost first, then 1
@@ -80,7 +80,7 @@ func (o AffineGrid) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			}
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), y)
 }
 
 // position is the normalised coordinate of element i of n.

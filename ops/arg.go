@@ -65,7 +65,7 @@ func (o extreme) run(x *graph.Exec, in, out []*tensor.Tensor, c comparison) erro
 	}
 	switch {
 	case t.IsFloat():
-		r = reduceGroups(tensor.Doubles(t), g, index(c.f, o.Last))
+		r = reduceGroups(tensor.Float64s(t), g, index(c.f, o.Last))
 	case t.IsSigned():
 		r = reduceGroups(tensor.Ints(t), g, index(c.i, o.Last))
 	case t.IsInt():

@@ -227,7 +227,7 @@ func (Pow) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return tensor.SetInts(x.Make(out[0], a.DType, shape...), r)
 	}
 	r := make([]float64, n)
-	zip(r, tensor.Doubles(a), tensor.Doubles(b), s, math.Pow)
+	zip(r, tensor.Float64s(a), tensor.Float64s(b), s, math.Pow)
 	return conversion{saturate: true, round: "up"}.fromFloats(x.Make(out[0], a.DType, shape...), r)
 }
 
@@ -339,7 +339,7 @@ func neutral(in, out []graph.Fact, value float64, any bool) (int, bool) {
 		if c == nil || c.Len() == 0 || c.Len() > maxNeutral || !graph.EqualShapes(in[1-i].Type, out[0].Type) {
 			continue
 		}
-		v := tensor.Doubles(c)
+		v := tensor.Float64s(c)
 		if v != nil && !slices.ContainsFunc(v, func(e float64) bool { return e != value }) {
 			return 1 - i, true
 		}

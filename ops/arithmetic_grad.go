@@ -5,7 +5,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// flowsTo tells whether n's input i is there and may have a gradient.
+// flowsTo reports whether n's input i is there and may have a gradient.
 func flowsTo(n *graph.Node, i int) bool {
 	return i < len(n.In) && n.In[i] != nil && n.In[i].DType.IsFloat()
 }
@@ -89,7 +89,7 @@ func (Pow) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.V
 // powSlope is e·x^(e-1), 0 where e is 0 whatever x is.
 func (f formula) powSlope(x, e *graph.Value) *graph.Value {
 	if e.IsConst() && e.Const.Len() == 1 {
-		switch v := tensor.Doubles(e.Const)[0]; v {
+		switch v := tensor.Float64s(e.Const)[0]; v {
 		case 0, 1:
 			return f.num(x, v)
 		case 2:

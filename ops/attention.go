@@ -15,7 +15,7 @@ func init() { graph.Register("", 23, Attention{}) }
 // 2305.13245): Y = softmax(softcap(scale·Q·Kᵀ) + bias)·V. Inputs are Q, K, V, each [batch, heads, length, size] or
 // [batch, length, heads·size] (then QNumHeads and KVNumHeads are needed), attn_mask, past_key, past_value (put before
 // K and V) and nonpad_kv_seqlen [batch] (24); outputs are Y, shaped like Q, present_key, present_value and the scores
-// [batch, heads, length, total] that QKMatmulOutputMode selects: 0 raw, 1 behind softcap, 2 with bias, 3 behind softmax.
+// [batch, heads, length, total] that QKMatmulOutputMode selects: 0 raw, 1 after softcap, 2 with bias, 3 after softmax.
 // A row that may see no key is zero. The window sizes are of opset 25.
 type Attention struct {
 	IsCausal           bool     `attr:"is_causal" default:"0"`
@@ -29,7 +29,7 @@ type Attention struct {
 	SoftmaxPrecision   int      `attr:"softmax_precision"`
 }
 
-// heads are the dimensions of an attention, sizes before and behind concatenation with the past.
+// heads are the dimensions of an attention, sizes before and after concatenation with the past.
 type heads[D any] struct{ batch, qHeads, kvHeads, qLen, kvLen, past, size, vSize D }
 
 // Infer gives the types of Y, present_key, present_value and the scores.
@@ -46,7 +46,7 @@ func (o Attention) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 		return nil, err
 	}
 	total := h.kvLen
-	if past := fact(in, 4); past.Present() {
+	if past := fact(in, 4); past.Given() {
 		p := dimAt(past, 2)
 		m, ok := p.Value()
 		n, both := total.Value()
@@ -176,7 +176,7 @@ func (o Attention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			continue
 		}
 		r := results[i]
-		if err := tensor.SetDoubles(x.Make(t, r.d, r.shape...), r.v); err != nil {
+		if err := tensor.SetFloat64s(x.Make(t, r.d, r.shape...), r.v); err != nil {
 			return err
 		}
 	}
@@ -263,7 +263,7 @@ type block struct {
 
 // splitHeads lays out a tensor of rank 4, or of rank 3 with n heads, as [batch, heads, length, size].
 func splitHeads(name string, t *tensor.Tensor, n int) (block, error) {
-	v := tensor.Doubles(t)
+	v := tensor.Float64s(t)
 	if len(t.Shape) == 4 {
 		return block{[4]int(t.Shape), v}, nil
 	}
@@ -289,7 +289,7 @@ func (k block) behind(name string, past *tensor.Tensor) (block, error) {
 		return k, fmt.Errorf("%s has shape %v, want [%d %d * %d]", name, past.Shape, s[0], s[1], s[3])
 	}
 	before, now := past.Shape[2]*s[3], s[2]*s[3]
-	v := tensor.Doubles(past)
+	v := tensor.Float64s(past)
 	var out []float64
 	for i := range s[0] * s[1] {
 		out = append(out, v[i*before:(i+1)*before]...)
@@ -313,7 +313,7 @@ func maskOf(mask *tensor.Tensor, shape ...int) (func(b, h, i, j int) float64, er
 			return nil, fmt.Errorf("attn_mask %v does not broadcast to %v", mask.Shape, shape)
 		}
 	}
-	v := tensor.Doubles(mask)
+	v := tensor.Float64s(mask)
 	step := strides(s, shape)
 	if s[3] == 1 { // not repeated: padded
 		step[3] = 1
@@ -380,7 +380,7 @@ func (a *attending) keep(kept, p []float64, mode int) {
 	}
 }
 
-// sees tells whether a query at absolute position p may attend key j as far as causality and window go.
+// sees reports whether a query at absolute position p may attend key j as far as causality and window go.
 func (a *attending) sees(p, j int) bool {
 	return !(a.IsCausal && j > p || a.LeftWindowSize >= 0 && p-j > a.LeftWindowSize ||
 		a.RightWindowSize >= 0 && j-p > a.RightWindowSize)

@@ -14,7 +14,7 @@ func init() { graph.Register("ai.onnx.preview", 1, FlexAttention{}) }
 // FlexAttention is attention with bodies that change the scores and the probabilities: with
 // S = ScoreMod(scale·Q·Kᵀ), Y = ProbMod(softmax(S))·V. Q, K and V are [batch, heads, length, size]; the bodies see a tensor
 // [batch, query heads, query length, key length] of SoftmaxPrecision's type (float32 unless it says otherwise or the
-// inputs are float64). Inputs behind V are captured by the bodies.
+// inputs are float64). Inputs after V are captured by the bodies.
 type FlexAttention struct {
 	ProbMod          *graph.Graph `attr:"prob_mod"`
 	Scale            *float32     `attr:"scale"`
@@ -69,7 +69,7 @@ func (o FlexAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			return nil
 		}
 		t := tensor.New(d, shape...)
-		if err := tensor.SetDoubles(t, p); err != nil {
+		if err := tensor.SetFloat64s(t, p); err != nil {
 			return err
 		}
 		r, err := x.Body(body, append([]*tensor.Tensor{t}, in[3:]...))
@@ -79,7 +79,7 @@ func (o FlexAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if len(r) != 1 || wantShape("the body's result", r[0], shape...) != nil {
 			return errors.New("a body must give one tensor of its input's shape")
 		}
-		p = append([]float64(nil), tensor.Doubles(r[0])...)
+		p = append([]float64(nil), tensor.Float64s(r[0])...)
 		return nil
 	}
 	if err := mod(o.ScoreMod); err != nil {
@@ -96,7 +96,7 @@ func (o FlexAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		b, h := i/(a.qHeads*a.qLen), i/a.qLen%a.qHeads
 		a.weigh(y[i*a.vSize:(i+1)*a.vSize], p[i*a.total:(i+1)*a.total], b, h)
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, a.batch, a.qHeads, a.qLen, a.vSize), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, a.batch, a.qHeads, a.qLen, a.vSize), y)
 }
 
 // products is scale·Q·Kᵀ.

@@ -182,7 +182,7 @@ func (a *attentionGrad) window() *graph.Value {
 }
 
 // behindPast divides the gradient of [batch, kvHeads, total, size] into that of the past, if there is one, and that of
-// the input behind it.
+// the input after it.
 func (a *attentionGrad) behindPast(g, past, input *graph.Value) (before, now *graph.Value) {
 	if past != nil {
 		before = a.part(g, 2, 0, a.past)

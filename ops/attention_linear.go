@@ -46,9 +46,9 @@ func (o LinearAttention) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 		return nil, fmt.Errorf("update_rule %q is none of linear, gated, delta, gated_delta", o.UpdateRule)
 	case o.QNumHeads <= 0 || o.KVNumHeads <= 0 || o.QNumHeads%o.KVNumHeads != 0:
 		return nil, fmt.Errorf("%d query heads are no multiple of %d key heads", o.QNumHeads, o.KVNumHeads)
-	case rule.gated != fact(in, 4).Present():
+	case rule.gated != fact(in, 4).Given():
 		return nil, fmt.Errorf("input 4 (decay): present is %t, update_rule %q", !rule.gated, o.UpdateRule)
-	case rule.delta != fact(in, 5).Present():
+	case rule.delta != fact(in, 5).Given():
 		return nil, fmt.Errorf("input 5 (beta): present is %t, update_rule %q", !rule.delta, o.UpdateRule)
 	}
 	for i := range 3 {
@@ -59,7 +59,7 @@ func (o LinearAttention) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	q, kv := graph.Fixed(o.QNumHeads), graph.Fixed(o.KVNumHeads)
 	size, vSize := dimAt(in[1], 2).Div(kv), dimAt(in[2], 2).Div(kv)
 	state := in[0].DType
-	if past := fact(in, 3); past.Present() {
+	if past := fact(in, 3); past.Given() {
 		state = past.DType
 	}
 	return []graph.Type{
@@ -100,11 +100,11 @@ func (o LinearAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if err := wantShape("past_state", in[3], batch, hkv, size, vSize); err != nil {
 			return err
 		}
-		copy(s.state, tensor.Doubles(in[3]))
+		copy(s.state, tensor.Float64s(in[3]))
 		stateType = in[3].DType
 	}
 	decay, beta := gateOf(in[4]), gateOf(in[5])
-	qs, ks, vs := tensor.Doubles(q), tensor.Doubles(k), tensor.Doubles(v)
+	qs, ks, vs := tensor.Float64s(q), tensor.Float64s(k), tensor.Float64s(v)
 	scale := float64(o.Scale)
 	if scale == 0 {
 		scale = 1 / math.Sqrt(float64(size))
@@ -122,14 +122,14 @@ func (o LinearAttention) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 	}
 	if out[0] != nil {
-		if err := tensor.SetDoubles(x.Make(out[0], q.DType, batch, length, hq*vSize), y); err != nil {
+		if err := tensor.SetFloat64s(x.Make(out[0], q.DType, batch, length, hq*vSize), y); err != nil {
 			return err
 		}
 	}
 	if len(out) < 2 || out[1] == nil {
 		return nil
 	}
-	return tensor.SetDoubles(x.Make(out[1], stateType, batch, hkv, size, vSize), s.state)
+	return tensor.SetFloat64s(x.Make(out[1], stateType, batch, hkv, size, vSize), s.state)
 }
 
 // gate is decay or beta: [batch, length, width], where width is 1, the heads or heads·size.
@@ -142,7 +142,7 @@ func gateOf(t *tensor.Tensor) gate {
 	if t == nil {
 		return gate{}
 	}
-	return gate{tensor.Doubles(t), t.Shape[2]}
+	return gate{tensor.Float64s(t), t.Shape[2]}
 }
 
 // of gives what a head has at step i: nothing, one number or one for each key dimension.

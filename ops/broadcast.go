@@ -121,7 +121,7 @@ func want(in []graph.Fact, least, most int) error {
 		return fmt.Errorf("want %d to %d inputs, got %d", least, most, len(in))
 	}
 	for i := range least {
-		if !in[i].Present() {
+		if !in[i].Given() {
 			return fmt.Errorf("input %d is missing", i)
 		}
 	}

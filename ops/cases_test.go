@@ -281,7 +281,7 @@ func differ(got, want *tensor.Tensor, tol float64) error {
 		}
 		return nil
 	}
-	g, w := tensor.Doubles(got), tensor.Doubles(want)
+	g, w := tensor.Float64s(got), tensor.Float64s(want)
 	for i := range w {
 		if !near(g[i], w[i], tol) {
 			return fmt.Errorf("element %d: got %v, want %v", i, g, w)

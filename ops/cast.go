@@ -148,7 +148,7 @@ func (c conversion) run(dst, src *tensor.Tensor) error {
 	case src.IsInt() || src.DType == tensor.Bool:
 		return c.fromInts(dst, tensor.Ints(src))
 	case src.IsFloat():
-		return c.fromFloats(dst, tensor.Doubles(src))
+		return c.fromFloats(dst, tensor.Float64s(src))
 	default:
 		return fmt.Errorf("no conversion from %s to %s", src.DType, dst.DType)
 	}
@@ -181,7 +181,7 @@ func (c conversion) fromFloats(dst *tensor.Tensor, v []float64) error {
 	case dst.IsFloat() && dst.Bits() < 32:
 		return c.narrow(dst, v)
 	case dst.IsFloat() || dst.DType == tensor.Bool:
-		return tensor.SetDoubles(dst, v)
+		return tensor.SetFloat64s(dst, v)
 	case dst.DType == tensor.Uint64:
 		return setUints(dst, mapSlice(v, truncateUnsigned))
 	case dst.DType == tensor.Int64 || dst.DType == tensor.Uint32:

@@ -66,7 +66,7 @@ func printNumbers(dst, src *tensor.Tensor) error {
 			dst.Strings[i] = strconv.FormatInt(v, 10)
 		}
 	case src.IsFloat():
-		for i, v := range tensor.Doubles(src) {
+		for i, v := range tensor.Float64s(src) {
 			dst.Strings[i] = printFloat(v)
 		}
 	default:

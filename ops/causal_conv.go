@@ -61,13 +61,13 @@ func (o CausalConvWithState) Run(x *graph.Exec, in, out []*tensor.Tensor) error 
 	if err != nil {
 		return err
 	}
-	v, w := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	v, w := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	bias, past := make([]float64, channels), make([]float64, batch*channels*(k-1))
 	if in[2] != nil {
-		bias = tensor.Doubles(in[2])
+		bias = tensor.Float64s(in[2])
 	}
 	if in[3] != nil {
-		past = tensor.Doubles(in[3])
+		past = tensor.Float64s(in[3])
 	}
 	y, state := make([]float64, len(v)), make([]float64, len(past))
 	line := make([]float64, k-1+length)
@@ -90,7 +90,7 @@ func (o CausalConvWithState) Run(x *graph.Exec, in, out []*tensor.Tensor) error 
 	for i, r := range [][]float64{y, state} {
 		shape := []int{batch, channels, []int{length, k - 1}[i]}
 		if i < len(out) && out[i] != nil {
-			if err := tensor.SetDoubles(x.Make(out[i], in[0].DType, shape...), r); err != nil {
+			if err := tensor.SetFloat64s(x.Make(out[i], in[0].DType, shape...), r); err != nil {
 				return err
 			}
 		}

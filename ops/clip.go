@@ -20,7 +20,7 @@ func (Clip) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 		return nil, err
 	}
 	for i, f := range in {
-		if f.Present() && f.DType != in[0].DType {
+		if f.Given() && f.DType != in[0].DType {
 			return nil, fmt.Errorf("input %d is %s, input 0 is %s", i, f.DType, in[0].DType)
 		}
 	}
@@ -45,7 +45,7 @@ func (Clip) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return arith1{
 		i: clamp(low, high, tensor.Ints, [2]int64{math.MinInt64, math.MaxInt64}),
 		u: clamp(low, high, uints, [2]uint64{0, math.MaxUint64}),
-		f: clamp(low, high, tensor.Doubles, [2]float64{-last, last}),
+		f: clamp(low, high, tensor.Float64s, [2]float64{-last, last}),
 	}.run(x, in, out)
 }
 

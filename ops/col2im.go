@@ -49,7 +49,7 @@ func (o Col2Im) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := checkSize(in[0].DType, shape); err != nil {
 		return err
 	}
-	v := tensor.Doubles(in[0])
+	v := tensor.Float64s(in[0])
 	if v == nil && in[0].Len() > 0 {
 		return fmt.Errorf("no sums of %s", in[0].DType)
 	}
@@ -82,7 +82,7 @@ func (o Col2Im) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			sum[p*size+at] += v[p*each*count+i]
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), sum)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), sum)
 }
 
 // slidingBlocks describes the blocks; counts is how many there are along each image dimension.

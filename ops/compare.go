@@ -62,7 +62,7 @@ func (c comparison) run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	case a.DType == tensor.String && c.s != nil:
 		zip(o, a.Strings, b.Strings, s, c.s)
 	case a.IsFloat():
-		zip(o, tensor.Doubles(a), tensor.Doubles(b), s, c.f)
+		zip(o, tensor.Float64s(a), tensor.Float64s(b), s, c.f)
 	case a.DType == tensor.Bool || a.IsSigned():
 		zip(o, tensor.Ints(a), tensor.Ints(b), s, c.i)
 	case a.IsInt():
@@ -172,7 +172,7 @@ func ask(x *graph.Exec, in, out *tensor.Tensor, f func(float64) bool) error {
 		return noArithmetic(in.DType)
 	}
 	o := tensor.View[bool](x.Make(out, tensor.Bool, in.Shape...))
-	for i, v := range tensor.Doubles(in) {
+	for i, v := range tensor.Float64s(in) {
 		o[i] = f(v)
 	}
 	return nil

@@ -130,7 +130,7 @@ func (o Concat) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return concat(x, in, out[0], a)
 }
 
-// Links puts the inputs' channels one behind the other.
+// Links puts the inputs' channels one after the other.
 func (o Concat) Links(in, out []graph.Fact) []graph.Link {
 	if out[0].Unranked {
 		return nil

@@ -124,14 +124,14 @@ func (c Conv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("no convolution of %s", in[0].DType)
 	}
 	g := newConvShape(c.Group, win, in[0].Shape, in[1].Shape)
-	sum := convolve(g, tensor.Doubles(in[0]), tensor.Doubles(in[1]))
+	sum := convolve(g, tensor.Float64s(in[0]), tensor.Float64s(in[1]))
 	if b := optional(in, 2); b != nil {
 		if b.Len() != g.m {
 			return fmt.Errorf("bias has %d elements for %d output channels", b.Len(), g.m)
 		}
-		addBias(sum, tensor.Doubles(b), g)
+		addBias(sum, tensor.Float64s(b), g)
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, g.shape()...), sum)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, g.shape()...), sum)
 }
 
 // Products runs over (tap, input channel within the group).

@@ -46,15 +46,15 @@ func (c DeformConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if c.OffsetGroup < 1 || channels%c.OffsetGroup != 0 {
 		return fmt.Errorf("%d channels do not divide into %d offset groups", channels, c.OffsetGroup)
 	}
-	d := deform{convShape: g, dims: len(win.In), groups: c.OffsetGroup, offset: tensor.Doubles(in[2])}
+	d := deform{convShape: g, dims: len(win.In), groups: c.OffsetGroup, offset: tensor.Float64s(in[2])}
 	if n := g.n * c.OffsetGroup * g.kernelSize * g.outSize; len(d.offset) != n*d.dims {
 		return fmt.Errorf("%d offsets, want %d", len(d.offset), n*d.dims)
 	} else if m := optional(in, 4); m != nil {
-		if d.mask = tensor.Doubles(m); len(d.mask) != n {
+		if d.mask = tensor.Float64s(m); len(d.mask) != n {
 			return fmt.Errorf("mask of %d elements, want %d", len(d.mask), n)
 		}
 	}
-	xs, ws := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	xs, ws := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	sum := make([]float64, g.n*g.m*g.outSize)
 	for n := range g.n {
 		for o := range g.outSize {
@@ -71,9 +71,9 @@ func (c DeformConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if b.Len() != g.m {
 			return fmt.Errorf("bias has %d elements for %d output channels", b.Len(), g.m)
 		}
-		addBias(sum, tensor.Doubles(b), g)
+		addBias(sum, tensor.Float64s(b), g)
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, g.shape()...), sum)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, g.shape()...), sum)
 }
 
 type deform struct {

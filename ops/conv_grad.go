@@ -89,7 +89,7 @@ func (c ConvWeightGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	g := newConvShape(c.Group, win, in[0].Shape, weight)
-	xs, dys := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	xs, dys := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	sum := make([]float64, tensor.Size(weight))
 	g.taps(func(o int, taps []cell, _ int) {
 		for nm := range g.n * g.m {
@@ -104,7 +104,7 @@ func (c ConvWeightGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			}
 		}
 	})
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, weight...), sum)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, weight...), sum)
 }
 
 // Cost counts one multiply-add for each element of dy and weight that it meets, padding included.

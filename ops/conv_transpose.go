@@ -193,7 +193,7 @@ func (c ConvTranspose) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	n, channels, each := in[0].Shape[0], in[0].Shape[1], in[1].Shape[1]
 	m := each * c.Group
-	xs, ws := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	xs, ws := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	inSize, outSize, kernel := tensor.Size(win.In), tensor.Size(win.Out), tensor.Size(win.Kernel)
 	sum := make([]float64, n*m*outSize)
 	adjoint := win
@@ -215,12 +215,12 @@ func (c ConvTranspose) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if b.Len() != m {
 			return fmt.Errorf("bias has %d elements for %d output channels", b.Len(), m)
 		}
-		bias := tensor.Doubles(b)
+		bias := tensor.Float64s(b)
 		for i := range sum {
 			sum[i] += bias[i/outSize%m]
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, append([]int{n, m}, win.Out...)...), sum)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, append([]int{n, m}, win.Out...)...), sum)
 }
 
 // Quant says that input 1 is the weight and input 2 the bias. Axis 1 of the weight is the output channels of one group:

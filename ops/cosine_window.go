@@ -53,7 +53,7 @@ func (o cosineWindow) run(x *graph.Exec, in, out []*tensor.Tensor, k ...float64)
 			r[i] += float64(c * math.Cos(2*math.Pi*float64(j)*float64(i)/period))
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], d, int(n)), r)
+	return tensor.SetFloat64s(x.Make(out[0], d, int(n)), r)
 }
 
 // HannWindow is sin²(πn/N).

@@ -36,7 +36,7 @@ func (o cumulative) run(x *graph.Exec, in, out []*tensor.Tensor, first int64, f 
 	g := groupsOf(t.Shape, drop)
 	switch {
 	case t.IsFloat():
-		return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), scan(o, tensor.Doubles(t), g, float64(first), f.f))
+		return tensor.SetFloat64s(x.Make(out[0], t.DType, t.Shape...), scan(o, tensor.Float64s(t), g, float64(first), f.f))
 	case t.IsSigned():
 		return tensor.SetInts(x.Make(out[0], t.DType, t.Shape...), scan(o, tensor.Ints(t), g, first, f.i))
 	case t.IsInt():

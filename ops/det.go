@@ -38,12 +38,12 @@ func (o Det) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("no determinant of %s", in[0].DType)
 	}
 	n := in[0].Shape[len(shape)]
-	v := append([]float64{}, tensor.Doubles(in[0])...)
+	v := append([]float64{}, tensor.Float64s(in[0])...)
 	d := make([]float64, tensor.Size(shape))
 	for i := range d {
 		d[i] = determinant(v[i*n*n:(i+1)*n*n], n)
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), d)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), d)
 }
 
 // determinant overwrites a.

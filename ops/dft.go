@@ -44,7 +44,7 @@ func (o DFT) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 		shape[r-1] = graph.Fixed(1)
 	}
 	at := -2
-	if a := fact(in, 2); a.Present() {
+	if a := fact(in, 2); a.Given() {
 		v, ok := a.ConstInts()
 		if !ok || len(v) != 1 {
 			for i := range r - 1 {
@@ -63,7 +63,7 @@ func (o DFT) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 }
 
 func (o DFT) inferLength(n graph.Dim, length graph.Fact) graph.Dim {
-	given := length.Present()
+	given := length.Given()
 	if given {
 		n = graph.Dim{}
 		if e, ok := length.Elements(); ok && len(e) == 1 {
@@ -147,7 +147,7 @@ func (o DFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	y := o.transform(in[0], shape, at, newFourier(n, o.Inverse))
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), y)
 }
 
 // scalarInt reads an integer tensor of one element, within 32 bits.
@@ -161,7 +161,7 @@ func scalarInt(name string, t *tensor.Tensor) (int, error) {
 
 // transform runs along axis `at` of a tensor and gives the result in the given shape.
 func (o DFT) transform(t *tensor.Tensor, shape []int, at int, f fourier) []float64 {
-	v, s := tensor.Doubles(t), t.Shape
+	v, s := tensor.Float64s(t), t.Shape
 	r := len(s) - 1
 	inner, parts := tensor.Size(s[at+1:r]), s[r]
 	y := make([]float64, tensor.Size(shape))

@@ -38,7 +38,7 @@ func (Dropout) Quant() graph.Quant { return graph.Quant{Moves: true} }
 func (o Dropout) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	ratio, training := 0.5, false
 	if len(in) > 1 && in[1] != nil && in[1].Len() == 1 {
-		ratio = tensor.Doubles(in[1])[0]
+		ratio = tensor.Float64s(in[1])[0]
 	}
 	if len(in) > 2 && in[2] != nil && in[2].Len() == 1 {
 		training = tensor.Ints(in[2])[0] != 0
@@ -47,7 +47,7 @@ func (o Dropout) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("ratio %v is outside of [0, 1)", ratio)
 	}
 	t := in[0]
-	v := tensor.Doubles(t)
+	v := tensor.Float64s(t)
 	if !t.IsFloat() {
 		return noArithmetic(t.DType)
 	}
@@ -71,18 +71,18 @@ func (o Dropout) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if len(out) > 1 && out[1] != nil {
 		copy(tensor.View[bool](x.Make(out[1], tensor.Bool, t.Shape...)), keep)
 	}
-	return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), r)
+	return tensor.SetFloat64s(x.Make(out[0], t.DType, t.Shape...), r)
 }
 
 // Permute reorders data, result and mask alike. With training, the mask would fall elsewhere.
 func (Dropout) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bool) {
 	p, ok := alike(in, outs, 1, order)
-	return p, ok && (len(in) < 3 || !in[2].Present())
+	return p, ok && (len(in) < 3 || !in[2].Given())
 }
 
 // Forwards holds outside of training.
 func (Dropout) Forwards(in, _ []graph.Fact) (int, bool) {
-	if len(in) < 3 || !in[2].Present() {
+	if len(in) < 3 || !in[2].Given() {
 		return 0, true
 	}
 	mode := in[2].Const

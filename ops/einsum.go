@@ -192,11 +192,11 @@ func (o Einsum) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if !in[0].IsFloat() {
 		return fmt.Errorf("no sums of %s", in[0].DType)
 	}
-	v, err := contract(terms, result, in, tensor.Doubles)
+	v, err := contract(terms, result, in, tensor.Float64s)
 	if err != nil {
 		return err
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), v)
 }
 
 // Links ties the axes that bear the same label. One that is summed over in a single operand stays.
@@ -236,7 +236,7 @@ func (o Einsum) Links(in, out []graph.Fact) []graph.Link {
 	for _, l := range order {
 		link := tie(size[l], ends[l]...)
 		if len(link) == 1 && len(ends[l]) == 1 && !slices.Contains(result, l) {
-			link[0].Keep = "it reduces them to one number"
+			link[0].MustStay = "it reduces them to one number"
 		}
 		links = append(links, link...)
 	}

@@ -11,7 +11,7 @@ import (
 
 func init() { graph.Register("tfsopt", 1, FakeQuantize{}, FakeQuantizeGrad{}) }
 
-// FakeQuantize is what QuantizeLinear and the DequantizeLinear behind it leave of a number, in float:
+// FakeQuantize is what QuantizeLinear and the DequantizeLinear after it leave of a number, in float:
 // (clamp(roundeven(x/scale) + zero, Lo, Hi) - zero)·scale. Inputs: x, a scale that is a scalar or a vector with one number
 // for each index of Axis, and optionally zero points in the scale's shape, floats that hold integers. In float32 the
 // result has the bits of those two operators; NaN stays NaN.
@@ -111,7 +111,7 @@ func (q FakeQuantize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		n := min(max(math.RoundToEven(v)+f.zero[k], f.lo), f.hi) - f.zero[k]
 		y[i] = float64(n * f.scale[k])
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, in[0].Shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, in[0].Shape...), y)
 }
 
 // Grad is that of FakeQuantizeGrad. The zero points have none.
@@ -188,14 +188,14 @@ func (q FakeQuantizeGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		sums[k] *= q.Factor(len(dy)/max(len(sums), 1), f.zero[k])
 	}
 	if out[0] != nil {
-		if err := tensor.SetDoubles(x.Make(out[0], in[1].DType, in[1].Shape...), dy); err != nil {
+		if err := tensor.SetFloat64s(x.Make(out[0], in[1].DType, in[1].Shape...), dy); err != nil {
 			return err
 		}
 	}
 	if len(out) < 2 || out[1] == nil {
 		return nil
 	}
-	return tensor.SetDoubles(x.Make(out[1], in[2].DType, in[2].Shape...), sums)
+	return tensor.SetFloat64s(x.Make(out[1], in[2].DType, in[2].Shape...), sums)
 }
 
 // Factor is what dscale is multiplied by, with Q = max(Hi - zero, zero - Lo) and n elements a scale: the 1/√(n·Q) of the

@@ -23,7 +23,7 @@ type FusedConv struct {
 	Strides          []int     `attr:"strides"`
 }
 
-// FusedMatMul is Alpha·A'·B': TransBatchA brings A's first dimension behind its batch dimensions, then TransA swaps
+// FusedMatMul is Alpha·A'·B': TransBatchA brings A's first dimension after its batch dimensions, then TransA swaps
 // the last two; likewise for B.
 type FusedMatMul struct {
 	Alpha       float32 `attr:"alpha" default:"1"`
@@ -91,12 +91,12 @@ func (c FusedConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := c.conv().Run(x, in[:min(len(in), 3)], out); err != nil {
 		return err
 	}
-	v := append([]float64(nil), tensor.Doubles(out[0])...)
+	v := append([]float64(nil), tensor.Float64s(out[0])...)
 	if z := optional(in, 3); z != nil {
 		if !sameInts(z.Shape, out[0].Shape) {
 			return fmt.Errorf("input 3 of shape %v differs from the result's %v", z.Shape, out[0].Shape)
 		}
-		for i, e := range tensor.Doubles(z) {
+		for i, e := range tensor.Float64s(z) {
 			v[i] += e
 		}
 	}
@@ -104,7 +104,7 @@ func (c FusedConv) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	for i, e := range v {
 		v[i] = f(e, c.ActivationParams)
 	}
-	return tensor.SetDoubles(out[0], v)
+	return tensor.SetFloat64s(out[0], v)
 }
 
 // order is the permutation that brings a side of rank r to [batch…,rows,cols].
@@ -153,7 +153,7 @@ func (m FusedMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	side := func(t *tensor.Tensor, trans, transBatch bool) ([]float64, []int) {
 		p := order(len(t.Shape), trans, transBatch)
 		shape := rearranged(t.Shape, p)
-		v, r := tensor.Doubles(t), make([]float64, t.Len())
+		v, r := tensor.Float64s(t), make([]float64, t.Len())
 		walk(shape, rearranged(strides(t.Shape, t.Shape), p), make([]int, len(shape)), func(i, j, _ int) { r[i] = v[j] })
 		return r, shape
 	}
@@ -172,7 +172,7 @@ func (m FusedMatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	for i := range r {
 		r[i] *= float64(m.Alpha)
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s.out...), r)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s.out...), r)
 }
 
 // Cost counts the multiply-adds.

@@ -26,7 +26,7 @@ var fusedSlopes = map[string]func(f formula, dy, y *graph.Value, p []float32) *g
 	},
 }
 
-// Grad is Conv's behind that of the activation; the sum's other input has the latter.
+// Grad is Conv's after that of the activation; the sum's other input has the latter.
 func (c FusedConv) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph.Value {
 	if dOut[0] == nil {
 		return none(n)

@@ -181,7 +181,7 @@ func (o Dropout) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*g
 	}
 	ratio := 0.5
 	if n.In[1] != nil {
-		ratio = tensor.Doubles(n.In[1].Const)[0]
+		ratio = tensor.Float64s(n.In[1].Const)[0]
 	}
 	if tensor.Ints(n.In[2].Const)[0] == 0 || ratio == 0 {
 		return to(n, dy)

@@ -88,7 +88,7 @@ func (g Gemm) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 		return tensor.SetInts(x.Make(out[0], in[0].DType, s.out...), sum)
 	}
-	a, b := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	a, b := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	if len(a) != in[0].Len() || len(b) != in[1].Len() {
 		return fmt.Errorf("no product of %s", in[0].DType)
 	}
@@ -97,10 +97,10 @@ func (g Gemm) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		sum[i] *= float64(g.Alpha)
 	}
 	if c != nil {
-		cv := tensor.Doubles(c)
+		cv := tensor.Float64s(c)
 		walk(s.out, strides(c.Shape, s.out), []int{0, 0}, func(i, j, _ int) { sum[i] += float64(g.Beta) * cv[j] })
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s.out...), sum)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s.out...), sum)
 }
 
 func gemm[T float64 | int64](g Gemm, s matShape, a, b []T) []T {
@@ -171,7 +171,7 @@ func (g Gemm) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op
 	return QGemm{Alpha: 1, TransB: g.TransB}, withResult(args, out)
 }
 
-// columns tells whether the scale of w goes along the output columns.
+// columns reports whether the scale of w goes along the output columns.
 func (g Gemm) columns(w graph.Linear) bool {
 	if w.Scale.Const.Len() == 1 {
 		return true
@@ -195,7 +195,7 @@ func (g Gemm) Links(in, out []graph.Fact) []graph.Link {
 		kb, n = 1, 0
 	}
 	ends := [2][]graph.End{{given(0, m), made(0, 0)}, {given(1, n), made(0, 1)}}
-	if c := fact(in, 2); c.Present() {
+	if c := fact(in, 2); c.Given() {
 		if c.Unranked {
 			return nil
 		}

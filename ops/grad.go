@@ -52,7 +52,7 @@ func (f formula) square(x *graph.Value) *graph.Value { return f.mul(x, x) }
 // num is the scalar constant v of the element type of `like`.
 func (f formula) num(like *graph.Value, v float64) *graph.Value {
 	t := tensor.New(like.DType)
-	if err := tensor.SetDoubles(t, []float64{v}); err != nil && f.b.Err == nil {
+	if err := tensor.SetFloat64s(t, []float64{v}); err != nil && f.b.Err == nil {
 		f.b.Err = fmt.Errorf("%s: %w", f.name, err)
 	}
 	return f.b.Const(f.name+"_c", t)

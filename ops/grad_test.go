@@ -267,7 +267,7 @@ func (g *gradGraph) gradients(t *testing.T) [][]float64 {
 		if out[0].DType != x.DType || !slices.Equal(out[0].Shape, x.Shape) {
 			t.Fatalf("the gradient of input %d is %s, the input %s", g.of[i], graph.TypeOf(out[0]), graph.TypeOf(x))
 		}
-		d, out = append(d, tensor.Doubles(out[0])), out[1:]
+		d, out = append(d, tensor.Float64s(out[0])), out[1:]
 	}
 	return d
 }
@@ -306,8 +306,8 @@ func (g *gradGraph) loss(t *testing.T, in []*tensor.Tensor) float64 {
 		if w == nil {
 			continue
 		}
-		v := tensor.Doubles(out[i])
-		for j, k := range tensor.Doubles(w) {
+		v := tensor.Float64s(out[i])
+		for j, k := range tensor.Float64s(w) {
 			sum += k * v[j]
 		}
 	}

@@ -54,7 +54,7 @@ func (o GridSample) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if len(xs) < 3 || len(gs) != len(xs) || gs[0] != xs[0] || gs[len(gs)-1] != len(xs)-2 {
 		return fmt.Errorf("grid of shape %v does not fit an input of shape %v", gs, xs)
 	}
-	v, grid := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	v, grid := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	if v == nil && in[0].Len() > 0 {
 		return fmt.Errorf("no interpolation of %s", in[0].DType)
 	}
@@ -73,7 +73,7 @@ func (o GridSample) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 	}
 	clampTo(y, in[0].DType)
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, append([]int{xs[0], channels}, gs[1:len(gs)-1]...)...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, append([]int{xs[0], channels}, gs[1:len(gs)-1]...)...), y)
 }
 
 // interpolate sums the product of taps over the dimensions; a tap at -1 reads zero.

@@ -43,7 +43,7 @@ func (o GridSampleGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("gradient %s, want floats of shape %v", graph.TypeOf(in[0]), shapes[0])
 	}
 	dims, channels, r := in[1].Shape[2:], in[1].Shape[1], len(in[1].Shape)-2
-	dy, v, grid := tensor.Doubles(in[0]), tensor.Doubles(in[1]), tensor.Doubles(in[2])
+	dy, v, grid := tensor.Float64s(in[0]), tensor.Float64s(in[1]), tensor.Float64s(in[2])
 	dx, dgrid := make([]float64, len(v)), make([]float64, len(grid))
 	plane, points := tensor.Size(dims), tensor.Size(in[0].Shape[2:])
 	taps, bent := make([][]sample, r), make([][]sample, r)
@@ -65,7 +65,7 @@ func (o GridSampleGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	for i, d := range [][]float64{dx, dgrid} {
 		if i < len(out) && out[i] != nil {
-			if err := tensor.SetDoubles(x.Make(out[i], in[1+i].DType, in[1+i].Shape...), d); err != nil {
+			if err := tensor.SetFloat64s(x.Make(out[i], in[1+i].DType, in[1+i].Shape...), d); err != nil {
 				return err
 			}
 		}

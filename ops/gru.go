@@ -43,7 +43,7 @@ type gruCell struct {
 	linear bool // LinearBeforeReset
 }
 
-// gruStep is what a step leaves: the state before it, gates in front of and behind their activations, in the order
+// gruStep is what a step leaves: the state before it, gates in front of and after their activations, in the order
 // z, r, h, the state that the product with Rh takes and what that product with its bias is.
 type gruStep struct{ h, pre, gate, gated, product []float64 }
 

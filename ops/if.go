@@ -62,10 +62,10 @@ func inferBody(b *graph.Graph, own []graph.Type, in []graph.Fact, outs int) ([]g
 	}
 	for i, f := range in[len(in)-b.Captures:] {
 		v := b.Inputs[len(own)+i]
-		if f.Present() {
+		if f.Given() {
 			v.Fact = graph.Fact{Type: f.Type}
 		}
-		if f.Present() && f.Rank() >= 0 && f.Rank() <= 1 {
+		if f.Given() && f.Rank() >= 0 && f.Rank() <= 1 {
 			v.Ints = elements(f)
 		}
 	}

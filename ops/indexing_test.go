@@ -124,7 +124,7 @@ func TestMoversKeepEveryType(t *testing.T) {
 		for i := range in.Data {
 			in.Data[i] = byte(i*37 + 11)
 		}
-		if n := 15 * d.Bits() % 8; n != 0 { // what lies behind the last element is zero
+		if n := 15 * d.Bits() % 8; n != 0 { // what lies after the last element is zero
 			in.Data[len(in.Data)-1] &= 1<<n - 1
 		}
 		for i := range in.Strings {

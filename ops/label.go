@@ -141,7 +141,7 @@ func (o LabelEncoder) values() (values, missing *tensor.Tensor) {
 	if values.IsInt() {
 		v = float64(o.DefaultInt)
 	}
-	if err := tensor.SetDoubles(missing, []float64{v}); err != nil {
+	if err := tensor.SetFloat64s(missing, []float64{v}); err != nil {
 		return nil, nil
 	}
 	return values, missing
@@ -156,7 +156,7 @@ func keysOf(t *tensor.Tensor) []any {
 	case t.DType == tensor.String:
 		return mapSlice(t.Strings, func(s string) any { return s })
 	case t.IsFloat():
-		return mapSlice(tensor.Doubles(t), func(v float64) any {
+		return mapSlice(tensor.Float64s(t), func(v float64) any {
 			if v != v {
 				return notANumber{}
 			}

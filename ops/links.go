@@ -22,7 +22,7 @@ func tie(n graph.Dim, ends ...graph.End) []graph.Link {
 func pin(in []graph.Fact, axis int, why string) []graph.Link {
 	links := tie(in[0].Shape[axis], given(0, axis))
 	for i := range links {
-		links[i].Keep = why
+		links[i].MustStay = why
 	}
 	return links
 }
@@ -39,7 +39,7 @@ func pointwise(in, out []graph.Fact) []graph.Link {
 		for i, f := range in {
 			at := a - len(out[0].Shape) + len(f.Shape)
 			switch {
-			case !f.Present() || at < 0:
+			case !f.Given() || at < 0:
 			case f.Unranked:
 				return nil
 			case f.Shape[at] == d:
@@ -47,7 +47,7 @@ func pointwise(in, out []graph.Fact) []graph.Link {
 			}
 		}
 		for i, f := range out {
-			if f.Present() && len(f.Shape) == len(out[0].Shape) {
+			if f.Given() && len(f.Shape) == len(out[0].Shape) {
 				ends = append(ends, made(i, a))
 			}
 		}
@@ -68,7 +68,7 @@ func normalised(in, out []graph.Fact, along int, why string) []graph.Link {
 	links := pointwise(in[:1], out)
 	for i, l := range links {
 		if l.Ends[0].Axis == a {
-			links[i].Keep = why
+			links[i].MustStay = why
 		}
 	}
 	return links
@@ -84,7 +84,7 @@ func spaced(e graph.End, outer, inner int) graph.End {
 func present(in []graph.Fact, ends ...graph.End) []graph.End {
 	var out []graph.End
 	for _, e := range ends {
-		if e.Out || fact(in, e.Index).Present() {
+		if e.Out || fact(in, e.Index).Given() {
 			out = append(out, e)
 		}
 	}

@@ -133,14 +133,14 @@ func checkLinks(t *testing.T, m graph.Mapped, c opCases) (n int) {
 	links := m.Links(in, out)
 	choices := []int{0}
 	for i, l := range links {
-		if l.Choice != 0 {
+		if l.Alternative != 0 {
 			choices = append(choices, i)
 		}
 	}
 	for _, chosen := range choices {
 		var hold []graph.Link
 		for i, l := range links {
-			if l.Choice == 0 || i == chosen {
+			if l.Alternative == 0 || i == chosen {
 				hold = append(hold, l)
 			}
 		}
@@ -165,7 +165,7 @@ func closure(links []graph.Link, l graph.Link, ch int) (gone map[spot]bool, ok b
 				gone[spot{e.Out, e.Index, e.Axis, at}] = true
 			}
 		}
-		ok = ok && l.Keep == ""
+		ok = ok && l.MustStay == ""
 	}
 	ok = true
 	add(l, ch)
@@ -184,7 +184,7 @@ func closure(links []graph.Link, l graph.Link, ch int) (gone map[spot]bool, ok b
 	return gone, ok
 }
 
-// leaves tells whether every axis that loses positions still has some.
+// leaves reports whether every axis that loses positions still has some.
 func leaves(gone map[spot]bool, in, out []graph.Fact) bool {
 	count := map[spot]int{}
 	for s := range gone {
@@ -265,7 +265,7 @@ func checkCut(t *testing.T, c cutCase) {
 		t.Fatalf("without %v: %v", c.gone, err)
 	}
 	for i, w := range whole {
-		if !c.out[i].Present() {
+		if !c.out[i].Given() {
 			continue
 		}
 		if err := differ(got[i], c.without(w, true, i, false), 1e-6); err != nil {

@@ -60,7 +60,7 @@ type stable struct {
 
 // inferLoop infers a body with types for its variables that hold in each round: dimensions that change become
 // unknown, then ranks. `own` are the types of the inputs before the variables. It gives the types of the variables
-// and of the outputs behind them.
+// and of the outputs after them.
 func inferLoop(b *graph.Graph, own []graph.Type, s stable, more ...graph.Type) ([]graph.Type, error) {
 	vars := make([]graph.Type, len(s.vars))
 	for i, f := range s.vars {

@@ -22,7 +22,7 @@ func (o NegativeLogLikelihoodLoss) Infer(in []graph.Fact, _ int) ([]graph.Type, 
 }
 
 func (o NegativeLogLikelihoodLoss) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	return o.run(x, tensor.Doubles(in[0]), in, out[0])
+	return o.run(x, tensor.Float64s(in[0]), in, out[0])
 }
 
 // SoftmaxCrossEntropyLoss is NegativeLogLikelihoodLoss of the logarithm of softmax(X) along the classes, which is the
@@ -43,13 +43,13 @@ func (o SoftmaxCrossEntropyLoss) Run(x *graph.Exec, in, out []*tensor.Tensor) er
 	if len(s) < 2 {
 		return fmt.Errorf("scores of shape %v, want rank 2 or more", s)
 	}
-	v := append([]float64(nil), tensor.Doubles(in[0])...)
+	v := append([]float64(nil), tensor.Float64s(in[0])...)
 	inner := tensor.Size(s[2:])
 	for i := range s[0] * inner {
 		logSoftmax(v[i/inner*s[1]*inner+i%inner:], s[1], inner)
 	}
 	if len(out) > 1 && out[1] != nil {
-		if err := tensor.SetDoubles(x.Make(out[1], in[0].DType, s...), v); err != nil {
+		if err := tensor.SetFloat64s(x.Make(out[1], in[0].DType, s...), v); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (o classLoss) run(x *graph.Exec, v []float64, in []*tensor.Tensor, out *ten
 		if err := wantShape("weight", in[2], classes); err != nil {
 			return err
 		}
-		weights = tensor.Doubles(in[2])
+		weights = tensor.Float64s(in[2])
 	}
 	losses := make([]float64, s[0]*inner)
 	var sum, total float64
@@ -137,9 +137,9 @@ func (o classLoss) run(x *graph.Exec, v []float64, in []*tensor.Tensor, out *ten
 	}
 	switch o.Reduction {
 	case "none":
-		return tensor.SetDoubles(x.Make(out, in[0].DType, in[1].Shape...), losses)
+		return tensor.SetFloat64s(x.Make(out, in[0].DType, in[1].Shape...), losses)
 	case "mean":
 		sum /= total
 	}
-	return tensor.SetDoubles(x.Make(out, in[0].DType), []float64{sum})
+	return tensor.SetFloat64s(x.Make(out, in[0].DType), []float64{sum})
 }

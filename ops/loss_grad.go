@@ -46,7 +46,7 @@ func (o classLoss) scores(b *graph.Builder, n *graph.Node, dy *graph.Value) *gra
 	}
 	x, target := n.In[0], n.In[1]
 	values := tensor.New(x.DType, 2)
-	if err := tensor.SetDoubles(values, []float64{0, -1}); err != nil {
+	if err := tensor.SetFloat64s(values, []float64{0, -1}); err != nil {
 		fail(b, n, "%v", err)
 	}
 	hot := f.node(OneHot{Axis: 1}, target, f.ints(shape[1]), b.Const(f.name+"_values", values)) // -1 at the target

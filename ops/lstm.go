@@ -49,7 +49,7 @@ type lstmCell struct {
 	peep   []float64
 }
 
-// lstmStep is what a step leaves: the states before it, gates in front of and behind their activations, in the order
+// lstmStep is what a step leaves: the states before it, gates in front of and after their activations, in the order
 // i, o, f, c, Ct and h(Ct).
 type lstmStep struct{ h, c, pre, gate, next, squashed []float64 }
 
@@ -70,7 +70,7 @@ func (o LSTM) start(in []*tensor.Tensor) (*lstmCell, error) {
 	}
 	if p := optional(in, 7); p != nil {
 		err = errors.Join(err, wantShape("P", p, s.dirs, 3*n))
-		copy(l.peep, tensor.Doubles(p))
+		copy(l.peep, tensor.Float64s(p))
 	}
 	return l, err
 }

@@ -69,7 +69,7 @@ func (MatMul) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if !in[0].IsFloat() {
 		return fmt.Errorf("no product of %s", in[0].DType)
 	}
-	return tensor.SetDoubles(t, multiply(s, tensor.Doubles(in[0]), tensor.Doubles(in[1])))
+	return tensor.SetFloat64s(t, multiply(s, tensor.Float64s(in[0]), tensor.Float64s(in[1])))
 }
 
 // Products runs over the rows of the right side.

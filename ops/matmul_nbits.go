@@ -78,18 +78,18 @@ func (m MatMulNBits) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if b.Len() != m.N {
 			return fmt.Errorf("bias has %d elements for %d columns", b.Len(), m.N)
 		}
-		bias := tensor.Doubles(b)
+		bias := tensor.Float64s(b)
 		for i := range r {
 			r[i] += bias[i%m.N]
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s.out...), r)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s.out...), r)
 }
 
 // weight gives the real weight [N,K].
 func (m MatMulNBits) weight(in []*tensor.Tensor) ([]float64, error) {
 	perRow := ceilDiv(m.K, m.BlockSize)
-	packed, scales := in[1].Data, tensor.Doubles(in[2])
+	packed, scales := in[1].Data, tensor.Float64s(in[2])
 	if len(packed) != m.N*perRow*(m.BlockSize*m.Bits/8) || len(scales) != m.N*perRow {
 		return nil, fmt.Errorf("%d bytes of weight and %d scales do not fit %d blocks of %d", len(packed), len(scales), m.N*perRow, m.BlockSize)
 	}
@@ -101,7 +101,7 @@ func (m MatMulNBits) weight(in []*tensor.Tensor) ([]float64, error) {
 		case zp == nil:
 			zeros[i] = float64(int(1) << (m.Bits - 1))
 		case zp.IsFloat() && zp.Len() == len(zeros):
-			zeros[i] = tensor.Doubles(zp.Reshape(zp.Len()))[i]
+			zeros[i] = tensor.Float64s(zp.Reshape(zp.Len()))[i]
 		case zp.DType == tensor.Uint8 && zp.Len() == m.N*zeroRow*m.Bits/8:
 			zeros[i] = float64(lowBits(zp.Data, i/perRow*zeroRow+i%perRow, m.Bits))
 		default:

@@ -31,7 +31,7 @@ func (o MaxUnpool) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 		return []graph.Type{graph.AnyRank(in[0].DType)}, nil
 	}
 	t, err := o.pooled(in[0].Type)
-	if f := fact(in, 2); err == nil && f.Present() {
+	if f := fact(in, 2); err == nil && f.Given() {
 		e := elements(f)
 		if e == nil {
 			e = make([]graph.Dim, len(t.Shape))

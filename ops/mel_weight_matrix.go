@@ -55,7 +55,7 @@ func (o MelWeightMatrix) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if in[3].Len() != 1 || in[4].Len() != 1 {
 		return errors.New("the edges must be scalars")
 	}
-	low, high := mel(tensor.Doubles(in[3])[0]), mel(tensor.Doubles(in[4])[0])
+	low, high := mel(tensor.Float64s(in[3])[0]), mel(tensor.Float64s(in[4])[0])
 	shape := []int{length/2 + 1, bands}
 	if err := checkSize(tensor.DType(o.OutputDatatype), shape); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (o MelWeightMatrix) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	for i := range bands {
 		triangle(y[i:], bands, edges[i:i+3])
 	}
-	return tensor.SetDoubles(x.Make(out[0], tensor.DType(o.OutputDatatype), shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], tensor.DType(o.OutputDatatype), shape...), y)
 }
 
 func mel(hertz float64) float64 { return 2595 * math.Log10(1+hertz/700) }

@@ -42,7 +42,7 @@ func (o OneHotEncoder) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	keys := keysOf(t)
 	if t.IsFloat() {
-		keys = mapSlice(tensor.Doubles(t), func(v float64) any { return int64(v) })
+		keys = mapSlice(tensor.Float64s(t), func(v float64) any { return int64(v) })
 	}
 	categories := listTensor(nil, nil, o.Ints, o.Strings)
 	if len(o.Strings) == 0 {

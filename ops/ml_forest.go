@@ -50,7 +50,7 @@ type leafWeight[T mlFloat] struct {
 	value  T
 }
 
-// holds tells whether node n takes the true branch for the feature v.
+// holds reports whether node n takes the true branch for the feature v.
 func (f *forest[T]) holds(n *treeNode[T], v T) bool {
 	if v != v && n.missing {
 		return true
@@ -199,7 +199,7 @@ func reals[T mlFloat](t *tensor.Tensor) []T {
 	}
 	var r any = make([]T, 0)
 	if _, double := r.([]float64); double {
-		r = tensor.Doubles(t)
+		r = tensor.Float64s(t)
 	} else {
 		r = tensor.Floats(t)
 	}

@@ -162,13 +162,13 @@ func (o Imputer) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if err != nil {
 			return err
 		}
-		v, missing := slices.Clone(tensor.Doubles(t)), float64(o.MissingFloat)
+		v, missing := slices.Clone(tensor.Float64s(t)), float64(o.MissingFloat)
 		for i, e := range v {
 			if e == missing || e != e && missing != missing {
 				v[i] = float64(o.Floats[of(i)])
 			}
 		}
-		return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), v)
+		return tensor.SetFloat64s(x.Make(out[0], t.DType, t.Shape...), v)
 	case t.IsInt() && len(o.Ints) > 0:
 		of, err := perFeature("imputed_value_int64s", t, len(o.Ints))
 		if err != nil {

@@ -240,7 +240,7 @@ func (f *forest[T]) regress(in *tensor.Tensor, how aggregate, finish func([]T, [
 // setReals stores values in a tensor of floats.
 func setReals[T mlFloat](t *tensor.Tensor, v []T) error {
 	if d, ok := any(v).([]float64); ok {
-		return tensor.SetDoubles(t, d)
+		return tensor.SetFloat64s(t, d)
 	}
 	return tensor.SetFloats(t, any(v).([]float32))
 }

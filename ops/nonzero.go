@@ -58,7 +58,7 @@ func nonZero(t *tensor.Tensor) ([]int, error) {
 		}
 		return at, nil
 	}
-	for i, v := range tensor.Doubles(t) {
+	for i, v := range tensor.Float64s(t) {
 		if v != 0 {
 			at = append(at, i)
 		}

@@ -78,7 +78,7 @@ func floats(t *tensor.Tensor) ([]float64, error) {
 	if !t.IsFloat() {
 		return nil, fmt.Errorf("want floats, got %s", t.DType)
 	}
-	return append([]float64(nil), tensor.Doubles(t)...), nil
+	return append([]float64(nil), tensor.Float64s(t)...), nil
 }
 
 // Infer gives x's type.
@@ -151,12 +151,12 @@ func runChannelNorm(x *graph.Exec, in []*tensor.Tensor, out *tensor.Tensor, n ch
 	if len(v) > 0 {
 		standardize(v, s[1]/n.groups*size, n.epsilon)
 	}
-	scale, bias := tensor.Doubles(in[1]), tensor.Doubles(in[2])
+	scale, bias := tensor.Float64s(in[1]), tensor.Float64s(in[2])
 	for i := range v {
 		c := i / size % s[1]
 		v[i] = v[i]*scale[c] + bias[c]
 	}
-	return tensor.SetDoubles(x.Make(out, in[0].DType, s...), v)
+	return tensor.SetFloat64s(x.Make(out, in[0].DType, s...), v)
 }
 
 // Infer gives x's type; mean and inverse deviation have size 1 along the axes that are normalized.
@@ -239,7 +239,7 @@ func (l LayerNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	}
 	for i, stat := range [][]float64{mean, inv} {
 		if len(out) > i+1 && out[i+1] != nil {
-			if err := tensor.SetDoubles(x.Make(out[i+1], stash, small...), stat); err != nil {
+			if err := tensor.SetFloat64s(x.Make(out[i+1], stash, small...), stat); err != nil {
 				return err
 			}
 		}
@@ -247,7 +247,7 @@ func (l LayerNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if out[0] == nil {
 		return nil
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s...), v)
 }
 
 // Links ties the axes in front of those that are normalised.
@@ -283,7 +283,7 @@ func (r RMSNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := affine(v, s, in[1], nil); err != nil {
 		return err
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s...), v)
 }
 
 // Links ties the axes in front of those that are normalised.
@@ -299,7 +299,7 @@ func affine(v []float64, shape []int, scale, bias *tensor.Tensor) error {
 			continue
 		}
 		all, err := broadcastShape(shape, t.Shape)
-		p := tensor.Doubles(t)
+		p := tensor.Float64s(t)
 		if err != nil || !sameInts(all, shape) || len(p) != t.Len() {
 			return fmt.Errorf("input %d: %s%v does not broadcast to %v", i+1, t.DType, t.Shape, shape)
 		}
@@ -314,7 +314,7 @@ func affine(v []float64, shape []int, scale, bias *tensor.Tensor) error {
 	return nil
 }
 
-// normalisedFrom ties the axes of input 0 and output 0 before `from`; those behind it stay.
+// normalisedFrom ties the axes of input 0 and output 0 before `from`; those after it stay.
 func normalisedFrom(in, out []graph.Fact, from int) []graph.Link {
 	if in[0].Unranked {
 		return nil
@@ -326,7 +326,7 @@ func normalisedFrom(in, out []graph.Fact, from int) []graph.Link {
 	links := pointwise(in[:1], out[:1])
 	for i, l := range links {
 		if l.Ends[0].Axis >= a {
-			links[i].Keep = "it takes the mean or variance over them"
+			links[i].MustStay = "it takes the mean or variance over them"
 		}
 	}
 	return links

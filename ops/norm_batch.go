@@ -74,7 +74,7 @@ func (b BatchNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			for c := range old {
 				old[c] = old[c]*float64(b.Momentum) + batch[c]*(1-float64(b.Momentum))
 			}
-			if err := tensor.SetDoubles(x.Make(out[i+1], in[3+i].DType, in[3+i].Shape...), old); err != nil {
+			if err := tensor.SetFloat64s(x.Make(out[i+1], in[3+i].DType, in[3+i].Shape...), old); err != nil {
 				return err
 			}
 		}
@@ -86,7 +86,7 @@ func (b BatchNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if out[0] == nil {
 		return nil
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s...), v)
 }
 
 // Links ties a channel with its four parameters and, in training, its new statistics, which need all of the other axes.
@@ -103,7 +103,7 @@ func (b BatchNormalization) Links(in, out []graph.Fact) []graph.Link {
 			links[i].Ends = append(links[i].Ends, given(p, 0))
 		}
 		for o := 1; o < len(out); o++ {
-			if out[o].Present() {
+			if out[o].Given() {
 				links[i].Ends = append(links[i].Ends, made(o, 0))
 			}
 		}

@@ -45,7 +45,7 @@ func (b BatchNormalizationGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) err
 	if err != nil {
 		return err
 	}
-	dy, scale := tensor.Doubles(in[0]), tensor.Doubles(in[2])
+	dy, scale := tensor.Float64s(in[0]), tensor.Float64s(in[2])
 	mean, inv := channelMoments(v, channels, size)
 	for c := range inv {
 		inv[c] = 1 / math.Sqrt(inv[c]+float64(b.Epsilon))
@@ -66,7 +66,7 @@ func (b BatchNormalizationGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) err
 		if i >= len(out) || out[i] == nil {
 			continue
 		}
-		if err := tensor.SetDoubles(x.Make(out[i], in[min(i+1, 2)].DType, in[min(i+1, 2)].Shape...), r); err != nil {
+		if err := tensor.SetFloat64s(x.Make(out[i], in[min(i+1, 2)].DType, in[min(i+1, 2)].Shape...), r); err != nil {
 			return err
 		}
 	}

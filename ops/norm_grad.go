@@ -123,7 +123,7 @@ func (l LayerNormalizationGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) err
 			g[j] = k * (e - mean - float64(y[j]*along))
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[1].DType, s...), dy)
+	return tensor.SetFloat64s(x.Make(out[0], in[1].DType, s...), dy)
 }
 
 // normGrad is the shape of x, the normalized x and the gradient of the result.
@@ -145,7 +145,7 @@ func (LayerNormalizationGrad) parameters(x *graph.Exec, scale *tensor.Tensor, ou
 	})
 	for i, sum := range sums {
 		if i+1 < len(out) && out[i+1] != nil {
-			if err := tensor.SetDoubles(x.Make(out[i+1], scale.DType, scale.Shape...), sum); err != nil {
+			if err := tensor.SetFloat64s(x.Make(out[i+1], scale.DType, scale.Shape...), sum); err != nil {
 				return err
 			}
 		}

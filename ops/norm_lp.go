@@ -68,7 +68,7 @@ func (l LRN) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 		r[i] = e / math.Pow(float64(l.Bias)+float64(l.Alpha)/float64(l.Size)*sum, float64(l.Beta))
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), r)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s...), r)
 }
 
 // Cost counts the squares that are added.
@@ -137,7 +137,7 @@ func (l LpNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			}
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, in[0].Shape...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, in[0].Shape...), v)
 }
 
 // Links says that the norm needs the whole axis.
@@ -184,5 +184,5 @@ func (m MeanVarianceNormalization) Run(x *graph.Exec, in, out []*tensor.Tensor) 
 	walk(s, step, zero, func(i, g, _ int) { mean[g] += v[i] / n })
 	walk(s, step, zero, func(i, g, _ int) { variance[g] += (v[i] - mean[g]) * (v[i] - mean[g]) / n })
 	walk(s, step, zero, func(i, g, _ int) { v[i] = (v[i] - mean[g]) / (math.Sqrt(variance[g]) + 1e-9) })
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, s...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, s...), v)
 }

@@ -35,7 +35,7 @@ func (a arith1) run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	t := in[0]
 	switch {
 	case t.IsFloat() && a.f != nil:
-		return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), mapSlice(tensor.Doubles(t), a.f))
+		return tensor.SetFloat64s(x.Make(out[0], t.DType, t.Shape...), mapSlice(tensor.Float64s(t), a.f))
 	case t.IsSigned() && a.i != nil:
 		return tensor.SetInts(x.Make(out[0], t.DType, t.Shape...), mapSlice(tensor.Ints(t), a.i))
 	case t.IsInt() && !t.IsSigned() && a.u != nil:
@@ -74,11 +74,11 @@ func (a arith2) fold(x *graph.Exec, in, out []*tensor.Tensor, divide float64) er
 	}
 	switch {
 	case d.IsFloat() && a.f != nil:
-		r := folded(in, shape, tensor.Doubles, a.f)
+		r := folded(in, shape, tensor.Float64s, a.f)
 		if divide != 0 {
 			r = mapSlice(r, func(v float64) float64 { return v / divide })
 		}
-		return tensor.SetDoubles(x.Make(out[0], d, shape...), r)
+		return tensor.SetFloat64s(x.Make(out[0], d, shape...), r)
 	case d.IsSigned() && a.i != nil:
 		return tensor.SetInts(x.Make(out[0], d, shape...), folded(in, shape, tensor.Ints, a.i))
 	case d.IsInt() && !d.IsSigned() && a.u != nil:
@@ -263,7 +263,7 @@ func signedElements(f graph.Fact) []signed {
 // maxFollowed bounds the tensors whose elements shape arithmetic follows.
 const maxFollowed = 64
 
-// fits32 tells whether int32 can hold all the numbers.
+// fits32 reports whether int32 can hold all the numbers.
 func fits32(elems []graph.Dim) bool {
 	for _, d := range elems {
 		if n, ok := d.Value(); ok && n > math.MaxInt32 {

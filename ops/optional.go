@@ -22,7 +22,7 @@ func (o Optional) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := want(in, 0, 1); err != nil {
 		return nil, err
 	}
-	if f := fact(in, 0); f.Present() {
+	if f := fact(in, 0); f.Given() {
 		return []graph.Type{graph.OptionalOf(f.Type)}, nil
 	}
 	if o.Type.DType == tensor.Undefined {
@@ -71,7 +71,7 @@ func (OptionalGetElement) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	return nil
 }
 
-// OptionalHasElement tells whether an optional holds something; another value does, an omitted input does not.
+// OptionalHasElement reports whether an optional holds something; another value does, an omitted input does not.
 type OptionalHasElement struct{}
 
 // Infer gives a scalar.

@@ -14,7 +14,7 @@ func init() {
 	graph.Register("", 18, CenterCropPad{})
 }
 
-// Pad adds pads[i] elements before and pads[i+n] behind axis i, or removes them where negative. Mode is constant,
+// Pad adds pads[i] elements before and pads[i+n] after axis i, or removes them where negative. Mode is constant,
 // reflect, edge or wrap. Inputs: data, pads, constant_value (default 0), axes (default all).
 type Pad struct {
 	mover
@@ -69,7 +69,7 @@ func padding(in []graph.Fact, r int) ([][2]int, error) {
 	for i := range list {
 		list[i] = i
 	}
-	if f := fact(in, 3); f.Present() {
+	if f := fact(in, 3); f.Given() {
 		if list, ok = f.ConstInts(); !ok {
 			return nil, nil
 		}
@@ -147,7 +147,7 @@ func (o Pad) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, bo
 		flat[i], flat[i+len(order)] = int64(pads[a][0]), int64(pads[a][1])
 	}
 	p.Const = map[int]*tensor.Tensor{1: tensor.From(flat, len(flat))}
-	if fact(in, 3).Present() {
+	if fact(in, 3).Given() {
 		all, _ := moved(order, order)
 		p.Const[3] = all
 	}
@@ -160,7 +160,7 @@ func (Pad) Forwards(in, _ []graph.Fact) (int, bool) {
 	return 0, ok && !slices.ContainsFunc(pads, func(p int) bool { return p != 0 })
 }
 
-// padded is data with what is to be added before and behind each axis; a nil value is zero.
+// padded is data with what is to be added before and after each axis; a nil value is zero.
 type padded struct {
 	data, value *tensor.Tensor
 	pads        [][2]int

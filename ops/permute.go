@@ -14,7 +14,7 @@ func alike(in []graph.Fact, outs, data int, order []int) (graph.Permuted, bool) 
 	full := false
 	for i, f := range in[:min(data, len(in))] {
 		switch r := f.Rank(); {
-		case !f.Present() || r == 0:
+		case !f.Given() || r == 0:
 		case r < 0 || r > len(order):
 			return p, false
 		default:

@@ -125,7 +125,7 @@ func (p MaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if p.StorageOrder != 0 && p.StorageOrder != 1 {
 		return fmt.Errorf("storage_order %d is neither 0 nor 1", p.StorageOrder)
 	}
-	v := tensor.Doubles(in[0])
+	v := tensor.Float64s(in[0])
 	if v == nil && in[0].Len() > 0 {
 		return fmt.Errorf("no maximum of %s", in[0].DType)
 	}
@@ -147,7 +147,7 @@ func (p MaxPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if out[0] == nil {
 		return nil
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), best)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), best)
 }
 
 // largest gives for each window of v [blocks,In…] the index of its largest element, the first of equal ones; NaN is the
@@ -204,11 +204,11 @@ func (p AveragePool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if !in[0].IsFloat() {
 		return fmt.Errorf("no mean of %s", in[0].DType)
 	}
-	v := tensor.Doubles(in[0])
+	v := tensor.Float64s(in[0])
 	shape := append(append([]int{}, in[0].Shape[:2]...), w.Out...)
 	mean := make([]float64, tensor.Size(shape))
 	w.average(v, mean, p.CountIncludePad)
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), mean)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), mean)
 }
 
 // average stores the mean of each window of v [blocks,In…] in mean [blocks,Out…].
@@ -240,7 +240,7 @@ func (p MaxPool) Cost(_, out []graph.Type) graph.Cost { return poolCost(p.Kernel
 
 // Links keeps channels apart; the positions that MaxPool also gives count through all channels, which then stay.
 func (MaxPool) Links(in, out []graph.Fact) []graph.Link {
-	if len(out) > 1 && out[1].Present() {
+	if len(out) > 1 && out[1].Given() {
 		return nil
 	}
 	return channelwise(in, out)

@@ -97,7 +97,7 @@ func runGlobal(x *graph.Exec, in, out *tensor.Tensor, f func([]float64) float64)
 	if len(in.Shape) < 2 || !in.IsFloat() {
 		return fmt.Errorf("no global pooling of %s%v", in.DType, in.Shape)
 	}
-	v := tensor.Doubles(in)
+	v := tensor.Float64s(in)
 	blocks, size := tensor.Size(in.Shape[:2]), tensor.Size(in.Shape[2:])
 	r := make([]float64, blocks)
 	for i := range r {
@@ -107,7 +107,7 @@ func runGlobal(x *graph.Exec, in, out *tensor.Tensor, f func([]float64) float64)
 	for range in.Shape[2:] {
 		shape = append(shape, 1)
 	}
-	return tensor.SetDoubles(x.Make(out, in.DType, shape...), r)
+	return tensor.SetFloat64s(x.Make(out, in.DType, shape...), r)
 }
 
 // Quant says that input and output have parameters of their own.

@@ -67,7 +67,7 @@ func (p MaxPoolGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := w.fits(in[0], in[1].Shape); err != nil {
 		return err
 	}
-	v := tensor.Doubles(in[1])
+	v := tensor.Float64s(in[1])
 	if !in[1].IsFloat() {
 		return fmt.Errorf("no gradient for %s", in[1].DType)
 	}
@@ -76,10 +76,10 @@ func (p MaxPoolGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return err
 	}
 	dx := make([]float64, len(v))
-	for i, dy := range tensor.Doubles(in[0]) {
+	for i, dy := range tensor.Float64s(in[0]) {
 		dx[at[i]] += dy
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, in[1].Shape...), dx)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, in[1].Shape...), dx)
 }
 
 // Run adds in float64 and rounds once.
@@ -94,7 +94,7 @@ func (p AveragePoolGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := checkSize(tensor.Float64, p.XShape); err != nil {
 		return err
 	}
-	dy, dx := tensor.Doubles(in[0]), make([]float64, tensor.Size(p.XShape))
+	dy, dx := tensor.Float64s(in[0]), make([]float64, tensor.Size(p.XShape))
 	inSize, outSize := tensor.Size(w.In), tensor.Size(w.Out)
 	w.taps(func(o int, taps []cell, padded int) {
 		n := len(taps)
@@ -108,7 +108,7 @@ func (p AveragePoolGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			}
 		}
 	})
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, p.XShape...), dx)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, p.XShape...), dx)
 }
 
 // fits checks that dy is a float tensor of the shape that w makes of x.
@@ -240,7 +240,7 @@ func (f formula) ones(like *graph.Value, shape []int) *graph.Value {
 		v[i] = 1
 	}
 	t := tensor.New(like.DType, shape...)
-	if err := tensor.SetDoubles(t, v); err != nil && f.b.Err == nil {
+	if err := tensor.SetFloat64s(t, v); err != nil && f.b.Err == nil {
 		f.b.Err = fmt.Errorf("%s: %w", f.name, err)
 	}
 	return f.b.Const(f.name+"_ones", t)

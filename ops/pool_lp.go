@@ -46,7 +46,7 @@ func (p LpPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if !in[0].IsFloat() || p.P < 1 {
 		return fmt.Errorf("no norm of order %d of %s", p.P, in[0].DType)
 	}
-	v := append([]float64(nil), tensor.Doubles(in[0])...)
+	v := append([]float64(nil), tensor.Float64s(in[0])...)
 	for i, e := range v {
 		v[i] = math.Pow(math.Abs(e), float64(p.P))
 	}
@@ -62,7 +62,7 @@ func (p LpPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			r[nc*outSize+o] = math.Pow(sum, 1/float64(p.P))
 		}
 	})
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), r)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), r)
 }
 
 // Cost counts one operation for each element of a window.

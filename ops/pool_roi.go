@@ -58,7 +58,7 @@ func (p MaxRoiPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if len(s) != 4 || len(rs) != 2 || rs[1] != 5 || !in[0].IsFloat() || !in[1].IsFloat() {
 		return fmt.Errorf("input %s%v and regions %v: want [N,C,H,W] and [R,5]", in[0].DType, s, rs)
 	}
-	v, rois := tensor.Doubles(in[0]), tensor.Floats(in[1])
+	v, rois := tensor.Float64s(in[0]), tensor.Floats(in[1])
 	ph, pw := p.PooledShape[0], p.PooledShape[1]
 	r := make([]float64, rs[0]*s[1]*ph*pw)
 	for i := range rs[0] {
@@ -76,7 +76,7 @@ func (p MaxRoiPool) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			}
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, rs[0], s[1], ph, pw), r)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, rs[0], s[1], ph, pw), r)
 }
 
 // bins divides the extent between two coordinates into n half-open ranges within [0, size).

@@ -37,12 +37,12 @@ func (q QGemm) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	if err := errors.Join(want(in, 2, 9), q.checkRequant()); err != nil {
 		return nil, err
 	}
-	if len(in) < 6 || !in[3].Present() || !in[4].Present() {
+	if len(in) < 6 || !in[3].Given() || !in[4].Given() {
 		return nil, fmt.Errorf("want two matrices with scale and zero point each")
 	}
 	t, err := q.gemm().infer(in, 0, 3)
 	t.DType = tensor.Float32
-	if len(in) > 8 && in[8].Present() {
+	if len(in) > 8 && in[8].Given() {
 		t.DType = in[8].DType
 	}
 	return []graph.Type{t}, err

@@ -33,7 +33,7 @@ func (r Requantized) inferBinary(in []graph.Fact) ([]graph.Type, error) {
 	if err := errors.Join(want(in, 2, 8), r.checkRequant()); err != nil {
 		return nil, err
 	}
-	if len(in) < 7 || !in[3].Present() || !in[4].Present() || !in[6].Present() {
+	if len(in) < 7 || !in[3].Given() || !in[4].Given() || !in[6].Given() {
 		return nil, fmt.Errorf("want two operands and three scales in 7 or 8 inputs")
 	}
 	t, err := broadcastType(in[0].DType, in[0], in[3])
@@ -150,7 +150,7 @@ func (q qlinearBinary) each(x *graph.Exec, in []*tensor.Tensor, out *tensor.Tens
 	return tensor.SetInts(x.Make(out, in[0].DType, q.out...), r)
 }
 
-// repeatsInside tells whether a is one element along the innermost dimension in which a or b is more.
+// repeatsInside reports whether a is one element along the innermost dimension in which a or b is more.
 func repeatsInside(a, b []int) bool {
 	for i := 1; i <= max(len(a), len(b)); i++ {
 		da, db := 1, 1

@@ -52,7 +52,7 @@ func fixedMean(sum int64, n int) int64 {
 	return (sum + half) / int64(max(n, 1))
 }
 
-// channelsFirst is shape with the last dimension moved behind the first.
+// channelsFirst is shape with the last dimension moved after the first.
 func channelsFirst[T any](shape []T) []T {
 	if len(shape) < 2 {
 		return shape
@@ -90,7 +90,7 @@ func wantQLinear(in []graph.Fact) error {
 	if err := want(in, 2, 5); err != nil {
 		return err
 	}
-	if len(in) < 4 || !in[3].Present() {
+	if len(in) < 4 || !in[3].Given() {
 		return fmt.Errorf("the result's scale is missing")
 	}
 	return nil

@@ -68,7 +68,7 @@ func (q QuantizeLinear) outType(zero tensor.DType) (tensor.DType, error) {
 	return d, nil
 }
 
-// narrowFloat tells whether d is a float type to quantize to: its bits, else 0.
+// narrowFloat reports whether d is a float type to quantize to: its bits, else 0.
 func narrowFloat(d tensor.DType) int {
 	if d.IsFloat() && d.Bits() <= 8 && d != tensor.Float8E8M0 {
 		return d.Bits()

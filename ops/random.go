@@ -53,7 +53,7 @@ func draw(x *graph.Exec, out *tensor.Tensor, t graph.Type, next func() float64) 
 	for i := range v {
 		v[i] = next()
 	}
-	return tensor.SetDoubles(x.Make(out, t.DType, shape...), v)
+	return tensor.SetFloat64s(x.Make(out, t.DType, shape...), v)
 }
 
 // RandomNormal draws from the normal distribution.
@@ -172,7 +172,7 @@ func (o Bernoulli) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return noArithmetic(p.DType)
 	}
 	rng := randomFor(x, o.Seed)
-	v := mapSlice(tensor.Doubles(p), func(p float64) int64 {
+	v := mapSlice(tensor.Float64s(p), func(p float64) int64 {
 		if rng.Float64() < p {
 			return 1
 		}
@@ -216,7 +216,7 @@ func (o Multinomial) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("want [batch, classes] of floats, got %s", graph.TypeOf(t))
 	}
 	rows, classes := t.Shape[0], t.Shape[1]
-	logits, rng := tensor.Doubles(t), randomFor(x, o.Seed)
+	logits, rng := tensor.Float64s(t), randomFor(x, o.Seed)
 	v := make([]int64, 0, rows*o.SampleSize)
 	for r := range rows {
 		row := logits[r*classes : (r+1)*classes]

@@ -70,7 +70,7 @@ func rangeLength(start, limit, delta *tensor.Tensor) (int, error) {
 			n = float64(q)
 		}
 	} else {
-		s, l, d := tensor.Doubles(start), tensor.Doubles(limit), tensor.Doubles(delta)
+		s, l, d := tensor.Float64s(start), tensor.Float64s(limit), tensor.Float64s(delta)
 		if s == nil || d[0] == 0 {
 			return 0, fmt.Errorf("no range of %s with that delta", start.DType)
 		}
@@ -121,9 +121,9 @@ func (o Range) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if o.StashType == int(tensor.Float64) {
 		round = rounder(tensor.Float64)
 	}
-	s, step, v := tensor.Doubles(in[0])[0], tensor.Doubles(in[2])[0], make([]float64, n)
+	s, step, v := tensor.Float64s(in[0])[0], tensor.Float64s(in[2])[0], make([]float64, n)
 	for i := range v {
 		v[i] = round(s + round(float64(i)*step))
 	}
-	return tensor.SetDoubles(t, v)
+	return tensor.SetFloat64s(t, v)
 }

@@ -20,7 +20,7 @@ func reduceShape(in []graph.Fact, keep, noop bool) ([]graph.Type, error) {
 		return nil, err
 	}
 	t := in[0].Type
-	if len(in) < 2 || !in[1].Present() {
+	if len(in) < 2 || !in[1].Given() {
 		return reduced(t, nil, keep, noop)
 	}
 	if axes, ok := in[1].ConstInts(); ok {
@@ -117,7 +117,7 @@ func (r reduction) run(x *graph.Exec, in, out []*tensor.Tensor, keep, noop bool)
 	g := groupsOf(t.Shape, drop)
 	switch {
 	case t.IsFloat() && r.f != nil:
-		return tensor.SetDoubles(x.Make(out[0], t.DType, shape...), reduceGroups(tensor.Doubles(t), g, r.f))
+		return tensor.SetFloat64s(x.Make(out[0], t.DType, shape...), reduceGroups(tensor.Float64s(t), g, r.f))
 	case t.IsSigned() && r.i != nil, t.DType == tensor.Bool && r.i != nil:
 		return tensor.SetInts(x.Make(out[0], t.DType, shape...), reduceGroups(tensor.Ints(t), g, r.i))
 	case t.IsInt() && !t.IsSigned() && r.u != nil:
@@ -341,7 +341,7 @@ func reducedAxes(in, out []graph.Fact, keep, noop bool) []graph.Link {
 		return nil
 	}
 	var list []int
-	if f := fact(in, 1); f.Present() {
+	if f := fact(in, 1); f.Given() {
 		var ok bool
 		if list, ok = f.ConstInts(); !ok {
 			return nil
@@ -376,7 +376,7 @@ func reduceOrder(in []graph.Fact, keep, noop bool, order []int) (graph.Permuted,
 	}
 	p.In[0] = order
 	var list []int
-	if f := fact(in, 1); f.Present() {
+	if f := fact(in, 1); f.Given() {
 		var ok bool
 		if list, ok = f.ConstInts(); !ok {
 			return p, false

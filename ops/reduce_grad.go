@@ -45,7 +45,7 @@ func reduceSlope(b *graph.Builder, n *graph.Node, dOut []*graph.Value, d func(r 
 	return to(n, r.spread(d(r)))
 }
 
-// noopOf tells whether a reduction without axes does nothing.
+// noopOf reports whether a reduction without axes does nothing.
 func noopOf(op graph.Op) bool {
 	for _, a := range graph.AttrsOf(op) {
 		if a.Name == "noop_with_empty_axes" {

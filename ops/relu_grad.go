@@ -87,7 +87,7 @@ func (ClipGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		if t.Len() != 1 || !t.IsFloat() {
 			return fmt.Errorf("a bound is %s, want a scalar %s", graph.TypeOf(t), in[0].DType)
 		}
-		bounds[i] = tensor.Doubles(t)[0]
+		bounds[i] = tensor.Float64s(t)[0]
 	}
 	return runGated(x, in, out, func(y float64) bool { return y > bounds[0] && y < bounds[1] })
 }

@@ -43,7 +43,7 @@ func withoutOnes(shape []graph.Dim) (dims []graph.Dim, at []int) {
 	return dims, at
 }
 
-// below tells whether a needs more factors to become b.
+// below reports whether a needs more factors to become b.
 func below(a, b graph.Dim) bool {
 	m, n, ok := numbers(a, b)
 	return ok && m < n && m > 0 || !ok && b.Div(a).Known()
@@ -100,7 +100,7 @@ func (r run) factors(in, out []graph.Dim, choice int) []graph.Link {
 		}
 		x := spaced(given(0, a[i].axis), a[i].rest/n, a[i].inner)
 		y := spaced(made(0, b[j].axis), b[j].rest/n, b[j].inner)
-		links = append(links, graph.Link{N: n, Ends: []graph.End{x, y}, Choice: choice})
+		links = append(links, graph.Link{N: n, Ends: []graph.End{x, y}, Alternative: choice})
 		for _, p := range []*part{&a[i], &b[j]} {
 			p.rest, p.inner = p.rest/n, p.inner*n
 		}

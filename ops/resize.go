@@ -120,7 +120,7 @@ func (o Resize) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	switch {
 	case scales.Const != nil && scales.Const.Len() > 0:
 		err = inferScaled(shape, in[0].Shape, axes, tensor.Floats(scales.Const))
-	case sizes.Present():
+	case sizes.Given():
 		if elems, ok := sizes.Elements(); ok {
 			err = o.inferSized(shape, in[0].Shape, axes, elems)
 		}
@@ -227,7 +227,7 @@ func (o Resize) plan(in []*tensor.Tensor, axes []int) ([]resampling, error) {
 	if in[1] == nil || in[1].Len() == 0 {
 		return plan, nil
 	}
-	roi := tensor.Doubles(in[1])
+	roi := tensor.Float64s(in[1])
 	for i := range plan {
 		if len(roi) != 2*len(axes) {
 			return nil, fmt.Errorf("roi has %d elements, want %d", len(roi), 2*len(axes))
@@ -267,7 +267,7 @@ func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if o.Mode == "nearest" {
 		return o.runNearest(x, in[0], out[0], axes, plan)
 	}
-	v := tensor.Doubles(in[0])
+	v := tensor.Float64s(in[0])
 	if v == nil && in[0].Len() > 0 {
 		return fmt.Errorf("no %s interpolation of %s", o.Mode, in[0].DType)
 	}
@@ -283,7 +283,7 @@ func (o Resize) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		v = apply(v, o.taps(r), tensor.Size(at[axes[i]+1:]), r, float64(o.ExtrapolationValue))
 	}
 	clampTo(v, in[0].DType)
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), v)
 }
 
 // Links ties the axes that keep their size.
@@ -291,7 +291,7 @@ func (o Resize) Links(in, out []graph.Fact) []graph.Link {
 	if in[0].Unranked || out[0].Rank() != len(in[0].Shape) || o.KeepAspectRatioPolicy != "stretch" {
 		return nil
 	}
-	if sizes := fact(in, 3); sizes.Present() && sizes.Const == nil {
+	if sizes := fact(in, 3); sizes.Given() && sizes.Const == nil {
 		return nil
 	}
 	var links []graph.Link
@@ -306,7 +306,7 @@ func (o Resize) Links(in, out []graph.Fact) []graph.Link {
 // Fit writes the sizes that are left into the input of that name.
 func (o Resize) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
 	sizes := fact(c.In, 3)
-	if !sizes.Present() {
+	if !sizes.Given() {
 		return o, nil, nil
 	}
 	at, err := o.axes(len(c.In[0].Shape))
@@ -343,7 +343,7 @@ func (o Resize) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted,
 	p.Const = map[int]*tensor.Tensor{}
 	for i := 1; i < len(in); i++ {
 		f := in[i]
-		if !f.Present() || f.Const != nil && f.Const.Len() == 0 {
+		if !f.Given() || f.Const != nil && f.Const.Len() == 0 {
 			continue
 		}
 		if f.Const == nil || f.Const.Len()%len(order) != 0 {

@@ -64,9 +64,9 @@ func (o ResizeGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("gradient %s, want floats of shape %v", graph.TypeOf(in[0]), shape)
 	}
 	if in[0].Len() == 0 {
-		return tensor.SetDoubles(x.Make(out[0], in[0].DType, o.XShape...), make([]float64, tensor.Size(o.XShape)))
+		return tensor.SetFloat64s(x.Make(out[0], in[0].DType, o.XShape...), make([]float64, tensor.Size(o.XShape)))
 	}
-	v := append([]float64(nil), tensor.Doubles(in[0])...)
+	v := append([]float64(nil), tensor.Float64s(in[0])...)
 	for i, p := range plan {
 		if p.in == 0 {
 			return fmt.Errorf("axis %d is empty and cannot have become %d", axes[i], p.out)
@@ -80,7 +80,7 @@ func (o ResizeGrad) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			return err
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, o.XShape...), v)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, o.XShape...), v)
 }
 
 // weights is taps for any mode.

@@ -89,7 +89,7 @@ func (o Resize) taps(r resampling) [][]sample {
 	return out
 }
 
-// outside tells whether tf_crop_and_resize extrapolates at x.
+// outside reports whether tf_crop_and_resize extrapolates at x.
 func (o Resize) outside(r resampling, x float64) bool {
 	return o.CoordinateTransformationMode == "tf_crop_and_resize" && !(x >= 0 && x <= float64(r.in-1))
 }

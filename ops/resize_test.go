@@ -72,7 +72,7 @@ func init() {
 		opCase{in: tensors(image, points(0, 0, 1, 0, .5, -.5)), out: tensors(of4(1, 1, 1, 3, 2.5, 1.5, 2))})
 	register(mustOp("", "GridSample", "padding_mode", "border", "align_corners", int64(1)),
 		opCase{in: tensors(image, points(1, -1, 3, 3)), out: tensors(of4(1, 1, 1, 2, 2, 4))})
-	// half an element behind the last: -3/32·1 + (19 + 19 - 3)/32·2
+	// half an element after the last: -3/32·1 + (19 + 19 - 3)/32·2
 	register(mustOp("", "GridSample", "mode", "cubic", "padding_mode", "border", "align_corners", int64(1)),
 		opCase{in: tensors(of4(1, 1, 2, 2, 1, 2, 1, 2), points(2, 0)), out: tensors(of4(1, 1, 1, 1, 2.09375))})
 	register(mustOp("", "GridSample", "padding_mode", "reflection", "mode", "nearest", "align_corners", int64(1)),

@@ -124,7 +124,7 @@ func (o recurrent) infer(in []graph.Fact, most, gates, states int) ([]graph.Type
 	return types, nil
 }
 
-// agree tells whether two dimensions can be the same size.
+// agree reports whether two dimensions can be the same size.
 func agree(a, b graph.Dim) bool {
 	m, known := a.Value()
 	n, both := b.Value()
@@ -189,10 +189,10 @@ func (o recurrent) start(in []*tensor.Tensor, gates int) (*recurrence, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.x, s.w, s.r = tensor.Doubles(x), tensor.Doubles(w), tensor.Doubles(r)
+	s.x, s.w, s.r = tensor.Float64s(x), tensor.Float64s(w), tensor.Float64s(r)
 	s.bias = make([]float64, s.dirs*2*gates*s.hidden)
 	if in[3] != nil {
-		s.bias = tensor.Doubles(in[3])
+		s.bias = tensor.Float64s(in[3])
 	}
 	if in[4] != nil {
 		s.lens = tensor.Ints(in[4])
@@ -221,7 +221,7 @@ func allInputs(in []*tensor.Tensor, n int) []*tensor.Tensor {
 func (s *recurrence) state(t *tensor.Tensor) []float64 {
 	v := make([]float64, s.dirs*s.batch*s.hidden)
 	if t != nil {
-		copy(v, tensor.Doubles(t))
+		copy(v, tensor.Float64s(t))
 	}
 	return v
 }
@@ -247,7 +247,7 @@ func (s *recurrence) recurrentBias(d int) []float64 {
 	return s.bias[(2*d+1)*n : (2*d+2)*n]
 }
 
-// act applies activation i of direction d behind the clip.
+// act applies activation i of direction d after the clip.
 func (s *recurrence) act(d, i int, v float64) float64 {
 	if s.Clip != nil {
 		limit := float64(*s.Clip)
@@ -365,7 +365,7 @@ func (s *recurrence) finish(x *graph.Exec, out []*tensor.Tensor) error {
 			shape = y
 		}
 		if i < len(out) && out[i] != nil {
-			if err := tensor.SetDoubles(x.Make(out[i], s.dtype, shape...), v); err != nil {
+			if err := tensor.SetFloat64s(x.Make(out[i], s.dtype, shape...), v); err != nil {
 				return err
 			}
 		}

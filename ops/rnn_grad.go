@@ -110,7 +110,7 @@ type unrolled struct {
 }
 
 // unit is the step of a recurrent operator: forward goes from the states h and c to the next, given Xt·Wᵀ + Wb; back
-// turns the gradients of the states behind the step into those before it and gives that of Xt·Wᵀ.
+// turns the gradients of the states after the step into those before it and gives that of Xt·Wᵀ.
 type unit struct {
 	forward func(t, d int, xw, h, c []float64)
 	back    func(t, d int, dh, dc, dxw []float64)
@@ -131,7 +131,7 @@ func (s *recurrence) unroll(grads []*tensor.Tensor) (*unrolled, error) {
 		db: make([]float64, len(s.bias)),
 	}
 	if grads[0] != nil {
-		copy(u.dy, tensor.Doubles(grads[0]))
+		copy(u.dy, tensor.Float64s(grads[0]))
 	}
 	return u, errors.Join(errs...)
 }
@@ -207,7 +207,7 @@ func (u *unrolled) finish(x *graph.Exec, out []*tensor.Tensor, dp []float64) err
 		if t == nil {
 			continue
 		}
-		if err := tensor.SetDoubles(x.Make(t, u.dtype, results[i].shape...), results[i].v); err != nil {
+		if err := tensor.SetFloat64s(x.Make(t, u.dtype, results[i].shape...), results[i].v); err != nil {
 			return err
 		}
 	}

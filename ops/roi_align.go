@@ -71,7 +71,7 @@ func (o RoiAlign) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := checkSize(in[0].DType, shape); err != nil {
 		return err
 	}
-	v, rois := tensor.Doubles(in[0]), tensor.Doubles(in[1])
+	v, rois := tensor.Float64s(in[0]), tensor.Float64s(in[1])
 	y := make([]float64, tensor.Size(shape))
 	plane, bins := s[2]*s[3], o.OutputHeight*o.OutputWidth
 	for i, b := range tensor.Ints(in[2]) {
@@ -94,7 +94,7 @@ func (o RoiAlign) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			o.pool(y[(i*s[1]+c)*bins:][:bins], v[at:at+plane], rows, cols, s[3])
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), y)
 }
 
 // roiSample is a position along one axis: two neighbours and their weights, none if it lies outside.

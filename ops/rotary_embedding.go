@@ -57,7 +57,7 @@ func (o RotaryEmbedding) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	v, cos, sin := tensor.Doubles(in[0]), tensor.Doubles(in[1]), tensor.Doubles(in[2])
+	v, cos, sin := tensor.Float64s(in[0]), tensor.Float64s(in[1]), tensor.Float64s(in[2])
 	y := append([]float64(nil), v...)
 	for i := range batch * heads * length {
 		b, h, t, at := i/(heads*length), i/length%heads, i%length, i*size
@@ -74,7 +74,7 @@ func (o RotaryEmbedding) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			y[second] = v[first]*sin[p+j] + v[second]*cos[p+j]
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, in[0].Shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, in[0].Shape...), y)
 }
 
 // positions gives the row of the caches for each token; in are cos_cache, sin_cache and position_ids.

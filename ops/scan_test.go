@@ -55,7 +55,7 @@ func init() {
 // drawnFrom checks the type, the mean and the variance of a random result.
 func drawnFrom(d tensor.DType, mean, variance float64) func([]*tensor.Tensor) error {
 	return func(out []*tensor.Tensor) error {
-		v := tensor.Doubles(out[0])
+		v := tensor.Float64s(out[0])
 		m, s := 0., 0.
 		for _, x := range v {
 			m += x / float64(len(v))

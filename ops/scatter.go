@@ -49,11 +49,11 @@ func (s scatter) run(x *graph.Exec, out *tensor.Tensor) error {
 	case s.data.DType == tensor.String || s.data.Bits() > 64:
 		return fmt.Errorf("no reduction of %s", s.data.DType)
 	case s.data.IsFloat():
-		v := append([]float64{}, tensor.Doubles(s.data)...)
-		if err := fold(s, v, tensor.Doubles(s.updates), rounder(s.data.DType)); err != nil {
+		v := append([]float64{}, tensor.Float64s(s.data)...)
+		if err := fold(s, v, tensor.Float64s(s.updates), rounder(s.data.DType)); err != nil {
 			return err
 		}
-		return tensor.SetDoubles(x.Make(out, s.data.DType, s.data.Shape...), v)
+		return tensor.SetFloat64s(x.Make(out, s.data.DType, s.data.Shape...), v)
 	}
 	v := append([]int64{}, tensor.Ints(s.data)...)
 	if err := fold(s, v, tensor.Ints(s.updates), func(v int64) int64 { return v }); err != nil {

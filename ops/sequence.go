@@ -311,7 +311,7 @@ func (o SplitToSequence) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	}
 	t := graph.Of(in[0].DType, in[0].Shape...)
 	switch {
-	case fact(in, 1).Present():
+	case fact(in, 1).Given():
 		t.Shape[a] = graph.Dim{}
 	case o.KeepDims:
 		t.Shape[a] = graph.Fixed(1)

@@ -112,7 +112,7 @@ func inserted[T any](s []T, i int, v ...T) []T {
 // removed is s without index i.
 func removed[T any](s []T, i int) []T { return append(append([]T{}, s[:i]...), s[i+1:]...) }
 
-// around gives the product of the dimensions before and behind an axis.
+// around gives the product of the dimensions before and after an axis.
 func around(shape []int, axis int) (outer, inner int) {
 	return tensor.Size(shape[:axis]), tensor.Size(shape[axis+1:])
 }

@@ -32,7 +32,7 @@ func sliceBounds(in []graph.Fact, r int) ([]sliceRange, error) {
 		}
 	}
 	list := make([]int, 0, min(n, maxElements))
-	if f := fact(in, 3); f.Present() {
+	if f := fact(in, 3); f.Given() {
 		if list, ok = f.ConstInts(); !ok {
 			return nil, nil
 		}
@@ -66,7 +66,7 @@ func readBounds(in []graph.Fact, out []sliceRange) error {
 		4: func(b *sliceRange, v int) { b.step = v },
 	} {
 		f := fact(in, k)
-		if field == nil || k == 4 && !f.Present() {
+		if field == nil || k == 4 && !f.Given() {
 			continue
 		}
 		v, ok := f.ConstInts()
@@ -282,7 +282,7 @@ func (o Slice) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, 
 	for i := range list {
 		list[i] = i
 	}
-	if f := fact(in, 3); f.Present() {
+	if f := fact(in, 3); f.Given() {
 		if list, ok = f.ConstInts(); !ok {
 			return p, false
 		}
@@ -300,7 +300,7 @@ func (o Slice) Permute(in []graph.Fact, outs int, order []int) (graph.Permuted, 
 
 // Forwards holds of a slice of the full size that does not go backwards.
 func (Slice) Forwards(in, out []graph.Fact) (int, bool) {
-	if len(in) > 4 && in[4].Present() {
+	if len(in) > 4 && in[4].Given() {
 		s, ok := in[4].ConstInts()
 		if !ok || slices.ContainsFunc(s, func(i int) bool { return i < 1 }) {
 			return 0, false

@@ -39,7 +39,7 @@ func (Slice) Grad(b *graph.Builder, n *graph.Node, dOut []*graph.Value) []*graph
 		}
 		if count > 1 && step > 1 {
 			dy = f.dilated(dy, r.axis, step)
-			count *= step // with zeros behind the last, which may reach beyond the end
+			count *= step // with zeros after the last, which may reach beyond the end
 		}
 		pads[r.axis] = [2]int{first, size - first - count}
 	}
@@ -54,7 +54,7 @@ func (f formula) reversed(v *graph.Value, a int) *graph.Value {
 	return f.node(Slice{}, v, f.ints(-1), f.ints(math.MinInt32), f.ints(a), f.ints(-1))
 }
 
-// dilated puts step-1 zeros behind each element along an axis.
+// dilated puts step-1 zeros after each element along an axis.
 func (f formula) dilated(v *graph.Value, a, step int) *graph.Value {
 	shape := f.shape(v)
 	apart := inserted(shape, a+1, 1)
@@ -65,7 +65,7 @@ func (f formula) dilated(v *graph.Value, a, step int) *graph.Value {
 	return f.reshape(f.pad(f.reshape(v, apart), pads), wide)
 }
 
-// pad adds zeros before and behind each axis, or removes elements where the pads are negative.
+// pad adds zeros before and after each axis, or removes elements where the pads are negative.
 func (f formula) pad(v *graph.Value, pads [][2]int) *graph.Value {
 	both, any := make([]int, 2*len(pads)), false
 	for i, p := range pads {
@@ -86,7 +86,7 @@ func (f formula) part(v *graph.Value, a, from, n int) *graph.Value {
 	return f.node(Slice{}, v, f.ints(from), f.ints(from+n), f.ints(a))
 }
 
-// cropped removes what pads say was added before and behind each axis.
+// cropped removes what pads say was added before and after each axis.
 func (f formula) cropped(v *graph.Value, pads [][2]int) *graph.Value {
 	var starts, ends, list []int
 	shape := f.shape(v)

@@ -38,7 +38,7 @@ func (a alongAxis) run(x *graph.Exec, in, out []*tensor.Tensor, rewrite func(row
 	if len(drop) > 0 {
 		drop[at] = true
 	}
-	g, v := groupsOf(t.Shape, drop), tensor.Doubles(t)
+	g, v := groupsOf(t.Shape, drop), tensor.Float64s(t)
 	r, row := make([]float64, len(v)), make([]float64, len(g.inner))
 	for _, base := range g.bases {
 		for i, off := range g.inner {
@@ -49,7 +49,7 @@ func (a alongAxis) run(x *graph.Exec, in, out []*tensor.Tensor, rewrite func(row
 			r[base+off] = row[i]
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], t.DType, t.Shape...), r)
+	return tensor.SetFloat64s(x.Make(out[0], t.DType, t.Shape...), r)
 }
 
 // Softmax is exp(x) over its sum along the axis.

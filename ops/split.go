@@ -22,7 +22,7 @@ func (o Split) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
 	if err := want(in, 1, 2); err != nil {
 		return nil, err
 	}
-	if o.NumOutputs > 0 && !fact(in, 1).Present() && outs > o.NumOutputs {
+	if o.NumOutputs > 0 && !fact(in, 1).Given() && outs > o.NumOutputs {
 		return nil, fmt.Errorf("%d outputs, num_outputs is %d", outs, o.NumOutputs)
 	}
 	types := make([]graph.Type, outs)
@@ -52,7 +52,7 @@ func (o Split) Infer(in []graph.Fact, outs int) ([]graph.Type, error) {
 
 func (o Split) parts(in []graph.Fact, whole graph.Dim, outs int) ([]graph.Dim, error) {
 	n, fixed := whole.Value()
-	if f := fact(in, 1); f.Present() {
+	if f := fact(in, 1); f.Given() {
 		if v, ok := f.ConstInts(); ok {
 			sum := 0
 			for _, p := range v {
@@ -141,7 +141,7 @@ func (o Split) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 
 // Links gives each output its part of the channels.
 func (o Split) Links(in, out []graph.Fact) []graph.Link {
-	if f := fact(in, 1); in[0].Unranked || f.Present() && f.Const == nil {
+	if f := fact(in, 1); in[0].Unranked || f.Given() && f.Const == nil {
 		return nil
 	}
 	a, err := axis(o.Axis, len(in[0].Shape))
@@ -162,7 +162,7 @@ func (o Split) Links(in, out []graph.Fact) []graph.Link {
 		whole := given(0, a)
 		whole.From = from
 		ends := []graph.End{whole}
-		if out[i].Present() {
+		if out[i].Given() {
 			ends = append(ends, made(i, a))
 		}
 		links = append(links, tie(p, ends...)...)

@@ -26,7 +26,7 @@ func (Squeeze) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 	}
 	shape := in[0].Shape
 	drop := map[int]bool{}
-	if f := fact(in, 1); f.Present() {
+	if f := fact(in, 1); f.Given() {
 		list, ok := f.ConstInts()
 		if !ok {
 			if n, ok := lengthOf(f); ok && n <= len(shape) {
@@ -72,7 +72,7 @@ func (o Squeeze) Links(in, out []graph.Fact) []graph.Link { return reshapeLinks(
 
 // Fit names the axes if they were those of size 1, of which there may be more now.
 func (o Squeeze) Fit(c graph.Cut) (graph.Op, []*tensor.Tensor, error) {
-	if fact(c.In, 1).Present() {
+	if fact(c.In, 1).Given() {
 		return o, nil, nil
 	}
 	axes := []int64{}

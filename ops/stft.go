@@ -27,10 +27,10 @@ func (o STFT) Infer(in []graph.Fact, _ int) ([]graph.Type, error) {
 		return nil, err
 	}
 	frame := dimAt(in[0], 1)
-	if window := fact(in, 2); window.Present() {
+	if window := fact(in, 2); window.Given() {
 		frame = dimAt(window, 0)
 	}
-	if length := fact(in, 3); length.Present() {
+	if length := fact(in, 3); length.Given() {
 		frame = graph.Dim{}
 		if e, ok := length.Elements(); ok && len(e) == 1 {
 			frame = e[0]
@@ -91,10 +91,10 @@ func (o STFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	if err := checkSize(in[0].DType, shape); err != nil {
 		return err
 	}
-	v, f, line := tensor.Doubles(in[0]), newFourier(n, false), make([]complex128, n)
+	v, f, line := tensor.Float64s(in[0]), newFourier(n, false), make([]complex128, n)
 	var window []float64
 	if in[2] != nil {
-		window = tensor.Doubles(in[2])
+		window = tensor.Float64s(in[2])
 	}
 	y := make([]float64, 0, tensor.Size(shape))
 	for i := range s[0] * frames {
@@ -105,7 +105,7 @@ func (o STFT) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 			y = append(y, real(c), imag(c))
 		}
 	}
-	return tensor.SetDoubles(x.Make(out[0], in[0].DType, shape...), y)
+	return tensor.SetFloat64s(x.Make(out[0], in[0].DType, shape...), y)
 }
 
 // readFrame fills line with samples of one or two parts, times the window if there is one.

@@ -111,7 +111,7 @@ func comparer(t *tensor.Tensor) (func(i, j int) int, error) {
 		v := tensor.View[uint64](t)
 		return func(i, j int) int { return cmp.Compare(v[i], v[j]) }, nil
 	case t.IsFloat():
-		v := tensor.Doubles(t)
+		v := tensor.Float64s(t)
 		return func(i, j int) int {
 			if a, b := v[i], v[j]; a == a && b == b {
 				return cmp.Compare(a, b)

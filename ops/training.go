@@ -44,10 +44,10 @@ func (o optimizer) run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		return fmt.Errorf("%d inputs are not R, T and %d for each parameter", len(in), o.states+2)
 	}
 	for p := range n {
-		param, grad := in[2+p], tensor.Doubles(in[2+n+p])
-		columns := [][]float64{append([]float64{}, tensor.Doubles(param)...)}
+		param, grad := in[2+p], tensor.Float64s(in[2+n+p])
+		columns := [][]float64{append([]float64{}, tensor.Float64s(param)...)}
 		for s := range o.states {
-			columns = append(columns, append([]float64{}, tensor.Doubles(in[2+(2+s)*n+p])...))
+			columns = append(columns, append([]float64{}, tensor.Float64s(in[2+(2+s)*n+p])...))
 		}
 		v := make([]float64, len(columns))
 		for i := range columns[0] {
@@ -61,7 +61,7 @@ func (o optimizer) run(x *graph.Exec, in, out []*tensor.Tensor) error {
 		}
 		for c := range columns {
 			if at := c*n + p; at < len(out) {
-				if err := tensor.SetDoubles(x.Make(out[at], param.DType, param.Shape...), columns[c]); err != nil {
+				if err := tensor.SetFloat64s(x.Make(out[at], param.DType, param.Shape...), columns[c]); err != nil {
 					return err
 				}
 			}
@@ -75,7 +75,7 @@ func rate(in []*tensor.Tensor) (r, t float64, err error) {
 	if len(in) < 2 || in[0].Len() != 1 || in[1].Len() != 1 {
 		return 0, 0, fmt.Errorf("learning rate and step count are not scalars")
 	}
-	return tensor.Doubles(in[0])[0], tensor.Doubles(in[1])[0], nil
+	return tensor.Float64s(in[0])[0], tensor.Float64s(in[1])[0], nil
 }
 
 // Adagrad divides the rate by the root of the sum of squared gradients (Duchi et al., JMLR 12, 2011).

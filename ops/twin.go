@@ -44,7 +44,7 @@ func activationTwin(name string, op graph.Op, in []graph.Linear, out graph.Linea
 	return twin, args
 }
 
-// productTypes tells whether integer products take x, w and the result: their sides are of one type, or w alone is
+// productTypes reports whether integer products take x, w and the result: their sides are of one type, or w alone is
 // signed, as ONNX Runtime has it. out may stay float.
 func productTypes(x, w, out graph.Linear) bool {
 	return x.Activation() && w.EightBit() && (out.Value == nil || out.Single() && out.Value.DType == x.Value.DType) &&

@@ -9,7 +9,7 @@ import (
 
 // Window is the resolved geometry of a convolution or pooling over the spatial dimensions: one number for each of
 // them. Output position o reads input positions o*Stride - Begin + k*Dilation for k in [0, Kernel); positions outside
-// of [0, In) are padding. End is the padding behind the last element.
+// of [0, In) are padding. End is the padding after the last element.
 type Window struct {
 	Kernel, Strides, Dilations, Begin, End []int
 	In, Out                                []int
@@ -103,7 +103,7 @@ func (s spatial) axis(i, in int) (begin, end, out int, err error) {
 	out = room/stride + 1
 	if s.ceil {
 		out = ceilDiv(room, stride) + 1
-		if (out-1)*stride >= in+begin { // a window may not start in the padding behind the input
+		if (out-1)*stride >= in+begin { // a window may not start in the padding after the input
 			out--
 		}
 	}

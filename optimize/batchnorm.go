@@ -157,7 +157,7 @@ func (a affine) batchNorm(bn ops.BatchNormalization, n *graph.Node) bool {
 		if !n.In[i+1].IsConst() {
 			return false
 		}
-		if v[i] = tensor.Doubles(n.In[i+1].Const); len(v[i]) != len(a.scale) {
+		if v[i] = tensor.Float64s(n.In[i+1].Const); len(v[i]) != len(a.scale) {
 			return false
 		}
 	}
@@ -179,7 +179,7 @@ func perChannel(v *graph.Value, r int, p product) ([]float64, bool) {
 			return nil, false
 		}
 	}
-	e := tensor.Doubles(v.Const)
+	e := tensor.Float64s(v.Const)
 	if len(e) == 1 {
 		e = slices.Repeat(e, p.channels)
 	}
@@ -195,7 +195,7 @@ func (e *editor) foldInto(n, next *graph.Node, p product, a affine) bool {
 	}
 	w := weight.Const
 	if scaled {
-		v := slices.Clone(tensor.Doubles(w))
+		v := slices.Clone(tensor.Float64s(w))
 		for i := range v {
 			v[i] *= a.scale[p.channel(i)]
 		}
@@ -218,7 +218,7 @@ func (e *editor) foldInto(n, next *graph.Node, p product, a affine) bool {
 		} else if n.OpName() == "MatMul" {
 			op = ops.Gemm{Alpha: 1, Beta: 1}
 		}
-		if old != nil || !allZero(tensor.Doubles(b)) {
+		if old != nil || !allZero(tensor.Float64s(b)) {
 			in = append(in, e.revise(old, label(n)+"_bias", b))
 		} else {
 			op = n.Op
@@ -260,10 +260,10 @@ func allZero(v []float64) bool {
 // finite makes a tensor unless a number leaves the type's range.
 func finite(v []float64, d tensor.DType, shape []int) (*tensor.Tensor, bool) {
 	t := tensor.New(d, shape...)
-	if tensor.SetDoubles(t, v) != nil {
+	if tensor.SetFloat64s(t, v) != nil {
 		return nil, false
 	}
-	return t, !slices.ContainsFunc(tensor.Doubles(t), func(e float64) bool { return math.IsInf(e, 0) || math.IsNaN(e) })
+	return t, !slices.ContainsFunc(tensor.Float64s(t), func(e float64) bool { return math.IsInf(e, 0) || math.IsNaN(e) })
 }
 
 // SplitNorm makes a Mul and an Add of each BatchNormalization that found no product in front of it.

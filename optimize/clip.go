@@ -77,7 +77,7 @@ func (e *editor) clip(n *graph.Node, first, second [2]float64) {
 				continue
 			}
 			t := tensor.New(x.DType)
-			if tensor.SetDoubles(t, b[i:i+1]) != nil {
+			if tensor.SetFloat64s(t, b[i:i+1]) != nil {
 				return
 			}
 			in[i+1] = e.b.Const(label(n)+name, t)

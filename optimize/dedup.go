@@ -44,7 +44,7 @@ func (Dedup) Apply(_ context.Context, g *graph.Graph) (int, error) {
 	return e.finish()
 }
 
-// covers tells whether m gives everything that n gives.
+// covers reports whether m gives everything that n gives.
 func (e *editor) covers(m, n *graph.Node) bool {
 	for i, v := range n.Out {
 		if v != nil && (m.Out[i] == nil || e.leaves[v] && e.leaves[m.Out[i]]) {

@@ -78,7 +78,7 @@ func (e *editor) absorb(n, next *graph.Node) {
 }
 
 // redirect lets the readers of old read new. Where old leaves the graph and new cannot take its name, the graph goes
-// on to give old. It tells whether anything changed.
+// on to give old. It reports whether anything changed.
 func (e *editor) redirect(old, new *graph.Value) bool {
 	uses := e.uses[old]
 	for _, u := range uses {
@@ -130,7 +130,7 @@ func scalar(v *graph.Value) (float64, bool) {
 	if !v.IsConst() || !v.Const.IsFloat() || v.Const.Len() != 1 {
 		return 0, false
 	}
-	return tensor.Doubles(v.Const)[0], true
+	return tensor.Float64s(v.Const)[0], true
 }
 
 // input is input i, nil where it is omitted.
@@ -141,12 +141,12 @@ func input(n *graph.Node, i int) *graph.Value {
 	return n.In[i]
 }
 
-// single tells whether output 0 is the only one that is read.
+// single reports whether output 0 is the only one that is read.
 func single(n *graph.Node) bool {
 	return len(n.Out) > 0 && n.Out[0] != nil && !slices.ContainsFunc(n.Out[1:], func(v *graph.Value) bool { return v != nil })
 }
 
-// equalShapes tells whether two values surely have the same shape.
+// equalShapes reports whether two values surely have the same shape.
 func equalShapes(a, b *graph.Value) bool {
 	return graph.EqualShapes(a.Type, b.Type)
 }

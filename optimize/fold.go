@@ -10,11 +10,11 @@ import (
 
 // Fold computes what depends on constants alone. A node whose result would add more than Growth bytes to the file stays,
 // as do random operators, those with bodies, what leaves the graph and, unless Weights is set, DequantizeLinear, which
-// is how quantized weights are written. Coded tells to unfold weights that are written by a codebook.
+// is how quantized weights are written. Codebooks tells to unfold weights that are written by a codebook.
 type Fold struct {
-	Growth  int
-	Weights bool
-	Coded   bool
+	Growth    int
+	Weights   bool
+	Codebooks bool
 }
 
 // Name is "fold".
@@ -27,7 +27,7 @@ func (f Fold) Apply(ctx context.Context, g *graph.Graph) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return e.changes, err
 		}
-		if f.wants(n) && (f.Coded || !coded(e, n)) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.leaves[v] }) {
+		if f.wants(n) && (f.Codebooks || !coded(e, n)) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.leaves[v] }) {
 			f.fold(ctx, e, n)
 		}
 	}
@@ -47,7 +47,7 @@ func (f Fold) wants(n *graph.Node) bool {
 // codedSize is the number of elements from which indices into a codebook are worth keeping.
 const codedSize = 128
 
-// coded tells whether n begins what restores a weight from a codebook: small integers made wide to be indices, or the
+// coded reports whether n begins what restores a weight from a codebook: small integers made wide to be indices, or the
 // zeros between which the rest is scattered.
 func coded(e *editor, n *graph.Node) bool {
 	switch n.OpName() {
@@ -114,7 +114,7 @@ func (f Fold) fold(ctx context.Context, e *editor, n *graph.Node) {
 	}
 }
 
-// pure tells whether a node's outputs depend on its inputs and attributes alone and cannot be anything but computed.
+// pure reports whether a node's outputs depend on its inputs and attributes alone and cannot be anything but computed.
 // Operators with bodies and those that we do not know are not.
 func pure(n *graph.Node) bool {
 	_, opaque := n.Op.(graph.Opaque)

@@ -41,7 +41,7 @@ type term struct {
 	factors []*graph.Value
 }
 
-// is tells whether t is c·xⁿ.
+// is reports whether t is c·xⁿ.
 func (t term) is(c float64, x *graph.Value, n int) bool {
 	return math.Abs(t.c-c) <= 2e-6*math.Abs(c) && slices.Equal(t.factors, slices.Repeat([]*graph.Value{x}, n))
 }
@@ -72,7 +72,7 @@ func (e *editor) factors(n *graph.Node) term {
 		if !n.In[1].IsConst() || n.In[1].Const.Len() != 1 {
 			break
 		}
-		if p := tensor.Doubles(n.In[1].Const); len(p) == 1 && (p[0] == 2 || p[0] == 3) {
+		if p := tensor.Float64s(n.In[1].Const); len(p) == 1 && (p[0] == 2 || p[0] == 3) {
 			return term{1, slices.Repeat([]*graph.Value{n.In[0]}, int(p[0]))}
 		}
 	}
@@ -112,7 +112,7 @@ func onePlus(v *graph.Value) *graph.Value {
 	return nil
 }
 
-// cubic tells whether v is √(2/π)·(x + 0.044715·x³), also as √(2/π)·x·(1 + 0.044715·x²).
+// cubic reports whether v is √(2/π)·(x + 0.044715·x³), also as √(2/π)·x·(1 + 0.044715·x²).
 func (e *editor) cubic(v, x *graph.Value) bool {
 	const third = 0.044715
 	t := e.factor(v)

@@ -8,7 +8,7 @@ import (
 	"github.com/tfsopt/tfsopt/ops"
 )
 
-// Gemm makes one Gemm of a MatMul of matrices and the constant that is added behind it, and lets a Gemm transpose its
+// Gemm makes one Gemm of a MatMul of matrices and the constant that is added after it, and lets a Gemm transpose its
 // sides itself.
 type Gemm struct{}
 
@@ -50,7 +50,7 @@ func (e *editor) addBias(n *graph.Node) {
 	e.setIn(n, n.In[0], n.In[1], bias)
 }
 
-// rowOf tells whether v is constant, or dequantized from a constant, and is one row of a matrix.
+// rowOf reports whether v is constant, or dequantized from a constant, and is one row of a matrix.
 func rowOf(v *graph.Value, columns int) bool {
 	dq := made(v, "DequantizeLinear")
 	if !v.IsConst() && (dq == nil || !dq.In[0].IsConst()) {

@@ -188,7 +188,7 @@ func randomTensor(rng *rand.Rand, ty graph.Type) *tensor.Tensor {
 			v[i] = float64(rng.IntN(2))
 		}
 	}
-	_ = tensor.SetDoubles(x, v)
+	_ = tensor.SetFloat64s(x, v)
 	return x
 }
 
@@ -203,7 +203,7 @@ func differ(got, want *tensor.Tensor, tolerance float64) error {
 		}
 		return nil
 	}
-	g, w := tensor.Doubles(got), tensor.Doubles(want)
+	g, w := tensor.Float64s(got), tensor.Float64s(want)
 	scale := 1.0
 	for _, x := range w {
 		scale = max(scale, math.Abs(x))

@@ -85,7 +85,7 @@ func square(v, d *graph.Value) bool {
 	if n == nil || n.In[0] != d || !n.In[1].IsConst() || n.In[1].Const.Len() != 1 {
 		return false
 	}
-	e := tensor.Doubles(n.In[1].Const)
+	e := tensor.Float64s(n.In[1].Const)
 	return len(e) == 1 && e[0] == 2
 }
 
@@ -115,7 +115,7 @@ func lastAxes(n *graph.Node) int {
 	return len(list)
 }
 
-// scale tells whether v is a constant with a number for each normalized element.
+// scale reports whether v is a constant with a number for each normalized element.
 func (m moments) scale(v *graph.Value) bool {
 	if !v.IsConst() || m.x.Unranked || v.DType != m.x.DType || len(v.Const.Shape) != m.axes {
 		return false

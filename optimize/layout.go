@@ -60,7 +60,7 @@ func Layout(g *graph.Graph, order []int, choose Choice) error {
 // Turn chooses which nodes compute with the axes of their data reordered, so that the fewest bytes are transposed
 // between those that do and those that do not: the minimum cut. A Transpose costs nothing where it meets its inverse. Of two
 // choices that cost the same, the one with the later Transposes is better, since what follows a product may then join
-// it; the fewest nodes are turned. The result holds those that were Free; saved tells whether it is cheaper than to turn none.
+// it; the fewest nodes are turned. The result holds those that were Free; saved reports whether it is cheaper than to turn none.
 func Turn(g *graph.Graph, order []int, choose Choice) (turned map[*graph.Node]graph.Permuted, saved bool) {
 	t := &turning{
 		order: order, inverse: graph.Inverse(order), uses: g.Uses(), leaves: leaving(g), cut: newCut(),
@@ -129,18 +129,18 @@ func (t *turning) operands(n *graph.Node) {
 	}
 }
 
-// joins tells whether v has one end at a Transpose, which another order joins.
+// joins reports whether v has one end at a Transpose, which another order joins.
 func (t *turning) joins(v *graph.Value, n *graph.Node) bool {
 	return perm(n) != nil && len(t.uses[v]) == 1 && !t.leaves[v]
 }
 
-// in tells whether input i of a turned n is wanted in the order of the data.
+// in reports whether input i of a turned n is wanted in the order of the data.
 func (t *turning) in(n *graph.Node, i int) bool {
 	p, ok := t.permuted[n]
 	return ok && i < len(p.In) && slices.Equal(p.In[i], t.order) && n.In[i].Rank() == len(t.order)
 }
 
-// out tells whether output i of a turned n comes in the order of the data.
+// out reports whether output i of a turned n comes in the order of the data.
 func (t *turning) out(n *graph.Node, i int) bool {
 	p, ok := t.permuted[n]
 	return ok && slices.Equal(p.Out[i], t.order)
@@ -182,7 +182,7 @@ func (t *turning) value(v *graph.Value) {
 	}
 }
 
-// meets tells whether n is a Transpose that vanishes if what makes its input is turned. One that vanishes if a reader of its
+// meets reports whether n is a Transpose that vanishes if what makes its input is turned. One that vanishes if a reader of its
 // output is turned counts as that.
 func (t *turning) meets(n *graph.Node) bool {
 	if !slices.Equal(perm(n), t.order) {
@@ -240,7 +240,7 @@ func (t *turning) weight(v *graph.Value, order []int) int64 {
 	return size*maxNodes + late
 }
 
-// movesOnes tells whether an order leaves the elements of a tensor where they are.
+// movesOnes reports whether an order leaves the elements of a tensor where they are.
 func movesOnes(shape []graph.Dim, order []int) bool {
 	last, lead := -1, len(order)-len(shape) // leading dimensions of 1 are still to come
 	for _, p := range order {

@@ -106,7 +106,7 @@ func compare(t *testing.T, before, after *graph.Graph) {
 		if fmt.Sprint(got[i].Shape) != fmt.Sprint(want[i].Shape) || after.Outputs[i].Name != before.Outputs[i].Name {
 			t.Fatalf("output %d is %q%v, want %q%v", i, after.Outputs[i].Name, got[i].Shape, before.Outputs[i].Name, want[i].Shape)
 		}
-		g, w := tensor.Doubles(got[i]), tensor.Doubles(want[i])
+		g, w := tensor.Float64s(got[i]), tensor.Float64s(want[i])
 		worst, largest := 0., 0.
 		for j := range w {
 			worst, largest = max(worst, math.Abs(g[j]-w[j])), max(largest, math.Abs(w[j]))
@@ -139,6 +139,6 @@ func randomInput(rng *rand.Rand, ty graph.Type) *tensor.Tensor {
 			v[i] = float64(rng.IntN(200))
 		}
 	}
-	_ = tensor.SetDoubles(x, v) // numbers fit every type that models take
+	_ = tensor.SetFloat64s(x, v) // numbers fit every type that models take
 	return x
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// Pad moves constant padding into the Conv, AveragePool or MaxPool behind it. Zeros fit a Conv, and an AveragePool that
+// Pad moves constant padding into the Conv, AveragePool or MaxPool after it. Zeros fit a Conv, and an AveragePool that
 // counts them; -infinity fits a MaxPool, as does zero when nothing in front of it is negative.
 type Pad struct{}
 

@@ -33,7 +33,7 @@ var steps = []step{
 	{name: "inline", pass: Inline{}},
 	{name: "shapes-inlined", pass: Shapes{}},
 	{name: "fold-inlined", pass: Fold{Growth: fileGrowth}},
-	{name: "fold-all", engine: true, pass: Fold{Growth: engineGrowth, Coded: true}},
+	{name: "fold-all", engine: true, pass: Fold{Growth: engineGrowth, Codebooks: true}},
 	{name: "identity", pass: Identity{}},
 	{name: "transpose", pass: Transpose{}},
 	{name: "clip", pass: Clip{}},
@@ -46,7 +46,7 @@ var steps = []step{
 	{name: "hardswish", engine: true, pass: HardSwish{}},
 	{name: "splitnorm", engine: true, pass: SplitNorm{}},
 	{name: "qlinear", engine: true, pass: QLinear{}},
-	{name: "fold-weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true, Coded: true}},
+	{name: "fold-weights", engine: true, pass: Fold{Growth: engineGrowth, Weights: true, Codebooks: true}},
 	{name: "dedup-late", engine: true, pass: Dedup{}},
 	{name: "dead", pass: Dead{}},
 }
@@ -122,7 +122,7 @@ func (s step) Apply(ctx context.Context, g *graph.Graph) (int, error) {
 	return pass.Apply(ctx, g)
 }
 
-// awaits tells whether a node reads a constant that is still to be drawn: what is true of its value is not true later.
+// awaits reports whether a node reads a constant that is still to be drawn: what is true of its value is not true later.
 func awaits(n *graph.Node) bool {
 	return slices.ContainsFunc(n.In, func(v *graph.Value) bool { return v != nil && v.Awaits() })
 }

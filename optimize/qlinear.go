@@ -34,7 +34,7 @@ func (QLinear) Apply(_ context.Context, g *graph.Graph) (int, error) {
 	return e.finish()
 }
 
-// twin puts n's integer twin in the place of n, with the clamp and the quantization behind it.
+// twin puts n's integer twin in the place of n, with the clamp and the quantization after it.
 func (e *editor) twin(n *graph.Node, op graph.Twinned) {
 	in := make([]graph.Linear, len(n.In))
 	for i, v := range n.In {
@@ -81,7 +81,7 @@ func (e *editor) zeroPoint(d tensor.DType, shape []int) *graph.Value {
 	return e.b.Const("zero_point", tensor.New(d, shape...))
 }
 
-// sink is the quantization behind a value and the clamp before it.
+// sink is the quantization after a value and the clamp before it.
 type sink struct {
 	graph.Linear
 	node   *graph.Node // the QuantizeLinear; nil: the result stays float
@@ -149,12 +149,12 @@ func (s sink) limits() (lo, hi *tensor.Tensor, narrow bool) {
 	}
 	l, h := at(s.lo), at(s.hi)
 	lo, hi = tensor.New(s.Zero.DType), tensor.New(s.Zero.DType)
-	_ = tensor.SetDoubles(lo, []float64{l}) // an 8-bit integer takes any number
-	_ = tensor.SetDoubles(hi, []float64{h})
+	_ = tensor.SetFloat64s(lo, []float64{l}) // an 8-bit integer takes any number
+	_ = tensor.SetFloat64s(hi, []float64{h})
 	return lo, hi, l > a || h < b
 }
 
-// moves tells whether an operator only moves its first input's elements to one output.
+// moves reports whether an operator only moves its first input's elements to one output.
 func moves(n *graph.Node) bool {
 	op, ok := n.Op.(graph.Quantizable)
 	if !ok || n.In[0] == nil || !single(n) {
@@ -164,7 +164,7 @@ func moves(n *graph.Node) bool {
 	return traits.Fill == graph.FillNone && !traits.FloatOnly && quant.Moves && !quant.All && len(quant.Data) == 0
 }
 
-// moveIntegers lets an operator that only moves data, with the same parameters before and behind it, move the integers.
+// moveIntegers lets an operator that only moves data, with the same parameters before and after it, move the integers.
 func (e *editor) moveIntegers(n *graph.Node) {
 	x := e.integers(n.In[0])
 	if !x.Activation() {

@@ -74,7 +74,7 @@ func (r *generator) floats(shape ...int) *graph.Value {
 
 func (r *generator) ints(v ...int64) *graph.Value { return r.b.Const("i", tensor.From(v, len(v))) }
 
-// node adds one operator behind v, nil where the one that was drawn does not fit.
+// node adds one operator after v, nil where the one that was drawn does not fit.
 func (r *generator) node(v *graph.Value) *graph.Value {
 	if channels, ok := v.Shape[1].Value(); ok && r.IntN(3) == 0 {
 		return r.channelwise(v, channels)

@@ -50,7 +50,7 @@ func pairOf(row, k int, a, b int8) Pair {
 	return p
 }
 
-// SafePair tells whether no uint8 activations push the sum of a pair's products out of int16: its positive weights add up
+// SafePair reports whether no uint8 activations push the sum of a pair's products out of int16: its positive weights add up
 // to at most 128 and its negative ones to at least -128.
 func SafePair(a, b int8) bool {
 	s := pairOf(0, 0, a, b).Sum

@@ -191,7 +191,7 @@ var groupCases = []struct {
 	}, map[string]int{"m": 6}, nil},
 	{"frames", sequence, func(n drawn, x *graph.Value) *graph.Value {
 		y := n.dense(n.relu(n.dense(x, 6)), 8)           // [N,5,8]
-		y = n.reshape(n.transpose(y, 0, 2, 1), 0, 4, 10) // pairs of channels, one behind the other; the pairs leave the model
+		y = n.reshape(n.transpose(y, 0, 2, 1), 0, 4, 10) // pairs of channels, one after the other; the pairs leave the model
 		return n.dense(y, 3)
 	}, map[string]int{"m": 6, "m_1": 2}, nil},
 	{"one-hot", []graph.Dim{graph.Named("N"), graph.Fixed(1)}, func(n drawn, x *graph.Value) *graph.Value {

@@ -121,7 +121,7 @@ func (p *channelPlan) masked(t *testing.T) *graph.Graph {
 			if !done[v] {
 				v.Const, done[v] = v.Const.Clone(), true
 			}
-			data := tensor.Doubles(v.Const)
+			data := tensor.Float64s(v.Const)
 			outer, inner := tensor.Size(v.Const.Shape[:s.Axis]), tensor.Size(v.Const.Shape[s.Axis+1:])
 			for ch, gone := range p.gone[i] {
 				for _, at := range s.Positions[ch] {
@@ -132,7 +132,7 @@ func (p *channelPlan) masked(t *testing.T) *graph.Graph {
 					}
 				}
 			}
-			if err := tensor.SetDoubles(v.Const, data); err != nil {
+			if err := tensor.SetFloat64s(v.Const, data); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -159,7 +159,7 @@ func sameResults(t *testing.T, want, got *graph.Graph, dims map[string]int) {
 		for j := range x {
 			x[j] = rng.NormFloat64()
 		}
-		if err := tensor.SetDoubles(in[i], x); err != nil {
+		if err := tensor.SetFloat64s(in[i], x); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,7 +172,7 @@ func sameResults(t *testing.T, want, got *graph.Graph, dims map[string]int) {
 		t.Fatal(err)
 	}
 	for i := range a {
-		x, y := tensor.Doubles(a[i]), tensor.Doubles(b[i])
+		x, y := tensor.Float64s(a[i]), tensor.Float64s(b[i])
 		if len(x) != len(y) {
 			t.Fatalf("output %d is %v, want %v", i, b[i].Shape, a[i].Shape)
 		}

@@ -79,7 +79,7 @@ func outputError(t *testing.T, want, got *graph.Graph, set *data.Set) float64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, y := tensor.Doubles(a[0]), tensor.Doubles(b[0])
+		x, y := tensor.Float64s(a[0]), tensor.Float64s(b[0])
 		for i := range x {
 			diff += (x[i] - y[i]) * (x[i] - y[i])
 			norm += x[i] * x[i]

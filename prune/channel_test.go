@@ -146,7 +146,7 @@ func TestChannelScores(t *testing.T) {
 		for i := range s {
 			s[i] = 1
 		}
-		x := tensor.Doubles(v.Const)
+		x := tensor.Float64s(v.Const)
 		if v.Name == "cw_1" || v.Name == "cb_1" { // inner channels 2, 5 and 7
 			for _, c := range []int{2, 5, 7} {
 				each := len(s) / 12
@@ -164,7 +164,7 @@ func TestChannelScores(t *testing.T) {
 		}
 		scores[v.Name] = s
 		v.Const = v.Const.Clone()
-		if err := tensor.SetDoubles(v.Const, x); err != nil {
+		if err := tensor.SetFloat64s(v.Const, x); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,12 +206,12 @@ func TestChannelScale(t *testing.T) {
 		if by == 0 {
 			continue
 		}
-		x := tensor.Doubles(v.Const)
+		x := tensor.Float64s(v.Const)
 		for i := range x {
 			x[i] *= by
 		}
 		v.Const = v.Const.Clone()
-		if err := tensor.SetDoubles(v.Const, x); err != nil {
+		if err := tensor.SetFloat64s(v.Const, x); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -98,7 +98,7 @@ func solveCholesky(l []float64, k int, b []float64) {
 }
 
 // inverseRoot is the upper triangular U [k][k] with Uᵀ·U = h⁻¹; nil if h is not positive definite. Row i of U, divided by
-// its diagonal element, is how the weights behind i make up for a change of weight i.
+// its diagonal element, is how the weights after i make up for a change of weight i.
 func inverseRoot(h []float64, k int) []float64 {
 	// With J the reversal of order, J·h·J = C·Cᵀ gives h⁻¹ = (J·C⁻¹·J)ᵀ·(J·C⁻¹·J).
 	c := make([]float64, k*k)

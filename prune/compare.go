@@ -7,7 +7,7 @@ import (
 	"github.com/tfsopt/tfsopt/graph"
 )
 
-// Compare tells what pruning, and training behind it, left of each weight of before in after, a graph with the same
+// Compare tells what pruning, and training after it, left of each weight of before in after, a graph with the same
 // constants. It fails if a weight is missing there or has another shape.
 func Compare(before, after *graph.Graph) ([]Layer, error) {
 	p, err := NewPlan(before, Options{})

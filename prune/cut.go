@@ -49,7 +49,7 @@ func keptOf(groups []*Group, gone [][]bool) kept {
 	return k
 }
 
-// touches tells whether a node has an operand that is cut.
+// touches reports whether a node has an operand that is cut.
 func (k kept) touches(n *graph.Node) bool {
 	return slices.ContainsFunc(n.In, k.has) || slices.ContainsFunc(n.Out, k.has)
 }
@@ -108,7 +108,7 @@ func (k kept) cut(g *graph.Graph) error {
 	return g.Check()
 }
 
-// agrees tells whether the known sizes of t are those of the shape.
+// agrees reports whether the known sizes of t are those of the shape.
 func agrees(t graph.Type, shape []graph.Dim) bool {
 	if t.Rank() != len(shape) {
 		return false

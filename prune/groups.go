@@ -190,7 +190,7 @@ func (g *Group) finish(of *graph.Graph) {
 	}
 }
 
-// made tells whether a node makes the channels out of a weight. Those of a constant that inputs are compared with, as in
+// made reports whether a node makes the channels out of a weight. Those of a constant that inputs are compared with, as in
 // a one-hot encoding, only choose among the features of the input.
 func (g *Group) made() bool {
 	mine := map[*graph.Value]bool{}
@@ -204,7 +204,7 @@ func (g *Group) made() bool {
 	})
 }
 
-// runs tells whether the group's channels run along an axis of v.
+// runs reports whether the group's channels run along an axis of v.
 func (g *Group) runs(v *graph.Value, axis int) bool {
 	return slices.ContainsFunc(g.spans, func(s Slice) bool { return s.Value == v && s.Axis == axis })
 }

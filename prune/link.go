@@ -45,8 +45,8 @@ func (p *positions) join(j joint) error {
 				p.unite(first, id)
 			}
 		}
-		if j.link.Keep != "" && first >= 0 {
-			p.hold(first, p.reason("%s: %s", describe(j.node), j.link.Keep))
+		if j.link.MustStay != "" && first >= 0 {
+			p.hold(first, p.reason("%s: %s", describe(j.node), j.link.MustStay))
 		}
 	}
 	return nil
@@ -122,11 +122,11 @@ func (p *positions) followNode(n *graph.Node) ([][]joint, error) {
 			}
 		}
 		switch last := len(choices) - 1; {
-		case l.Choice == 0:
+		case l.Alternative == 0:
 			if err := p.join(j); err != nil {
 				return nil, err
 			}
-		case last >= 0 && choices[last][0].link.Choice == l.Choice:
+		case last >= 0 && choices[last][0].link.Alternative == l.Alternative:
 			choices[last] = append(choices[last], j)
 		default:
 			choices = append(choices, []joint{j})

@@ -24,7 +24,7 @@ func NewMask(shape ...int) *Mask {
 // Len is the number of elements.
 func (m *Mask) Len() int { return tensor.Size(m.Shape) }
 
-// Keeps tells whether element i, in row-major order, stays.
+// Keeps reports whether element i, in row-major order, stays.
 func (m *Mask) Keeps(i int) bool { return m.gone[i/64]>>(i%64)&1 == 0 }
 
 // Prune marks element i.

@@ -103,7 +103,7 @@ func isFloat(t *tensor.Tensor) bool {
 	return false
 }
 
-// same tells whether two nodes read one weight in the same way.
+// same reports whether two nodes read one weight in the same way.
 func (m *matrix) same(o *matrix) bool {
 	return m.input == o.input && m.node.OpName() == o.node.OpName() && m.run == o.run && m.channels == o.channels &&
 		slices.Equal(m.row, o.row) && slices.Equal(m.col, o.col)

@@ -35,7 +35,7 @@ var (
 	errLarge = errors.New("it has too many inputs: cut without reconstruction")
 )
 
-// observable tells whether a layer's inputs are vectors that its rows are multiplied with.
+// observable reports whether a layer's inputs are vectors that its rows are multiplied with.
 func (m *matrix) observable() bool {
 	switch m.node.Op.(type) {
 	case ops.Conv, ops.ConvTranspose, ops.Gemm:

@@ -71,7 +71,7 @@ func TestVectors(t *testing.T) {
 		}
 		w, vectors := m.gather(tensor.Floats(m.value.Const)), tensor.Floats(v)
 		n := v.Shape[2]
-		y := tensor.Doubles(want[0])
+		y := tensor.Float64s(want[0])
 		if len(y) != n*m.rows() {
 			t.Errorf("%s: %d vectors of %d rows, the result is %v", c.name, n, m.rows(), want[0].Shape)
 			continue

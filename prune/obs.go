@@ -131,7 +131,7 @@ func (s *solver) groupsOfRow(r int) {
 	}
 }
 
-// saliency is what the output loses, at least, when a weight goes and those behind it make up for it; -1 for a weight
+// saliency is what the output loses, at least, when a weight goes and those after it make up for it; -1 for a weight
 // that was zero from the start.
 func (s *solver) saliency(y *system, r, i int) float64 {
 	k := s.m.k()
@@ -142,7 +142,7 @@ func (s *solver) saliency(y *system, r, i int) float64 {
 	return f * f
 }
 
-// pass zeroes what goes of columns [at[0], at[1]) of a row and passes the error on to the columns behind.
+// pass zeroes what goes of columns [at[0], at[1]) of a row and passes the error on to the columns after.
 func (s *solver) pass(y *system, w []float64, r int, at [2]int) {
 	k := s.m.k()
 	for i := at[0]; i < at[1]; i++ {

@@ -63,7 +63,7 @@ func (p pattern) sparsity(s float64) (float64, error) {
 
 // misfit says why a matrix cannot be cut in this pattern, "" if it can.
 //
-// What is left of the rows of an ungrouped layer behind its last whole block is never cut.
+// What is left of the rows of an ungrouped layer after its last whole block is never cut.
 //
 // N:M groups are neighbouring input channels at one kernel tap, which is what the sparse tensor cores' compilers ask for
 // (TensorRT Developer Guide, "Structured Sparsity"); blocks are neighbouring output channels of one group, as in

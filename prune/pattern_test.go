@@ -117,7 +117,7 @@ func TestMisfitsStay(t *testing.T) {
 	}
 }
 
-// The rows behind the last whole block stay.
+// The rows after the last whole block stay.
 func TestBlockRemainder(t *testing.T) {
 	const text = `graph "rest" {
   opset "" 17

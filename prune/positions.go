@@ -143,7 +143,7 @@ func (p *positions) stays(i int32) string {
 	return ""
 }
 
-// allStay tells whether every position of a place must stay.
+// allStay reports whether every position of a place must stay.
 func (p *positions) allStay(q *place) bool {
 	for i := range q.size {
 		if p.why[p.find(q.base+int32(i))] == 0 {

@@ -142,7 +142,7 @@ func (c *cut) bias(n *graph.Node) ([]float64, bool) {
 	if !n.In[at].IsConst() || !isFloat(n.In[at].Const) {
 		return nil, false
 	}
-	b, shape := tensor.Doubles(n.In[at].Const), n.In[at].Const.Shape
+	b, shape := tensor.Float64s(n.In[at].Const), n.In[at].Const.Shape
 	switch {
 	case len(b) == 1:
 		for i := range out {
@@ -163,7 +163,7 @@ func setBias(g *graph.Graph, n *graph.Node, d tensor.DType, b []float64) error {
 		n.In = append(n.In, nil)
 	}
 	t := tensor.New(d, len(b))
-	if err := tensor.SetDoubles(t, b); err != nil {
+	if err := tensor.SetFloat64s(t, b); err != nil {
 		return err
 	}
 	old := n.In[at]

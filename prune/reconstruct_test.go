@@ -130,7 +130,7 @@ func TestReconstructMeans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			y, err := graph.EvalSee(context.Background(), g, b.In, func(v *graph.Value, y *tensor.Tensor) {
+			y, err := graph.EvalObserve(context.Background(), g, b.In, func(v *graph.Value, y *tensor.Tensor) {
 				if v.Name == name {
 					for j, x := range tensor.Floats(y) {
 						sum[j] += float64(x) / 32

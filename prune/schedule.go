@@ -23,7 +23,7 @@ func (c Cubic) At(step int) float64 {
 	return c.Final + float64((c.Initial-c.Final)*left*left*left)
 }
 
-// Changes tells whether the masks are to be chosen anew at a step.
+// Changes reports whether the masks are to be chosen anew at a step.
 func (c Cubic) Changes(step int) bool {
 	if step < c.Begin || step > c.End {
 		return false

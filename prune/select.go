@@ -249,7 +249,7 @@ func (o ChannelOptions) channelScores(g *Group, shared sharing) ([]float64, erro
 	}
 	used := 0
 	for _, s := range g.scored() {
-		v := tensor.Doubles(s.Value.Const)
+		v := tensor.Float64s(s.Value.Const)
 		if o.Criterion == magnitude {
 			for i, x := range v {
 				v[i] = float64(x * x)
@@ -316,7 +316,7 @@ func (g *Group) scored() []Slice {
 	return all
 }
 
-// scales tells whether v is the scale of a normalization.
+// scales reports whether v is the scale of a normalization.
 func (g *Group) scales(v *graph.Value) bool {
 	return slices.ContainsFunc(g.nodes, func(n *graph.Node) bool {
 		return n.OpName() == "BatchNormalization" && len(n.In) > 1 && n.In[1] == v

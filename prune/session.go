@@ -79,7 +79,7 @@ func (s *session) each(g *graph.Graph, limit int, see func(i int, b data.Batch) 
 	return s.ctx.Err()
 }
 
-// prefix is a program that computes some values of a graph, with nothing behind them.
+// prefix is a program that computes some values of a graph, with nothing after them.
 type prefix struct {
 	p    *engine.Program
 	from []int // for each value: an output of the program, or -1 - the input that it is

@@ -60,7 +60,7 @@ func (m *mean) size(c int) {
 	}
 }
 
-// finite tells whether all that was added was.
+// finite reports whether all that was added was.
 func (m *mean) finite() error {
 	for i, s := range m.sum {
 		if s-s != 0 {

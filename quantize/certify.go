@@ -343,7 +343,7 @@ func (w *row) descend(b block, q []int8, e []float64) float64 {
 	return sum
 }
 
-// may tells whether the i-th weight of a block can become v.
+// may reports whether the i-th weight of a block can become v.
 func (w *row) may(q []int8, i, v int) bool {
 	if v > w.l.maxInt || v < w.l.minInt {
 		return false

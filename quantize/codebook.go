@@ -56,7 +56,7 @@ func weightOf(n *graph.Node) *graph.Value {
 //
 //	w = Reshape(ScatterElements(ConstantOfShape([n]), CumSum(Cast(steps uint8[k])), Gather(codebook, Cast(index uint8[k]))), shape)
 //
-// Long biases become float16 behind a Cast, which moves them by less than 0.05 % of the largest.
+// Long biases become float16 after a Cast, which moves them by less than 0.05 % of the largest.
 //
 // Bytes, and steps apart from indices, are what zstd codes best: 36 k weights at random places, one in twelve of LeNet's
 // 430,500, take 40 kB so, but 50 kB as dense uint4, and 41 and 58 kB by xz. Layers hold the error of the weights.
@@ -203,7 +203,7 @@ func (c *coded) thin() {
 	}
 }
 
-// sparse tells whether the form by steps is the smaller one.
+// sparse reports whether the form by steps is the smaller one.
 func (c *coded) sparse() bool { return 2*len(c.steps) < c.dense().Bytes(len(c.index)) }
 
 // dense is the type of one index an element.

@@ -69,7 +69,7 @@ func (o CodebookOptions) observe(ctx context.Context, g *graph.Graph) (map[*grap
 	})
 }
 
-// fits tells whether the rows of a node's weight are multiplied with vectors that a gram can take.
+// fits reports whether the rows of a node's weight are multiplied with vectors that a gram can take.
 func (o CodebookOptions) fits(n *graph.Node) bool {
 	if o.excluded(n) || n.In[0].IsConst() {
 		return false

@@ -72,7 +72,7 @@ func TestCodebookData(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := (optimize.Fold{Growth: 1 << 30, Coded: true}).Apply(t.Context(), r.Graph); err != nil {
+		if _, err := (optimize.Fold{Growth: 1 << 30, Codebooks: true}).Apply(t.Context(), r.Graph); err != nil {
 			t.Fatal(err)
 		}
 		switch threads {

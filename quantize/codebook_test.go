@@ -37,7 +37,7 @@ func TestClusters(t *testing.T) {
 		for k := 1; k <= 4; k++ {
 			best := math.Inf(1)
 			s := slices.Sorted(slices.Values(v))
-			for cuts := range 1 << (len(s) - 1) { // bit i: a run ends behind element i
+			for cuts := range 1 << (len(s) - 1) { // bit i: a run ends after element i
 				var centers []float32
 				sum, n := 0.0, 0
 				for i, x := range s {
@@ -134,7 +134,7 @@ func TestCodebook(t *testing.T) {
 
 	// What the graph restores is the codebook's, and zeros are zeros.
 	folded := r.Graph.Clone()
-	if _, err := (optimize.Fold{Growth: 1 << 30, Coded: true}).Apply(t.Context(), folded); err != nil {
+	if _, err := (optimize.Fold{Growth: 1 << 30, Codebooks: true}).Apply(t.Context(), folded); err != nil {
 		t.Fatal(err)
 	}
 	for i, n := range g.Nodes {
@@ -277,7 +277,7 @@ func TestCodebookForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		saved(t, r.Graph, "")
-		if _, err := (optimize.Fold{Growth: 1 << 30, Coded: true}).Apply(t.Context(), r.Graph); err != nil {
+		if _, err := (optimize.Fold{Growth: 1 << 30, Codebooks: true}).Apply(t.Context(), r.Graph); err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range r.Graph.Nodes {

@@ -19,7 +19,7 @@ func TestCorrectResumes(t *testing.T) {
 	if got := fmt.Sprint(passes); got != want {
 		t.Errorf("passes %s, want %s", got, want)
 	}
-	// 8,192 bytes hold the input's integers and those behind the pooling, but not those between.
+	// 8,192 bytes hold the input's integers and those after the pooling, but not those between.
 	for budget, want := range map[int]int{1 << 30: 4, 8192: 4, 0: 0} {
 		_, bare, same := quantize.Correct(t, g, set, budget)
 		if bare != want {

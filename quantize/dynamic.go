@@ -64,7 +64,7 @@ type weights struct {
 	ints, scale *graph.Value
 }
 
-// alike tells whether two layers make the same integers of the same constant.
+// alike reports whether two layers make the same integers of the same constant.
 func (d *dynamics) alike(a, b *layer) bool {
 	o := d.r.p.o
 	return a.weight == b.weight && a.axis == b.axis && a.step(o) == b.step(o) &&

@@ -17,7 +17,7 @@ type End struct {
 	Zero  int
 }
 
-// isEnd tells whether v is a float input or output that becomes integers.
+// isEnd reports whether v is a float input or output that becomes integers.
 func (p *placement) isEnd(v *graph.Value) bool {
 	if p.o.ends() == tensor.Undefined || v.DType != tensor.Float32 || v.IsConst() {
 		return false

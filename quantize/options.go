@@ -127,12 +127,12 @@ func (o Options) check() error {
 
 func validStep(s float32) bool { return s > 0 && !math.IsInf(float64(s), 0) }
 
-// excluded tells whether a node stays float on request.
+// excluded reports whether a node stays float on request.
 func (o Options) excluded(n *graph.Node) bool {
 	return slices.Contains(o.Exclude, n.Name) || slices.Contains(o.Exclude, n.OpName())
 }
 
-// symmetric tells whether activations have zero point 0.
+// symmetric reports whether activations have zero point 0.
 func (o Options) symmetric() bool { return o.Target == "gpu" }
 
 // ends is the integer type of the graph's inputs and outputs, Undefined if they stay float.

@@ -160,7 +160,7 @@ func (m *Memory) footprint(s *session, of *placement, watch []*graph.Value) erro
 		if err != nil {
 			return err
 		}
-		if err := p.Run(ctx, &engine.Call{In: b.In, See: see}); err != nil {
+		if err := p.Run(ctx, &engine.Call{In: b.In, Observe: see}); err != nil {
 			return err
 		}
 		for _, t := range b.In {

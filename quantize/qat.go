@@ -205,7 +205,7 @@ func (s *simulation) train(ctx context.Context, t Training) (learnt, error) {
 	return l, nil
 }
 
-// after holds the scales within their bounds, behind what the caller does.
+// after holds the scales within their bounds, after what the caller does.
 func (s *simulation) after(first func(*train.State) error) func(*train.State) error {
 	return func(st *train.State) error {
 		if first != nil {

@@ -320,12 +320,12 @@ func nearFloat(t *testing.T, g *graph.Graph, r *quantize.Result, set *data.Set) 
 		if e.DType == tensor.Uint8 {
 			lo, hi = 0, 255
 		}
-		v := tensor.Doubles(x)
+		v := tensor.Float64s(x)
 		for k := range v {
 			v[k] = min(max(math.RoundToEven(v[k]/float64(e.Scale))+float64(e.Zero), lo), hi)
 		}
 		in[i] = tensor.New(e.DType, x.Shape...)
-		if err := tensor.SetDoubles(in[i], v); err != nil {
+		if err := tensor.SetFloat64s(in[i], v); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -336,8 +336,8 @@ func nearFloat(t *testing.T, g *graph.Graph, r *quantize.Result, set *data.Set) 
 	for i := range want {
 		e := r.Ends[len(in)+i]
 		var noise, power float64
-		for k, q := range tensor.Doubles(got[i]) {
-			w := tensor.Doubles(want[i])[k]
+		for k, q := range tensor.Float64s(got[i]) {
+			w := tensor.Float64s(want[i])[k]
 			d := (q-float64(e.Zero))*float64(e.Scale) - w
 			noise, power = noise+d*d, power+w*w
 		}

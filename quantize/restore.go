@@ -263,7 +263,7 @@ func (r *rewriter) store(s *stored, e *encoded) {
 	}
 }
 
-// byRow tells whether a row of a matrix can be restored alone.
+// byRow reports whether a row of a matrix can be restored alone.
 func (e *encoded) byRow(v *graph.Value) bool {
 	return v.Rank() == 2 && e.ints.Rank() == 2 && e.ints.DType == tensor.Int8 && (e.zero == nil || e.zero.DType == tensor.Int8) &&
 		(e.scale.Rank() == 0 || e.scale.Rank() == 1 && e.axis == 0)

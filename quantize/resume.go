@@ -179,7 +179,7 @@ func (r *resume) run(s *session, seg segment, w walk) error {
 	return nil
 }
 
-// fits tells whether what the first of some samples made and what is kept stays within the budget for all of them.
+// fits reports whether what the first of some samples made and what is kept stays within the budget for all of them.
 func (r *resume) fits(made map[spot]*tensor.Tensor, keep []spot, samples int) bool {
 	size := 0
 	for _, t := range made {

@@ -269,7 +269,7 @@ func (r *rewriter) paramValues(name string, p params) (scale, zero *graph.Value)
 	return r.constant(name+"_scale", tensor.Scalar(p.scale)), r.constant(name+"_zero_point", z)
 }
 
-// activation puts QuantizeLinear and DequantizeLinear behind a value. The integers keep its name; a graph's input and
+// activation puts QuantizeLinear and DequantizeLinear after a value. The integers keep its name; a graph's input and
 // output keep theirs.
 func (r *rewriter) activation(a *activation) {
 	v := r.of[a.v]
@@ -301,7 +301,7 @@ func (r *rewriter) activation(a *activation) {
 	}
 }
 
-// integer tells whether a node of the float graph, or the operator that clamps through it, has an integer twin.
+// integer reports whether a node of the float graph, or the operator that clamps through it, has an integer twin.
 func (r *rewriter) integer(n *graph.Node) bool {
 	if r.p.roles[n] != stays {
 		return true

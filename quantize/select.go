@@ -133,7 +133,7 @@ func dataInputs(n *graph.Node) []int {
 }
 
 // candidate is the role that a node may have, given the values that integers can reach. What has no integer twin (a
-// ConvTranspose, for one) stays float between the DequantizeLinear before and the QuantizeLinear behind it.
+// ConvTranspose, for one) stays float between the DequantizeLinear before and the QuantizeLinear after it.
 func (p *placement) candidate(n *graph.Node, available map[*graph.Value]bool) role {
 	if p.o.excluded(n) || p.o.float[n.Name] || len(n.In) == 0 || len(n.Out) == 0 || n.Out[0] == nil || n.In[0] == nil ||
 		n.In[0].DType != tensor.Float32 || n.Out[0].DType != tensor.Float32 {
@@ -193,12 +193,12 @@ func weightedRole(n *graph.Node) role {
 	return weighs
 }
 
-// eachColumn tells whether a bias of this shape has one number for all, or one for each output channel.
+// eachColumn reports whether a bias of this shape has one number for all, or one for each output channel.
 func eachColumn(shape []int) bool {
 	return len(shape) == 0 || tensor.Size(shape) == shape[len(shape)-1]
 }
 
-// result is the value that a node's integer twin makes: its output, or that of the clamp behind it.
+// result is the value that a node's integer twin makes: its output, or that of the clamp after it.
 func (p *placement) result(n *graph.Node) *graph.Value {
 	if c := p.clamp[n]; c != nil {
 		return c.Out[0]
@@ -231,14 +231,14 @@ func clampOf(n *graph.Node) (span, bool) {
 			if c == nil || c.Len() != 1 {
 				return s, false
 			}
-			*bound = tensor.Doubles(c)[0]
+			*bound = tensor.Float64s(c)[0]
 		}
 		return s, s.lo <= 0 && s.hi > 0
 	}
 	return s, false
 }
 
-// needed tells whether an integer operator reads v.
+// needed reports whether an integer operator reads v.
 func (p *placement) needed(v *graph.Value) bool {
 	if p.o.QuantizeLogits && p.logit[v] || p.isEnd(v) {
 		return true
@@ -319,7 +319,7 @@ func (p *placement) share() {
 	}
 }
 
-// alike tells whether all data inputs of a node come from the same clamp.
+// alike reports whether all data inputs of a node come from the same clamp.
 func (p *placement) alike(n *graph.Node) bool {
 	first := p.values[n.In[dataInputs(n)[0]]].group.bounds
 	for _, i := range dataInputs(n) {

@@ -199,7 +199,7 @@ func (r *runner) run(ctx context.Context, b data.Batch, sample int) error {
 			first, complaint = r.order[v.Def], name(graph.NodeError(v.Def, err))
 		}
 	}
-	if err := r.p.Run(ctx, &engine.Call{In: in, See: show}); err != nil {
+	if err := r.p.Run(ctx, &engine.Call{In: in, Observe: show}); err != nil {
 		return name(err)
 	}
 	return complaint

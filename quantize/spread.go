@@ -43,7 +43,7 @@ func spreadBytes(l *layer) int64 { return int64(l.k) * (blockSide + 1) * 8 }
 // add takes the layer's input of one run.
 func (s *spread) add(t *tensor.Tensor) error {
 	v := tensor.Floats(t)
-	vectors, area := 1, len(v)/s.channels // areas lie behind each channel
+	vectors, area := 1, len(v)/s.channels // areas lie after each channel
 	if !s.conv {
 		vectors, area = area, 1
 	} else if len(t.Shape) > 1 && t.Shape[1] == s.channels {

@@ -78,7 +78,7 @@ func (f *finder) usesOf(g *graph.Graph, v *graph.Value) []graph.Use {
 	return f.uses[g][v]
 }
 
-// isReal tells whether a constant's elements are numbers that may be weights.
+// isReal reports whether a constant's elements are numbers that may be weights.
 func isReal(v *graph.Value) bool {
 	switch v.DType {
 	case tensor.Float32, tensor.Float16, tensor.BFloat16, tensor.Float64:

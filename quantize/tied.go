@@ -95,7 +95,7 @@ func (p *placement) tie() {
 	}
 }
 
-// transposes tells whether a is b with rows for columns.
+// transposes reports whether a is b with rows for columns.
 func transposes(a, b *tensor.Tensor) bool {
 	if a.Shape[0] != b.Shape[1] || a.Shape[1] != b.Shape[0] {
 		return false

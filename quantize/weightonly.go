@@ -12,7 +12,7 @@ import (
 // errNothing tells that no operator qualifies.
 var errNothing = errors.New("nothing to quantize: no operator has constant weights that are large enough and not excluded")
 
-// weightOnly keeps weights as integers behind a DequantizeLinear; everything is computed in float.
+// weightOnly keeps weights as integers after a DequantizeLinear; everything is computed in float.
 func weightOnly(f *graph.Graph, o Options) (*converted, error) { return keepIntegers(f, nil, o) }
 
 // keepIntegers does so with the scales that it is given, or with such as it finds.

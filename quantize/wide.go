@@ -49,7 +49,7 @@ func (p *placement) before(log *graph.Node) []string {
 	return names
 }
 
-// wide tells whether so many values lie below half a step that rounding would lose most of what the logarithm is to show.
+// wide reports whether so many values lie below half a step that rounding would lose most of what the logarithm is to show.
 func (h *histogram) wide() bool {
 	limit := halfStep * max(h.max, -h.min)
 	var small int64

@@ -15,8 +15,8 @@ func Floats(t *Tensor) []float32 {
 	return widen[float32](t)
 }
 
-// Doubles gives the elements as float64, exactly for every type but 64-bit integers. See Floats.
-func Doubles(t *Tensor) []float64 {
+// Float64s gives the elements as float64, exactly for every type but 64-bit integers. See Floats.
+func Float64s(t *Tensor) []float64 {
 	if t.DType == Float64 {
 		return View[float64](t)
 	}

@@ -95,16 +95,16 @@ func ParseDType(name string) (DType, error) {
 // Bits is the size of one element in bits; 0 for strings, sequences and optionals.
 func (d DType) Bits() int { return dtypes[d].bits }
 
-// Valid tells whether d is a type that this package knows.
+// Valid reports whether d is a type that this package knows.
 func (d DType) Valid() bool { return dtypes[d].name != "" }
 
-// IsInt tells whether d is a signed or unsigned integer type (not Bool).
+// IsInt reports whether d is a signed or unsigned integer type (not Bool).
 func (d DType) IsInt() bool { k := dtypes[d].kind; return k == classInt || k == classUint }
 
-// IsSigned tells whether d is a signed integer type.
+// IsSigned reports whether d is a signed integer type.
 func (d DType) IsSigned() bool { return dtypes[d].kind == classInt }
 
-// IsFloat tells whether d is a floating-point type of any width.
+// IsFloat reports whether d is a floating-point type of any width.
 func (d DType) IsFloat() bool { return dtypes[d].kind == classFloat }
 
 // Bytes is the storage that n elements of d take.

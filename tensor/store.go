@@ -20,8 +20,8 @@ func FromFloats(d DType, v []float32, shape ...int) (*Tensor, error) {
 // SetFloats stores float32 values into t, as FromFloats does.
 func SetFloats(t *Tensor, v []float32) error { return set(t, v) }
 
-// SetDoubles stores float64 values into t, as FromFloats does; 16-bit and narrower floats are rounded by way of float32.
-func SetDoubles(t *Tensor, v []float64) error { return set(t, v) }
+// SetFloat64s stores float64 values into t, as FromFloats does; 16-bit and narrower floats are rounded by way of float32.
+func SetFloat64s(t *Tensor, v []float64) error { return set(t, v) }
 
 // SetInts stores int64 values into t, wrapping where the type is narrower.
 func SetInts(t *Tensor, v []int64) error { return set(t, v) }

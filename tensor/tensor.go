@@ -181,7 +181,7 @@ func (t *Tensor) Bytes() int {
 	return n
 }
 
-// Equal tells whether two tensors have the same type, shape and bits.
+// Equal reports whether two tensors have the same type, shape and bits.
 func (t *Tensor) Equal(u *Tensor) bool {
 	if t.DType != u.DType || len(t.Shape) != len(u.Shape) || string(t.Data) != string(u.Data) ||
 		len(t.Strings) != len(u.Strings) || len(t.Items) != len(u.Items) {

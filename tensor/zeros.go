@@ -18,9 +18,9 @@ func (t *Tensor) Zeros() int {
 		if t.DType == Complex128 {
 			half = Float64
 		}
-		return pairs(Doubles(&Tensor{DType: half, Shape: []int{2 * t.Len()}, Data: t.Data}))
+		return pairs(Float64s(&Tensor{DType: half, Shape: []int{2 * t.Len()}, Data: t.Data}))
 	}
-	return zeros(Doubles(t))
+	return zeros(Float64s(t))
 }
 
 func zeros[T uint8 | int64 | float32 | float64](v []T) int {

@@ -38,7 +38,7 @@ func Gradients(b *graph.Builder, loss *graph.Value, wrt []*graph.Value) ([]*grap
 	}
 	shape, _ := loss.Fixed()
 	one := tensor.New(loss.DType, shape...)
-	if err := tensor.SetDoubles(one, []float64{1}); err != nil {
+	if err := tensor.SetFloat64s(one, []float64{1}); err != nil {
 		return nil, err
 	}
 	flow := flows{b: b, by: map[*graph.Value]*graph.Value{loss: b.Const("grad_of_loss", one)}}

@@ -115,7 +115,7 @@ func Logits(b *graph.Builder, out *graph.Value) (*graph.Value, error) {
 	return v, b.Err
 }
 
-// flat tells whether Flatten changes nothing but trailing dimensions of 1.
+// flat reports whether Flatten changes nothing but trailing dimensions of 1.
 func flat(v *graph.Value) bool {
 	shape, ok := v.Fixed()
 	return ok && len(shape) >= 2 && tensor.Size(shape[2:]) == 1

@@ -174,7 +174,7 @@ func (m *Model) Param(name string) *Param {
 	return nil
 }
 
-// open gives a copy of the graph in which parameters and statistics are inputs, behind the graph's own, in the order
+// open gives a copy of the graph in which parameters and statistics are inputs, after the graph's own, in the order
 // of Params and Stats. batch binds the first dimension of every input of the model; 0 leaves it as it is.
 func (m *Model) open(batch int) (*opened, error) {
 	g, values := m.base.CloneMap()

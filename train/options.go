@@ -37,7 +37,7 @@ type Options struct {
 	Objective Objective
 	// Key names what Objective, After and Prepare do: a checkpoint of a run with another one is not taken up.
 	Key string
-	// After, if not nil, is called behind each update and may change parameters and masks. What it does must follow from
+	// After, if not nil, is called after each update and may change parameters and masks. What it does must follow from
 	// its arguments alone, so that a resumed run does the same.
 	After func(s *State) error
 	// Prepare, if not nil, sees the model before the first step of a run that is not resumed, to set masks.

@@ -149,7 +149,7 @@ func (s *step) dropout(g *opened, b *graph.Builder, n *graph.Node) error {
 		if !n.In[1].IsConst() {
 			return errors.New("its ratio is computed")
 		}
-		ratio = tensor.Doubles(n.In[1].Const)[0]
+		ratio = tensor.Float64s(n.In[1].Const)[0]
 	}
 	shape, ok := n.In[0].Fixed()
 	if !ok || ratio < 0 || ratio >= 1 || len(n.Out) > 1 && n.Out[1] != nil && len(g.Uses()[n.Out[1]]) > 0 {
@@ -302,7 +302,7 @@ func (s *step) firstBad(ctx context.Context) string {
 	}
 	defer prog.Close()
 	bad := ""
-	call := engine.Call{In: s.call.In, See: func(v *graph.Value, t *tensor.Tensor) {
+	call := engine.Call{In: s.call.In, Observe: func(v *graph.Value, t *tensor.Tensor) {
 		if bad == "" && !finite(t) {
 			bad = v.Name
 			if v.Def != nil {

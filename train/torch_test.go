@@ -41,7 +41,7 @@ func TestGradientsLikePyTorch(t *testing.T) {
 	}
 }
 
-// torchCase is a case of gradients.npz: arrays by what stands behind its name.
+// torchCase is a case of gradients.npz: arrays by what stands after its name.
 type torchCase map[string]*tensor.Tensor
 
 func readGolden(t *testing.T) map[string]torchCase {
@@ -70,7 +70,7 @@ func readGolden(t *testing.T) map[string]torchCase {
 	return golden
 }
 
-// keys lists the names behind a prefix, sorted.
+// keys lists the names after a prefix, sorted.
 func (c torchCase) keys(prefix string) []string {
 	var list []string
 	for k := range c {
@@ -133,7 +133,7 @@ func (c torchCase) compare(t *testing.T, who string, g *graph.Graph, got []*tens
 		t.Fatalf("%s: %v", who, err)
 	}
 	for i, key := range want {
-		a, b := tensor.Doubles(got[i]), tensor.Doubles(c[key])
+		a, b := tensor.Float64s(got[i]), tensor.Float64s(c[key])
 		if !slices.Equal(got[i].Shape, c[key].Shape) {
 			t.Errorf("%s: %s has shape %v, PyTorch's %v", who, key, got[i].Shape, c[key].Shape)
 			continue

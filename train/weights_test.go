@@ -17,7 +17,7 @@ func TestClassWeights(t *testing.T) {
 		var out []float64
 		err := o.EachGradient(t.Context(), g, set, func(_ []*Param, grads []*tensor.Tensor, _ int) error {
 			for _, d := range grads {
-				out = append(out, tensor.Doubles(d)...)
+				out = append(out, tensor.Float64s(d)...)
 			}
 			return nil
 		})

@@ -126,7 +126,7 @@ func (d *dataFlags) open(inputs []data.Input) (*data.Set, error) {
 	})
 }
 
-// sameInputs tells whether one prepared set can feed both graphs: names matter only where there are several inputs,
+// sameInputs reports whether one prepared set can feed both graphs: names matter only where there are several inputs,
 // the batch never.
 func sameInputs(g, h *graph.Graph) bool {
 	return slices.EqualFunc(dataInputs(g), dataInputs(h), func(x, y data.Input) bool {

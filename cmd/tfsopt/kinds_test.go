@@ -96,7 +96,7 @@ func (k kind) text() string {
 }
 
 // TestKinds takes models with inputs of every kind through every verb: it works, or is refused by one error that names
-// the input and leaves nothing behind.
+// the input and leaves nothing after.
 func TestKinds(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ func layerTable(layers []layer) ([]column, [][]string) {
 // layerForm is how the layers of one verb are shown.
 type layerForm struct {
 	fits    func(l *layer) bool
-	columns []column // behind name and operator
+	columns []column // after name and operator
 	row     func(l *layer) []string
 }
 

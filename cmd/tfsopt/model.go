@@ -145,7 +145,7 @@ func dequantized(n *graph.Node) (scale float64, zero int) {
 	if n.OpName() != "DequantizeLinear" || len(n.In) < 2 || !n.In[1].IsConst() || n.In[1].Const.Len() != 1 {
 		return 0, 0
 	}
-	scale = tensor.Doubles(n.In[1].Const)[0]
+	scale = tensor.Float64s(n.In[1].Const)[0]
 	if len(n.In) > 2 && n.In[2] != nil {
 		if !n.In[2].IsConst() {
 			return 0, 0

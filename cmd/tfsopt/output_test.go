@@ -27,7 +27,7 @@ func TestStdoutFull(t *testing.T) {
 	}
 }
 
-// TestProgress: bars are for terminals and patient people alone, and leave nothing behind.
+// TestProgress: bars are for terminals and patient people alone, and leave nothing after.
 func TestProgress(t *testing.T) {
 	for _, a := range []*app{{}, {terminal: true, quiet: true}} {
 		if a.progress() != nil || a.progressOf("x") != nil {

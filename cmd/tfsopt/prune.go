@@ -152,7 +152,7 @@ func (o *pruneOptions) gradient() bool {
 
 func (o *pruneOptions) channel() bool { return o.pattern == "channel" }
 
-// nm tells whether the pattern implies the sparsity.
+// nm reports whether the pattern implies the sparsity.
 func (o *pruneOptions) nm() bool {
 	var n, m int
 	k, _ := fmt.Sscanf(o.pattern, "%d:%d", &n, &m)

@@ -247,7 +247,7 @@ func span(t *tensor.Tensor) (low, high, top string) {
 	if t.DType.Bits() == 0 || !t.DType.IsFloat() && !t.DType.IsInt() || t.Len() == 0 {
 		return "", "", ""
 	}
-	v := tensor.Doubles(t)
+	v := tensor.Float64s(t)
 	rows := 1
 	if len(t.Shape) > 1 {
 		rows = t.Shape[0]

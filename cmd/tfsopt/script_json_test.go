@@ -97,7 +97,7 @@ func makeNPY(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(err)
 		}
 	}
-	ts.Check(tensor.SetDoubles(t, v))
+	ts.Check(tensor.SetFloat64s(t, v))
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer f.Close()

@@ -164,7 +164,7 @@ func pick(curve []train.Epoch, of func(train.Epoch) float64) []float64 {
 	return y
 }
 
-// anyKnown tells whether there is a number.
+// anyKnown reports whether there is a number.
 func anyKnown(y []float64) bool {
 	for _, v := range y {
 		if !math.IsNaN(v) {

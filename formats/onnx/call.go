@@ -78,7 +78,7 @@ func (c *call) convert() error {
 
 // emit decodes the attributes into n.Op, infers, and appends n to the graph.
 func (c *call) emit(n *graph.Node, domain, op string, attrs []graph.Attr) error {
-	var unknown graph.ErrUnknown
+	var unknown graph.UnknownOpError
 	made, err := graph.NewOp(domain, op, attrs)
 	switch {
 	case errors.As(err, &unknown):
@@ -118,7 +118,7 @@ func (c *call) emit(n *graph.Node, domain, op string, attrs []graph.Attr) error 
 	return err
 }
 
-// certain tells whether inference knew enough of the inputs to be believed.
+// certain reports whether inference knew enough of the inputs to be believed.
 func certain(n *graph.Node) bool {
 	for _, v := range n.In {
 		if v != nil && v.DType == tensor.Undefined {

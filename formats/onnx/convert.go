@@ -315,7 +315,7 @@ func (l *loader) node(p *nodeProto, s *scope) error {
 	return l.wrap(p, c.convert())
 }
 
-// isOmitted tells whether name is an input of the function around s that its caller leaves out.
+// isOmitted reports whether name is an input of the function around s that its caller leaves out.
 func (s *scope) isOmitted(name string) bool {
 	for ; s != nil; s = s.outer {
 		if s.omitted[name] {
@@ -365,7 +365,7 @@ func (l *loader) nodeName(p *nodeProto, s *scope) string {
 	return p.name
 }
 
-// freshNode gives a name that no node bears or will bear.
+// freshNode gives a name that no node has or will bear.
 func (l *loader) freshNode(base string) string {
 	name := base
 	for l.nodes[name] || l.given[name] {

@@ -64,7 +64,7 @@ func (e *external) open(location string) (*formats.Mapping, error) {
 		return nil, err
 	}
 	e.files[location] = m
-	e.file.Hold(m)
+	e.file.CloseWith(m)
 	e.file.Bytes += int64(len(m.Data))
 	return m, nil
 }

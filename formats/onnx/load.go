@@ -35,7 +35,7 @@ func Load(path string) (*formats.File, error) {
 		return nil, err
 	}
 	f := &formats.File{Format: Name, Bytes: int64(len(m.Data))}
-	f.Hold(m)
+	f.CloseWith(m)
 	f.Graph, f.Warnings, err = read(m.Data, &external{model: path, file: f, files: map[string]*formats.Mapping{}})
 	if err != nil {
 		f.Close()

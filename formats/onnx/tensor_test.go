@@ -73,7 +73,7 @@ func TestTypedFloats(t *testing.T) {
 	m.int(1, 1)
 	m.int(2, int64(tensor.Float64))
 	m.bytes(10, []byte("\x00\x00\x00\x00\x00\x00\xf8\x3f"))
-	if got, err = ReadTensor(m.all()); err != nil || tensor.Doubles(got)[0] != 1.5 {
+	if got, err = ReadTensor(m.all()); err != nil || tensor.Float64s(got)[0] != 1.5 {
 		t.Errorf("got %v, %v", got, err)
 	}
 }

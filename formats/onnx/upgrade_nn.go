@@ -82,7 +82,7 @@ func batchNorm14(c *call) error {
 	return nil
 }
 
-// isRead tells whether some node or output reads output i.
+// isRead reports whether some node or output reads output i.
 func (c *call) isRead(i int) bool {
 	return i < len(c.out) && c.out[i] != nil && i < len(c.at.out) && c.s.reads[c.at.out[i]]
 }

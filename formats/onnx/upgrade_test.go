@@ -254,7 +254,7 @@ func near(got, want *tensor.Tensor) bool {
 	if graph.TypeOf(got).String() != graph.TypeOf(want).String() {
 		return false
 	}
-	g, w := tensor.Doubles(got), tensor.Doubles(want)
+	g, w := tensor.Float64s(got), tensor.Float64s(want)
 	for i := range w {
 		if math.Abs(g[i]-w[i]) > 1e-5*math.Max(1, math.Abs(w[i])) {
 			return false

@@ -73,7 +73,7 @@ func (w *writer) versions(g *graph.Graph) error {
 	return nil
 }
 
-// raised tells whether the main opset is above the one that the model came in.
+// raised reports whether the main opset is above the one that the model came in.
 func (w *writer) raised(g *graph.Graph) bool { return g.Opsets[""] != w.opsets[""] }
 
 // attrSince holds the attributes that came to an operator later than the opset of its form, by olderForms or as it is
@@ -151,7 +151,7 @@ func sinceOf(n *graph.Node) int {
 	return since
 }
 
-// listConstants tells whether initializers that the file listed among the inputs are listed again: always below IR
+// listConstants reports whether initializers that the file listed among the inputs are listed again: always below IR
 // version 4, where they must be; from there on, where it makes them defaults that callers may override, only if the
 // file itself said so at that version.
 func (w *writer) listConstants(g *graph.Graph) bool {
@@ -159,7 +159,7 @@ func (w *writer) listConstants(g *graph.Graph) bool {
 	return w.ir < 4 || err == nil && had >= 4
 }
 
-// allListed tells whether every constant of the graph was an input too.
+// allListed reports whether every constant of the graph was an input too.
 func allListed(g *graph.Graph) bool {
 	for _, v := range g.Values() {
 		if v.IsConst() && v.Meta[metaListed] != listedInput {

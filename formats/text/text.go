@@ -26,7 +26,7 @@ func init() {
 	})
 }
 
-// detect looks for the word that begins a graph, behind blanks and comments.
+// detect looks for the word that begins a graph, after blanks and comments.
 func detect(path string, head []byte) bool {
 	if strings.EqualFold(filepath.Ext(path), ".tfg") {
 		return true

@@ -84,7 +84,7 @@ func numbers(t *tensor.Tensor) []float64 {
 	if !t.IsFloat() {
 		return nil
 	}
-	return tensor.Doubles(t)
+	return tensor.Float64s(t)
 }
 
 func compareNumbers(got, want []float64, tol Tolerance) error {

@@ -142,7 +142,7 @@ func TestOperatorsAgree(t *testing.T) {
 // compare allows two units in the last place of 1 for each addition: the inputs are normal random numbers.
 func compare(t *testing.T, who string, got, want *tensor.Tensor, steps float64) {
 	t.Helper()
-	g, w := tensor.Doubles(got), tensor.Doubles(want)
+	g, w := tensor.Float64s(got), tensor.Float64s(want)
 	if got.Len() != want.Len() {
 		t.Fatalf("%s: shape %v, Gorgonia has %v", who, got.Shape, want.Shape)
 	}

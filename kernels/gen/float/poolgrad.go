@@ -76,7 +76,7 @@ func (g *gradCode) write(name string) {
 	RET()
 }
 
-// pixel does the channels of one window, a vector at a time, and leaves the pointers behind them.
+// pixel does the channels of one window, a vector at a time, and leaves the pointers after them.
 func (g *gradCode) pixel(rest *mask) {
 	lanes := g.bytes() / 4
 	MOVQ(Mem{Base: g.t, Disp: pC}, g.ch)

@@ -168,7 +168,7 @@ func (k *sparseKernel) finish() {
 
 // Offsets in the Go struct sparseOut.
 const (
-	oZ, oC, oRes                      = 0, 16, 32 // with an offset behind each
+	oZ, oC, oRes                      = 0, 16, 32 // with an offset after each
 	oLDC, oLDR, oBlocks, oGroups, oLo = 48, 56, 64, 72, 80
 )
 
@@ -218,7 +218,7 @@ func sparseOut(d *decls, name string, add bool) {
 	RET()
 }
 
-// walk loads the pointer of a group, field off plus the offset behind it, and adds to the offset eight strides or, with
+// walk loads the pointer of a group, field off plus the offset after it, and adds to the offset eight strides or, with
 // nil, eight floats. Pointers in memory stay where the collector may see them.
 func (f *frame) walk(to reg.GPVirtual, off int, stride reg.GPVirtual) {
 	MOVQ(Mem{Base: f.t, Disp: off}, to)

@@ -369,7 +369,7 @@ func depthwiseTaps(w int, masked bool) {
 	RET()
 }
 
-// pixels computes p pixels at x and moves x behind them.
+// pixels computes p pixels at x and moves x after them.
 func (d *dwVNNI) pixels(p int, x, step reg.GPVirtual) {
 	group := fmt.Sprintf("group%d", p)
 	taps, wp, g, next, at := GP64(), GP64(), GP64(), GP64(), GP64()

@@ -93,7 +93,7 @@ func (v *vecGen) output() {
 	}
 }
 
-// loop runs body on each block. sizes are the bytes of an element behind each pointer.
+// loop runs body on each block. sizes are the bytes of an element after each pointer.
 func (v *vecGen) loop(sizes map[int]int, body func()) {
 	n := GP64()
 	MOVQ(Mem{Base: v.args, Disp: qN}, n)

@@ -89,7 +89,7 @@ func reach(g *graph.Graph, s optimize.Saturation, o data.Options, r *optimize.Re
 		if err != nil {
 			return err
 		}
-		call := &engine.Call{In: batch.In, See: func(v *graph.Value, t *tensor.Tensor) {
+		call := &engine.Call{In: batch.In, Observe: func(v *graph.Value, t *tensor.Tensor) {
 			for _, l := range layers[v] {
 				one, err := l.Reach(t)
 				if err != nil {
