@@ -56,10 +56,10 @@ def fused(path):
 
 
 def random_feeds(s, sizes, rng):
-    """Inputs for a session: a free dimension is what sizes says of its name, else 2 in front and 16 elsewhere."""
-    feeds = {}
+    """Inputs for a session: a free dimension is what sizes says of its name, else 2 where it is first seen in front, 16 where it is not."""
+    feeds, sizes = {}, dict(sizes)
     for i in s.get_inputs():
-        shape = [d if isinstance(d, int) else sizes.get(d, 16 if k else 2) for k, d in enumerate(i.shape)]
+        shape = [d if isinstance(d, int) else sizes.setdefault(d, 16 if k else 2) for k, d in enumerate(i.shape)]
         dtype = TYPES[i.type]
         if np.issubdtype(dtype, np.floating):
             feeds[i.name] = rng.standard_normal(shape).astype(dtype)
