@@ -104,7 +104,7 @@ func (e *examination) biases() {
 		if row, sum := l.overflow(b); row >= 0 {
 			e.add(IDOverflow, l.n, Finding{
 				Detail: fmt.Sprintf("channel %d: sums and bias reach %.4g, int32 ends at 2147483647", row, sum),
-				Cost:   "the channel's results wrap around", Command: requantize,
+				Cost:   "the channel's results wrap around", Command: e.widening(l),
 			})
 		}
 	}
@@ -112,21 +112,34 @@ func (e *examination) biases() {
 
 // overflow finds the row whose sums reach farthest out of int32; -1 if none does.
 func (l *product) overflow(bias *tensor.Tensor) (row int, sum float64) {
-	w, b := l.weight.constant(), tensor.View[int32](bias)
 	row, sum = -1, math.MaxInt32
-	if len(b) != l.p.Rows {
+	if bias.Len() != l.p.Rows {
 		return row, sum
 	}
 	for r := range l.p.Rows {
-		reach, zero := 0.0, l.zeroOf(r)
-		for k := range l.p.K {
-			reach += 255 * math.Abs(float64(l.at(w, r, k)-zero))
-		}
-		if reach += math.Abs(float64(b[r])); reach > sum {
+		if reach := l.reach(bias, r); reach > sum {
 			row, sum = r, reach
 		}
 	}
 	return row, sum
+}
+
+// reach is the largest magnitude that a row's sums and its int32 bias can have, whatever the activations.
+func (l *product) reach(bias *tensor.Tensor, r int) float64 {
+	w, zero := l.weight.constant(), l.zeroOf(r)
+	reach := math.Abs(float64(tensor.View[int32](bias)[r]))
+	for k := range l.p.K {
+		reach += 255 * math.Abs(float64(l.at(w, r, k)-zero))
+	}
+	return reach
+}
+
+// widening is the command that gives rows wider steps.
+func (e *examination) widening(l *product) string {
+	if l.widens() {
+		return e.mend()
+	}
+	return requantize
 }
 
 // scales looks at the parameters of every QuantizeLinear and DequantizeLinear.

@@ -2,14 +2,17 @@ package doctor_test
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/doctor"
+	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/graph"
 	_ "github.com/tfsopt/tfsopt/ops"
+	"github.com/tfsopt/tfsopt/tensor"
 )
 
 // clean is a model of two integer layers; each case of TestFindings breaks one thing in it.
@@ -154,4 +157,42 @@ func TestMendKeepsAnswers(t *testing.T) {
 	if err != nil || d.Samples != 20 || d.SQNR != nil || d.Agreement == nil || *d.Agreement != 100 {
 		t.Errorf("%+v, %v", d, err)
 	}
+}
+
+// TestMendOverflow mends a row with a step so small that its bias nearly fills int32.
+func TestMendOverflow(t *testing.T) {
+	text := strings.NewReplacer(
+		"sv: float32[] = {0.5}", "sv: float32[2] = {1e-6, 0.5}", "zv: int8[] = {0}", "zv: int8[2] = {0, 0}",
+		"(v, sv, zv)", "(v, sv, zv) {axis=0}",
+		"b: int32[2] = {10,", "b: int32[2] = {2147483000,", "sb: float32[] = {0.005}", "sb: float32[2] = {1e-8, 0.005}",
+		"(b, sb)", "(b, sb) {axis=0}", "sh: float32[] = {0.02}", "sh: float32[] = {0.2}", "output yd", "output hd",
+	).Replace(clean)
+	g := parse(t, text)
+	if got := ids(examine(t, g, doctor.Samples{})); !slices.Equal(got, []string{"bias-overflow first"}) {
+		t.Fatalf("before: %v", got)
+	}
+	m, err := doctor.Mend(context.Background(), g, doctor.Samples{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(examine(t, m, doctor.Samples{})); len(got) > 0 {
+		t.Errorf("after: %v", got)
+	}
+	if before, after := first(t, g), first(t, m); before > 0 || math.Abs(after-21.4) > 0.1 {
+		t.Errorf("before: %v, want a sum that wrapped around; after: %v, want the 21.4 that the file means", before, after)
+	}
+}
+
+// first runs a graph on the largest input and gives the first output's first element.
+func first(t *testing.T, g *graph.Graph) float64 {
+	t.Helper()
+	p, err := engine.Compile(context.Background(), g, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &engine.Call{In: []*tensor.Tensor{tensor.From([]float32{3, 3, 3, 3}, 1, 4)}}
+	if err := p.Run(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+	return tensor.Float64s(c.Out[0])[0]
 }

@@ -37,11 +37,13 @@ func Mend(ctx context.Context, g *graph.Graph, s Samples) (*graph.Graph, error) 
 	for _, l := range m.layers {
 		m.rescaleBias(l)
 	}
+	unsafe := map[*graph.Node]bool{}
 	for _, f := range optimize.CheckSaturation(c).Layers {
-		for _, l := range m.layers {
-			if l.n == f.Node && f.Unsafe > 0 {
-				m.project(l)
-			}
+		unsafe[f.Node] = unsafe[f.Node] || f.Unsafe > 0
+	}
+	for _, l := range m.layers {
+		if unsafe[l.n] || l.overflows() && l.widens() {
+			m.project(l)
 		}
 	}
 	if err := c.Sort(); err != nil {
@@ -167,7 +169,8 @@ func scaleShape(n int, old *tensor.Tensor) []int {
 }
 
 // project makes a layer's pairs safe: by wider steps of a row or by moving pairs to the nearest safe ones, whichever changes
-// the weights less. What a row loses on average goes to its bias.
+// the weights less. Rows whose sums can leave int32 get steps so wide that they cannot. What a row loses on average goes to
+// its bias.
 func (m *mender) project(l *product) {
 	w := l.weight.constant()
 	if w.DType != tensor.Int8 {
@@ -177,16 +180,16 @@ func (m *mender) project(l *product) {
 	m.ownBias(l)
 	t, scale := w.Clone(), l.scale.constant()
 	v, old := tensor.View[int8](t), tensor.View[int8](w)
-	wide := make([]float64, l.p.Rows)
+	wide, widens := make([]float64, l.p.Rows), l.widens()
 	for r := range wide {
 		wide[r] = 1
-		if scale != nil && scale.DType == tensor.Float32 && scale.Len() == l.p.Rows && l.byRow(w) && (l.bias.n == nil || l.biasDequantizer != nil) {
-			wide[r] = l.widen(old, r)
+		if widens {
+			wide[r] = max(l.widen(old, r), l.fitting(r))
 		}
 		l.store(v, l.safeRow(old, r, wide[r]), r)
 	}
 	m.put(l.weight, t)
-	if scale != nil && scale.Len() == l.p.Rows && l.byRow(w) {
+	if widens {
 		steps := append([]float32{}, tensor.Floats(scale)...)
 		for r := range steps {
 			steps[r] *= float32(wide[r])
@@ -195,6 +198,37 @@ func (m *mender) project(l *product) {
 		m.rescaleBias(l)
 	}
 	m.compensate(l, old, wide)
+}
+
+// widens holds if each row has a step that can be changed, and the bias with it.
+func (l *product) widens() bool {
+	for r := range l.p.Rows {
+		if l.zeroOf(r) != 0 {
+			return false
+		}
+	}
+	w, scale := l.weight.constant(), l.scale.constant()
+	return w.DType == tensor.Int8 && scale != nil && scale.DType == tensor.Float32 && scale.Len() == l.p.Rows && l.byRow(w) &&
+		(l.bias.n == nil || l.biasDequantizer != nil)
+}
+
+func (l *product) overflows() bool {
+	b := l.bias.constant()
+	if b == nil || b.DType != tensor.Int32 {
+		return false
+	}
+	row, _ := l.overflow(b)
+	return row >= 0
+}
+
+// fitting is how much wider the steps of a row must be at least for its sums to stay in int32.
+func (l *product) fitting(r int) float64 {
+	b := l.bias.constant()
+	if b == nil || b.DType != tensor.Int32 || b.Len() != l.p.Rows {
+		return 1
+	}
+	rounding := float64(255*l.p.K + 1) // of the weights, and what their bias gets back for it
+	return max(1, l.reach(b, r)/(math.MaxInt32-rounding))
 }
 
 // byRow holds if the weight's scales lie along its rows.
