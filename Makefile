@@ -25,6 +25,7 @@ venv   = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tfsopt/venv-$(shell cksum <testd
 VENV  := $(call venv,requirements.txt)
 TORCH := $(call venv,requirements-torch.txt)
 ML    := $(call venv,requirements-ml.txt)
+TF    := $(call venv,requirements-tensorflow.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test race lint format bench bench-peers interop fuzz generate golden clean
@@ -73,7 +74,8 @@ generate: ## make kernels/*.s and docs/operators.md again
 $(VENV)/done: testdata/interop/requirements.txt
 $(TORCH)/done: testdata/interop/requirements-torch.txt
 $(ML)/done: testdata/interop/requirements-ml.txt
-$(VENV)/done $(TORCH)/done $(ML)/done:
+$(TF)/done: testdata/interop/requirements-tensorflow.txt
+$(VENV)/done $(TORCH)/done $(ML)/done $(TF)/done:
 	$(PYTHON) -m venv $(@D) || { echo "cannot make $(@D): python3 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< || \
 		{ echo "cannot install $<: is the network there?"; exit 1; }
@@ -91,4 +93,4 @@ bench-peers: build $(VENV)/done $(TORCH)/done ## time inference against ONNX Run
 	$(TORCH)/bin/python testdata/interop/bench_train.py
 
 clean: ## remove what the other targets made
-	rm -rf bin $(OUT) $(VENV) $(TORCH) $(ML)
+	rm -rf bin $(OUT) $(VENV) $(TORCH) $(ML) $(TF)

@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"doctor":               {"graph", "ops", "engine", "tensor", "data", "optimize"},
 	"evaluate":             {"graph", "engine", "tensor", "data"},
 	"serve":                {"formats", "graph", "engine", "tensor", "optimize", "codec", "internal/*"},
+	"internal/tensorflow":  {"formats"},
 	"internal/conformance": {"graph", "formats/onnx", "tensor"},
 	"cmd/tfsopt":           {"*"},
 }

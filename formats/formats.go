@@ -21,6 +21,7 @@ type File struct {
 	Format   string   // name of the format, such as "ONNX"
 	Bytes    int64    // size of the model with its external data
 	Warnings []string // what the graph does not hold as the file did
+	Default  string   // the signature that stands for a model with several; "": the graph's own inputs and outputs do
 	closers  []io.Closer
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -214,16 +215,27 @@ func checkOutput(ctx context.Context, path string) error {
 }
 
 func describe(path string, size int64) (modelFile, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return modelFile{}, err
-	}
-	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return modelFile{}, err
-	}
-	return modelFile{path, size, hex.EncodeToString(h.Sum(nil))}, nil
+	err := filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		if p != path { // of a model that is a directory, the names of its files count too
+			rel, err := filepath.Rel(path, p)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(h, "%s\x00", filepath.ToSlash(rel))
+		}
+		f, err := os.Open(p)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(h, f)
+		return err
+	})
+	return modelFile{path, size, hex.EncodeToString(h.Sum(nil))}, err
 }
 
 // at puts a model's path before an error that does not name it.

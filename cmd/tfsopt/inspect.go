@@ -99,6 +99,9 @@ func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error 
 	}
 	defer m.Close()
 	r := newInspection(m)
+	if a.entries != nil {
+		r.Signatures = a.entries
+	}
 	r.constants(m.Graph, o.nodes)
 	if err := r.count(m.Graph, o.nodes); err != nil {
 		return at(path, err)
@@ -122,11 +125,27 @@ func (a *app) inspect(ctx context.Context, path string, o inspectOptions) error 
 	return a.printInspection(path, r, m.Format)
 }
 
+// signatures describes the entry points of g.
+func signatures(g *graph.Graph) []signature {
+	named := func(list []graph.Port) []port {
+		out := []port{}
+		for _, p := range list {
+			out = append(out, portOf(p.Name, p.Value.Type))
+		}
+		return out
+	}
+	out := []signature{}
+	for _, s := range g.Signatures {
+		out = append(out, signature{s.Name, s.Method, named(s.Inputs), named(s.Outputs)})
+	}
+	return out
+}
+
 func newInspection(m *formats.File) *inspection {
 	g := m.Graph
 	r := &inspection{
 		Format: strings.ToLower(m.Format), Opset: g.Opsets[""], Opsets: map[string]int{},
-		Inputs: ports(g.Inputs), Outputs: ports(g.Outputs), Signatures: []signature{},
+		Inputs: ports(g.Inputs), Outputs: ports(g.Outputs), Signatures: signatures(g),
 		Operators: map[string]int{}, Unsupported: append([]string{}, graph.Unsupported(g)...),
 		Bytes: m.Bytes, Warnings: append([]string{}, m.Warnings...), work: map[string]int64{},
 	}
@@ -135,16 +154,6 @@ func newInspection(m *formats.File) *inspection {
 			domain = "ai.onnx"
 		}
 		r.Opsets[domain] = v
-	}
-	named := func(list []graph.Port) []port {
-		out := []port{}
-		for _, p := range list {
-			out = append(out, portOf(p.Name, p.Value.Type))
-		}
-		return out
-	}
-	for _, s := range g.Signatures {
-		r.Signatures = append(r.Signatures, signature{s.Name, s.Method, named(s.Inputs), named(s.Outputs)})
 	}
 	return r
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	_ "github.com/tfsopt/tfsopt/formats/onnx" // the formats that Load and Save know
+	_ "github.com/tfsopt/tfsopt/formats/savedmodel"
 	_ "github.com/tfsopt/tfsopt/formats/text"
 )
 

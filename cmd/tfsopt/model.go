@@ -56,35 +56,50 @@ func oneOf(intro string, names []string) string {
 	return fmt.Sprintf(" (%s %s)", intro, strings.Join(names, ", "))
 }
 
-// load loads a model, of which --signature takes one entry point.
+// load loads a model, of which --signature takes one entry point; without it, a model of several is the one that stands for
+// it.
 func (a *app) load(path string) (*formats.File, error) {
 	m, err := formats.Load(path)
-	if err != nil || a.signature == "" {
-		return m, err
-	}
-	g, err := graph.Select(m.Graph, a.signature)
 	if err != nil {
-		m.Close()
-		if !hasSignature(m.Graph, a.signature) {
-			return nil, usagef("--signature %s: %v", a.signature, err)
-		}
-		return nil, at(path, err)
+		return nil, err
 	}
-	m.Graph = g
-	return m, nil
+	name := a.signature
+	if name == "" && m.Default != "" {
+		name, a.entries = m.Default, signatures(m.Graph)
+		m.Warnings = append(m.Warnings, fmt.Sprintf("%s: the model has %d entry points; this is about %q, --signature takes another",
+			path, len(m.Graph.Signatures), name))
+	}
+	return m, a.selectEntry(m, path, name)
+}
+
+// selectEntry cuts one entry point out of a model and closes the model if there is none of that name.
+func (a *app) selectEntry(m *formats.File, path, name string) error {
+	if name == "" {
+		return nil
+	}
+	g, err := graph.Select(m.Graph, name)
+	if err == nil {
+		m.Graph = g
+		return nil
+	}
+	m.Close()
+	if !hasSignature(m.Graph, name) {
+		return usagef("--signature %s: %v", name, err)
+	}
+	return at(path, err)
 }
 
 // loadOther loads a model beside the one that --signature speaks of: of that entry point if it has one of that name.
 func (a *app) loadOther(path string) (*formats.File, error) {
 	m, err := formats.Load(path)
-	if err != nil || a.signature == "" || !hasSignature(m.Graph, a.signature) {
-		return m, err
+	if err != nil {
+		return nil, err
 	}
-	if m.Graph, err = graph.Select(m.Graph, a.signature); err != nil {
-		m.Close()
-		return nil, at(path, err)
+	name := m.Default
+	if hasSignature(m.Graph, a.signature) {
+		name = a.signature
 	}
-	return m, nil
+	return m, a.selectEntry(m, path, name)
 }
 
 func hasSignature(g *graph.Graph, name string) bool {

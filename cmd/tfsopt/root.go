@@ -18,7 +18,8 @@ type app struct {
 	json      bool
 	quiet     bool
 	threads   int
-	signature string // the entry point to work on
+	signature string      // the entry point to work on
+	entries   []signature // of the model that was loaded last, if one of them was taken without being named
 	logLevel  choice
 	terminal  bool // err is one, so that progress makes sense
 	running   bool // flags and arguments were fine

@@ -116,7 +116,7 @@ func encode(g *graph.Graph, place *placement) (*writer, *message, error) {
 	if err := w.versions(g); err != nil {
 		return nil, nil, err
 	}
-	if len(g.Signatures) > 0 {
+	if len(g.Signatures) > 1 {
 		w.warnings = append(w.warnings, "ONNX knows one entry point: the names of signatures are not kept")
 	}
 	for _, s := range g.States {
