@@ -148,7 +148,7 @@ func (Conv) Weights([]graph.Fact) []graph.Weight {
 // Cost counts one multiply-add for each output element and weight that it reads, padding included.
 func (Conv) Cost(in, out []graph.Type) graph.Cost { return convCost(in[1], out[0]) }
 
-// Twin is QLinearConv, if the bias has the scale of the sums.
+// Twin is QLinearConv, if its bias is a constant.
 func (c Conv) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
 	x, w := in[0], in[1]
 	if !productTypes(x, w, out) || out.Value == nil || !w.Value.IsConst() || w.Axis != 0 && w.Scale.Const.Len() != 1 {
@@ -156,7 +156,7 @@ func (c Conv) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op
 	}
 	args := slices.Concat(triple(x), triple(w), []*graph.Value{out.Scale, out.Zero})
 	if len(n.In) > 2 && n.In[2] != nil {
-		b := sumBias(in[2], x, w, out)
+		b := sumBias(n, in, out)
 		if b == nil {
 			return nil, nil
 		}

@@ -156,7 +156,7 @@ func (g Gemm) Cost(in, out []graph.Type) graph.Cost {
 	return matCost(a, out[0])
 }
 
-// Twin is QGemm, if the bias has the scale of the sums.
+// Twin is QGemm, if its bias is a constant.
 func (g Gemm) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op, []*graph.Value) {
 	x, w := in[0], in[1]
 	if !productTypes(x, w, out) || !w.Value.IsConst() || g.Beta != 1 || g.Alpha != 1 || g.TransA || !g.columns(w) {
@@ -164,7 +164,7 @@ func (g Gemm) Twin(n *graph.Node, in []graph.Linear, out graph.Linear) (graph.Op
 	}
 	args := append(slices.Concat(triple(x), triple(w)), nil)
 	if len(n.In) > 2 && n.In[2] != nil {
-		if args[6] = sumBias(in[2], x, w, out); args[6] == nil {
+		if args[6] = sumBias(n, in, out); args[6] == nil {
 			return nil, nil
 		}
 	}

@@ -59,9 +59,14 @@ func withResult(args []*graph.Value, out graph.Linear) []*graph.Value {
 	return append(args, out.Scale, out.Zero)
 }
 
-// sumBias is the int32 constant b at the scale of the sums of x and w, nil if it is none. One that is stored in another
-// scale is converted, which moves it by at most half a step of the sums; fixed point adds its integers as they are.
-func sumBias(b, x, w, out graph.Linear) *graph.Value {
+// sumBias is the bias of n, input 2, as an int32 constant at the scale of the sums of inputs 0 and 1; nil if it is no
+// constant. One that is float or stored in another scale is converted, which moves it by at most half a step of the sums;
+// fixed point adds its integers as they are.
+func sumBias(n *graph.Node, in []graph.Linear, out graph.Linear) *graph.Value {
+	x, w, b := in[0], in[1], in[2]
+	if v := n.In[2]; v.IsConst() && v.DType == tensor.Float32 {
+		return roundedBias(n, x, w)
+	}
 	if b.Value == nil || b.Value.DType != tensor.Int32 || !b.Value.IsConst() ||
 		slices.ContainsFunc(tensor.Ints(b.Zero.Const), func(z int64) bool { return z != 0 }) {
 		return nil
@@ -88,4 +93,22 @@ func sumBias(b, x, w, out graph.Linear) *graph.Value {
 		return b.Value
 	}
 	return graph.NewConst(b.Value.Name, tensor.From(moved, len(moved)))
+}
+
+// roundedBias is the float bias of n, one element an output channel, in steps of the sums of x and w.
+func roundedBias(n *graph.Node, x, w graph.Linear) *graph.Value {
+	old, sw := tensor.Floats(n.In[2].Const), tensor.Floats(w.Scale.Const)
+	rows := n.Op.(Multiplier).Products(w.Value.Const.Shape).Rows
+	if len(n.In[2].Const.Shape) != 1 || len(old) != rows || len(sw) != 1 && len(sw) != rows {
+		return nil
+	}
+	sums := make([]int32, rows)
+	for i, f := range old {
+		r := math.RoundToEven(float64(f) / float64(tensor.Floats(x.Scale.Const)[0]*sw[i%len(sw)]))
+		if !(math.Abs(r) <= math.MaxInt32) {
+			return nil
+		}
+		sums[i] = int32(r)
+	}
+	return graph.NewConst(n.In[2].Name, tensor.From(sums, rows))
 }

@@ -30,7 +30,7 @@ type Options struct {
 	Exclude     []string // names of nodes or operator types that stay float
 
 	NoBiasCorrection bool
-	Target           string // cpu (default), gpu: symmetric int8 activations and per-channel weights, as TensorRT wants
+	Target           string // cpu (default), gpu: symmetric int8 activations, per-channel weights and float biases, as TensorRT wants
 	IO               string // float (default), int8 or uint8: the type of the graph's inputs and outputs
 	QuantizeLogits   bool
 	Carry            map[string]string // outputs that are inputs of the next sample's run
@@ -110,6 +110,9 @@ func (o Options) check() error {
 	}
 	if o.Saturation == saturationAllow && (o.Mode == modeWeightOnly || o.Weights == "int4" || o.Target == "gpu") {
 		fail("saturation %s: it is for 8-bit products, which mode %s, weights %s and target %s lack", saturationAllow, o.Mode, o.Weights, o.Target)
+	}
+	if o.Target == "gpu" && o.Style == styleQOperator {
+		fail("style %s: TensorRT reads %s alone", o.Style, styleQDQ)
 	}
 	if !validStep(o.Step) && o.Step != 0 {
 		fail("step %g: want a positive number", o.Step)

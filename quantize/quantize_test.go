@@ -269,6 +269,50 @@ func TestStep(t *testing.T) {
 	}
 }
 
+// TestTargetGPU checks the rules of TensorRT's parser: int8 alone before DequantizeLinear, symmetric, weights from -127 with a
+// scale an output channel, activations with one, both sides of an Add quantized.
+func TestTargetGPU(t *testing.T) {
+	g := network(t)
+	r, err := quantize.Quantize(context.Background(), g, data.Random(inputs(g), 8, 1), quantize.Options{Target: "gpu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := 0
+	for _, n := range r.Graph.Nodes {
+		switch n.OpName() {
+		case "Add":
+			if n.In[0].Def.OpName() != "DequantizeLinear" || n.In[1].Def.OpName() != "Conv" {
+				t.Errorf("add: sides from %s and %s, want the residual side quantized and the convolution as it is", n.In[0].Def.Name, n.In[1].Def.Name)
+			}
+		case "Relu", "Clip":
+			if op := n.In[0].Def.OpName(); op != "Conv" {
+				t.Errorf("%s: after %s, want the convolution", n.Name, op)
+			}
+		case "QuantizeLinear", "DequantizeLinear":
+			if d := n.In[2].DType; d != tensor.Int8 || slices.ContainsFunc(tensor.Ints(n.In[2].Const), func(z int64) bool { return z != 0 }) {
+				t.Errorf("%s: the zero point is not int8 0", n.Name)
+			}
+			channels := 0
+			if c := n.In[0].Const; c != nil {
+				weights++
+				channels = 1
+				if slices.Min(tensor.View[int8](c)) < -127 {
+					t.Errorf("%s: a weight of -128", n.Name)
+				}
+			}
+			if rank := n.In[1].Rank(); rank != channels {
+				t.Errorf("%s: scale of rank %d, want %d", n.Name, rank, channels)
+			}
+		}
+	}
+	if weights != 6 {
+		t.Errorf("%d weights, want 6", weights)
+	}
+	if _, err := quantize.Quantize(context.Background(), g, nil, quantize.Options{Target: "gpu", Style: "qoperator"}); err == nil {
+		t.Error("style qoperator is taken")
+	}
+}
+
 // TestIntegerIO asks for integers at both ends, of the activations' type and of the other, and runs the result: what they stand
 // for is near the float answer, also where a float operator or a value with readers inside makes the output.
 func TestIntegerIO(t *testing.T) {

@@ -135,6 +135,10 @@ func (r *rewriter) layer(l *layer) {
 	if len(l.node.In) > q.Bias && l.node.In[q.Bias] != nil {
 		name = r.takeName(l.node.In[q.Bias], 1)
 	}
+	if r.p.o.Target == "gpu" { // TensorRT reads int32 nowhere before a DequantizeLinear and quantizes float biases itself
+		setInput(n, q.Bias, r.constant(name, tensor.From(r.roundedBias(l, bias), l.rows)))
+		return
+	}
 	sums, steps := l.intBias(bias)
 	shape := []int{l.rows}
 	if r.p.o.PerTensor {

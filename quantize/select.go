@@ -132,6 +132,22 @@ func dataInputs(n *graph.Node) []int {
 	return []int{0}
 }
 
+// reads are the inputs of a node that become integers: those of dataInputs, but of a residual Add for TensorRT only the
+// side that does not come from a product, which it fuses with the Add.
+func (p *placement) reads(n *graph.Node) []int {
+	in := dataInputs(n)
+	if !p.o.symmetric() || len(in) != 2 || n.OpName() != "Add" {
+		return in
+	}
+	for k, i := range in {
+		v := n.In[i]
+		if v.Def != nil && p.roles[v.Def] == weighs && p.clamp[v.Def] == nil && len(p.uses[v]) == 1 && !p.g.IsOutput(v) {
+			return []int{in[1-k]}
+		}
+	}
+	return in
+}
+
 // candidate is the role that a node may have, given the values that integers can reach. What has no integer twin (a
 // ConvTranspose, for one) stays float between the DequantizeLinear before and the QuantizeLinear after it.
 func (p *placement) candidate(n *graph.Node, available map[*graph.Value]bool) role {
@@ -204,7 +220,7 @@ func (p *placement) result(n *graph.Node) *graph.Value {
 		return c.Out[0]
 	}
 	v := n.Out[0]
-	if p.roles[n] == moves || p.o.symmetric() || p.g.IsOutput(v) || len(p.uses[v]) != 1 {
+	if p.roles[n] == moves || p.g.IsOutput(v) || len(p.uses[v]) != 1 {
 		return v
 	}
 	c := p.uses[v][0]
@@ -245,7 +261,7 @@ func (p *placement) needed(v *graph.Value) bool {
 	}
 	for _, u := range p.uses[v] {
 		if p.roles[u.Node] != stays {
-			for _, i := range dataInputs(u.Node) {
+			for _, i := range p.reads(u.Node) {
 				if i == u.Index {
 					return true
 				}
@@ -273,11 +289,11 @@ func (p *placement) collect() {
 		if r == stays {
 			continue
 		}
-		for _, i := range dataInputs(n) {
+		for _, i := range p.reads(n) {
 			add(n.In[i], nil)
 		}
 		out := p.result(n)
-		if n.OpName() == "Conv" || r == point || r == moves || p.needed(out) {
+		if n.OpName() == "Conv" && !p.o.symmetric() || r == point || r == moves || p.needed(out) {
 			add(out, n)
 		} else {
 			delete(p.clamp, n)

@@ -10,6 +10,7 @@ ARGS = {
     "qoperator": ["--style", "qoperator"],
     "int8": ["--activations", "int8", "--style", "qoperator"],
     "dynamic": ["--mode", "dynamic"],
+    "gpu": ["--target", "gpu"],
     "weight-only": ["--mode", "weight-only"],
 }
 
