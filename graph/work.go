@@ -6,6 +6,9 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
+// FLOPs counts a multiply-add as two.
+func (c Cost) FLOPs() int64 { return 2*c.MACs + c.Ops }
+
 // NodeCost is the work of one node; known is false if the operator counts its work and a shape is not fixed. Operators
 // that are not Costed cost nothing.
 func NodeCost(n *Node) (c Cost, known bool, err error) {

@@ -48,7 +48,7 @@ func TestChannelTargets(t *testing.T) {
 		macs, bytes int64
 	}{
 		{"share", ChannelOptions{Sparsity: 0.4}, whole.total * 6 / 10, math.MaxInt64},
-		{"FLOPs", ChannelOptions{TargetFLOPs: whole.total}, whole.total / 2, math.MaxInt64},
+		{"FLOPs", ChannelOptions{TargetFLOPs: whole.total, Multiple: 1}, whole.total / 2, math.MaxInt64},
 		{"bytes", ChannelOptions{TargetBytes: 9000, Multiple: 1}, math.MaxInt64, 9000},
 		{"both", ChannelOptions{TargetBytes: 9000, TargetFLOPs: whole.total * 3 / 2}, whole.total * 3 / 4, 9000},
 		{"by layer", ChannelOptions{Sparsity: 0.4, Scope: "layer"}, whole.total * 6 / 10, math.MaxInt64},
@@ -66,6 +66,9 @@ func TestChannelTargets(t *testing.T) {
 			first, _, err := Channels(t.Context(), g, c.o)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if f, err := FLOPs(nil)(t.Context(), first); err != nil || c.o.TargetFLOPs > 0 && int64(f) > c.o.TargetFLOPs {
+				t.Errorf("%v FLOPs are left, want at most %d (%v)", f, c.o.TargetFLOPs, err)
 			}
 			again, _, err := Channels(t.Context(), g, c.o)
 			if err != nil || again.String() != first.String() {

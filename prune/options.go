@@ -59,7 +59,7 @@ type Options struct {
 
 // Target is a cost that the pruned graph must not exceed.
 type Target struct {
-	Name  string // for messages: "bytes", "multiply-adds", "ms"
+	Name  string // for messages: "bytes", "FLOPs", "ms"
 	Limit float64
 	Cost  func(ctx context.Context, g *graph.Graph) (float64, error)
 	// Tolerance is how far above the least sufficient sparsity the choice may lie; 0: 0.0005. Costs that are measured

@@ -21,6 +21,7 @@ type selection struct {
 	work   *work
 	first  map[*graph.Node]int64 // multiply-adds before
 	macs   int64
+	flops  int64
 	bytes  int64
 	by     func(s step) float64 // the least is cut first
 	near   [][]int              // groups whose savings change when one is cut
@@ -51,7 +52,7 @@ func newSelection(groups []*Group, w *work, shared sharing, o ChannelOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &selection{groups: groups, work: w, first: maps.Clone(w.macs), macs: w.total, state: make([]progress, len(groups)), gone: make([][]bool, len(groups))}
+	s := &selection{groups: groups, work: w, first: maps.Clone(w.macs), macs: w.total, flops: w.flops, state: make([]progress, len(groups)), gone: make([][]bool, len(groups))}
 	s.by = o.priority()
 	for v, shape := range w.shape {
 		if v.IsConst() {
@@ -134,12 +135,12 @@ func neighbours(groups []*Group) [][]int {
 
 // run cuts until the targets are met.
 func (s *selection) run(ctx context.Context, o ChannelOptions) error {
-	macs, bytes := int64(math.MaxInt64), int64(math.MaxInt64)
+	macs, flops, bytes := int64(math.MaxInt64), int64(math.MaxInt64), int64(math.MaxInt64)
 	if o.Sparsity > 0 {
 		macs = int64(math.Floor((1 - o.Sparsity) * float64(s.work.total)))
 	}
 	if o.TargetFLOPs > 0 {
-		macs = min(macs, o.TargetFLOPs/2)
+		flops = o.TargetFLOPs
 	}
 	if o.TargetBytes > 0 {
 		bytes = o.TargetBytes
@@ -150,7 +151,7 @@ func (s *selection) run(ctx context.Context, o ChannelOptions) error {
 	for i := range s.state {
 		s.look(i)
 	}
-	for s.macs > macs || s.bytes > bytes {
+	for s.macs > macs || s.flops > flops || s.bytes > bytes {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (s *selection) run(ctx context.Context, o ChannelOptions) error {
 			return nil
 		}
 		if best < 0 {
-			return s.short(macs, bytes)
+			return s.short(macs, flops, bytes)
 		}
 		s.take(best)
 	}
@@ -173,10 +174,13 @@ func (s *selection) run(ctx context.Context, o ChannelOptions) error {
 }
 
 // short says how far cutting can go.
-func (s *selection) short(macs, bytes int64) error {
+func (s *selection) short(macs, flops, bytes int64) error {
 	text := ""
 	if s.macs > macs {
 		text = fmt.Sprintf("; %d multiply-adds are left of %d, %d are wanted", s.macs, s.work.total, macs)
+	}
+	if s.flops > flops {
+		text += fmt.Sprintf("; %d FLOPs are left of %d, %d are wanted", s.flops, s.work.flops, flops)
 	}
 	if s.bytes > bytes {
 		text += fmt.Sprintf("; %d bytes are left, %d are wanted", s.bytes, bytes)
@@ -213,7 +217,7 @@ func (s *selection) look(i int) {
 	n.rest = rest / max(all, math.SmallestNonzeroFloat64)
 	before := s.work.bytes(g)
 	s.work.shrink(g, n.channels, 1)
-	n.macs, n.bytes = s.work.recount(g, false), before-s.work.bytes(g)
+	n.macs, n.bytes = s.work.recount(g, false).MACs, before-s.work.bytes(g)
 	s.work.shrink(g, n.channels, -1)
 	p.next = n
 }
@@ -227,7 +231,8 @@ func (s *selection) take(i int) {
 	p.cut += len(p.next.channels)
 	s.bytes -= p.next.bytes
 	s.work.shrink(g, p.next.channels, 1)
-	s.macs -= s.work.recount(g, true)
+	saved := s.work.recount(g, true)
+	s.macs, s.flops = s.macs-saved.MACs, s.flops-saved.FLOPs()
 	for _, j := range s.near[i] {
 		s.look(j)
 	}

@@ -126,36 +126,33 @@ func zeros(t *tensor.Tensor) int {
 	return n
 }
 
-// MACs counts the multiply-adds of one sample with weights that are not zero. It is a Cost. Symbolic first dimensions of
-// inputs count as 1; it fails if another size is unknown.
-func MACs(_ context.Context, g *graph.Graph) (float64, error) {
-	g = g.Clone()
-	one := map[string]int{}
-	for _, v := range g.Inputs {
-		if len(v.Shape) > 0 {
-			for _, name := range v.Shape[0].Names() {
-				one[name] = 1
-			}
-			if !v.Shape[0].Known() {
-				v.Shape[0] = graph.Fixed(1)
-			}
-		}
-	}
-	if err := g.Bind(one); err != nil {
+// FLOPs counts the work of one sample, two for a multiply-add, without multiply-adds by weights that are zero. It gives a Cost. What
+// sizes leave open of the inputs' shapes is as in graph.OneSample; the Cost fails if another size is unknown.
+func FLOPs(sizes map[string]int) func(context.Context, *graph.Graph) (float64, error) {
+	return func(_ context.Context, g *graph.Graph) (float64, error) { return flops(g, sizes) }
+}
+
+func flops(g *graph.Graph, sizes map[string]int) (float64, error) {
+	g, _, _, err := g.OneSample(sizes)
+	if err != nil {
 		return 0, err
 	}
 	var total float64
-	var errs []error
-	for _, n := range g.Nodes {
-		c, known, err := graph.NodeCost(n)
-		if err != nil {
-			errs = append(errs, err)
-		} else if !known {
-			errs = append(errs, graph.NodeError(n, errors.New("its work is unknown: sizes are not fixed")))
+	g.Walk(func(n *graph.Node) {
+		f, known, nerr := NodeFLOPs(n)
+		if nerr == nil && !known {
+			nerr = graph.NodeError(n, errors.New("its work is unknown: sizes are not fixed"))
 		}
-		total += float64(c.MACs) * density(n)
-	}
-	return total, errors.Join(errs...)
+		total += f
+		err = errors.Join(err, nerr)
+	})
+	return total, err
+}
+
+// NodeFLOPs counts one node as FLOPs has it; known is false if a shape is not fixed.
+func NodeFLOPs(n *graph.Node) (flops float64, known bool, err error) {
+	c, known, err := graph.NodeCost(n)
+	return 2*float64(c.MACs)*density(n) + float64(c.Ops), known, err
 }
 
 // density is the share of a node's constant weights that are not zero, 1 without any.

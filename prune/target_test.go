@@ -34,14 +34,15 @@ func TestBisect(t *testing.T) {
 }
 
 func TestCosts(t *testing.T) {
+	const pooled = 4 * 4 * 4 // operations of the pooling
 	g := parse(t, net)
 	bytes, err := Bytes(context.Background(), g)
 	if err != nil || bytes != 4*(16+4+8+2) {
 		t.Errorf("dense: %v bytes, %v", bytes, err)
 	}
-	macs, err := MACs(context.Background(), g)
-	if err != nil || macs != 16*16+8 {
-		t.Errorf("dense: %v multiply-adds, %v, want 264", macs, err)
+	flops, err := FLOPs(nil)(context.Background(), g)
+	if err != nil || flops != 2*(16*16+8)+pooled {
+		t.Errorf("dense: %v FLOPs, %v", flops, err)
 	}
 	m := NewMask(4, 4, 1, 1)
 	for i := range 12 {
@@ -53,16 +54,16 @@ func TestCosts(t *testing.T) {
 	if bytes, err = Bytes(context.Background(), g); err != nil || bytes != 4*12+4*(4+8+2) {
 		t.Errorf("12 of 16 are zero: %v bytes, %v", bytes, err)
 	}
-	if macs, err = MACs(context.Background(), g); err != nil || macs != 16*4+8 {
-		t.Errorf("12 of 16 are zero: %v multiply-adds, %v", macs, err)
+	if flops, err = FLOPs(nil)(context.Background(), g); err != nil || flops != 2*(16*4+8)+pooled {
+		t.Errorf("12 of 16 are zero: %v FLOPs, %v", flops, err)
 	}
 }
 
 func TestTarget(t *testing.T) {
-	o := Options{Target: &Target{Name: "multiply-adds", Limit: 140, Cost: MACs}}
+	o := Options{Target: &Target{Name: "FLOPs", Limit: 280, Cost: FLOPs(nil)}}
 	r := prunedBy(t, net, o)
-	if got, err := MACs(context.Background(), r.Graph); err != nil || got > 140 || got < 100 {
-		t.Errorf("%v multiply-adds, %v, want little below 140", got, err)
+	if got, err := FLOPs(nil)(context.Background(), r.Graph); err != nil || got > 280 || got < 200 {
+		t.Errorf("%v FLOPs, %v, want little below 280", got, err)
 	}
 	for _, c := range []struct {
 		o    Options

@@ -1,58 +1,55 @@
 package prune
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// work counts multiply-adds of a graph of which channels go, without cutting them. Its sizes are those of one sample.
+// work counts multiply-adds and other operations of a graph of which channels go, without cutting them. Its sizes are those
+// of one sample.
 type work struct {
 	shape    map[*graph.Value][]int // nil where it is not known
 	macs     map[*graph.Node]int64
-	total    int64
+	ops      map[*graph.Node]int64
+	total    int64 // multiply-adds
+	flops    int64 // with bodies
 	warnings []string
 }
 
 // newWork binds the symbols of a copy of g and keeps the shapes.
 func newWork(g *graph.Graph, dims map[string]int) (*work, error) {
-	c, values := g.CloneMap()
-	one := maps.Clone(dims)
-	if one == nil {
-		one = map[string]int{}
-	}
-	for _, v := range c.Inputs {
-		v.Shape = append([]graph.Dim{}, v.Shape...)
-		for i, d := range v.Shape {
-			if i == 0 && !d.Known() {
-				v.Shape[0] = graph.Fixed(1)
-			}
-			for _, name := range d.Names() {
-				if _, given := one[name]; !given && i == 0 {
-					one[name] = 1
-				}
-			}
-		}
-	}
-	if err := c.Bind(one); err != nil {
+	c, values, chosen, err := g.OneSample(dims)
+	if err != nil {
 		return nil, err
 	}
-	w := &work{shape: map[*graph.Value][]int{}, macs: map[*graph.Node]int64{}}
+	w := &work{shape: map[*graph.Value][]int{}, macs: map[*graph.Node]int64{}, ops: map[*graph.Node]int64{}}
 	for v, bound := range values {
 		if s, ok := bound.Fixed(); ok {
 			w.shape[v] = s
 		}
 	}
+	if chosen != "" {
+		w.warnings = append(w.warnings, fmt.Sprintf("the work is that for %s", chosen))
+	}
 	unknown := 0
-	for _, n := range g.Nodes {
-		m, known := w.node(n)
+	c.Walk(func(n *graph.Node) {
+		cost, known, nerr := graph.NodeCost(n)
 		if !known {
 			unknown++
 		}
-		w.macs[n] = m
-		w.total += m
+		w.flops += cost.FLOPs()
+		err = errors.Join(err, nerr)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range g.Nodes {
+		cost := w.node(n)
+		w.macs[n], w.ops[n] = cost.MACs, cost.Ops
+		w.total += cost.MACs
 	}
 	if unknown > 0 {
 		w.warnings = append(w.warnings, fmt.Sprintf("the multiply-adds leave out %d operators whose shapes are not known; sizes of dimensions make them so", unknown))
@@ -60,12 +57,13 @@ func newWork(g *graph.Graph, dims map[string]int) (*work, error) {
 	return w, nil
 }
 
-// node counts the multiply-adds of a node with the present shapes.
-func (w *work) node(n *graph.Node) (macs int64, known bool) {
+// node counts the work of a node with the present shapes, none where they are not known.
+func (w *work) node(n *graph.Node) graph.Cost {
 	op, ok := n.Op.(graph.Costed)
 	if !ok {
-		return 0, true
+		return graph.Cost{}
 	}
+	known := true
 	types := func(list []*graph.Value) []graph.Type {
 		out := make([]graph.Type, len(list))
 		for i, v := range list {
@@ -73,19 +71,16 @@ func (w *work) node(n *graph.Node) (macs int64, known bool) {
 				continue
 			}
 			s, ok := w.shape[v]
-			if !ok {
-				known = false
-			}
+			known = known && ok
 			out[i] = graph.Of(v.DType, graph.Dims(s...)...)
 		}
 		return out
 	}
-	known = true
 	in, out := types(n.In), types(n.Out)
 	if !known {
-		return 0, false
+		return graph.Cost{}
 	}
-	return op.Cost(in, out).MACs, true
+	return op.Cost(in, out)
 }
 
 // shrink takes n channels' positions off the shapes of a group, without counting anew; a negative n puts them back.
@@ -102,12 +97,13 @@ func (w *work) shrink(g *Group, channels []int, sign int) {
 }
 
 // recount counts a group's nodes anew and gives the difference to what was.
-func (w *work) recount(g *Group, keep bool) (saved int64) {
+func (w *work) recount(g *Group, keep bool) (saved graph.Cost) {
 	for _, n := range g.nodes {
-		m, _ := w.node(n)
-		saved += w.macs[n] - m
+		c := w.node(n)
+		saved.MACs += w.macs[n] - c.MACs
+		saved.Ops += w.ops[n] - c.Ops
 		if keep {
-			w.macs[n] = m
+			w.macs[n], w.ops[n] = c.MACs, c.Ops
 		}
 	}
 	return saved

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/tfsopt/tfsopt/doctor"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
+	"github.com/tfsopt/tfsopt/prune"
 )
 
 type inspectOptions struct {
@@ -29,10 +31,14 @@ func inspectCmd(a *app) *cobra.Command {
 		Short: "Show a model's signature, operators, size and work",
 		Long: `Show a model's signature, operators, parameters, bytes and FLOPs.
 
-Parameters are the elements of all constant tensors; --nodes lists these too, with the share of zeros. FLOPs count a multiply-add as two and are those of one sample:
-a first dimension without a size counts as 1 unless --dim binds it.
+Parameters are the elements of all constant tensors; --nodes lists these too,
+with the share of zeros. FLOPs count a multiply-add as two, as the flag
+--target-flops of prune does, and are those of one sample: dimensions without a
+size are 1 where samples lie, 224 in images and 32 elsewhere unless --dim binds
+them; what was chosen is said.
 
-Of a model with 8-bit products it counts the pairs whose sums can saturate on CPUs without VNNI; --data tells whether they do.`,
+Of a model with 8-bit products it counts the pairs whose sums can saturate on
+CPUs without VNNI; --data tells whether they do.`,
 		Example: "  tfsopt inspect model.onnx\n  tfsopt inspect model.onnx --nodes --dim batch=8\n  tfsopt inspect model.onnx --dot model.dot && dot -Tsvg -O model.dot",
 		Args:    oneModel,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.inspect(cmd.Context(), args[0], o) },
@@ -59,6 +65,8 @@ type inspection struct {
 	Zeros       int64          `json:"zeros"` // of the parameters
 	Bytes       int64          `json:"bytes"`
 	FLOPs       int64          `json:"flops"`
+	FLOPsLeft   int64          `json:"flops_nonzero"` // without multiply-adds by weights that are zero
+	FLOPsFor    map[string]any `json:"flops_for"`     // the shapes of inputs that are counted
 	NodeList    []nodeInfo     `json:"node_list,omitempty"`
 	Constants   []constantInfo `json:"constant_list,omitempty"`
 	Warnings    []string       `json:"warnings"`
@@ -147,7 +155,7 @@ func newInspection(m *formats.File) *inspection {
 		Format: strings.ToLower(m.Format), Opset: g.Opsets[""], Opsets: map[string]int{},
 		Inputs: ports(g.Inputs), Outputs: ports(g.Outputs), Signatures: signatures(g),
 		Operators: map[string]int{}, Unsupported: append([]string{}, graph.Unsupported(g)...),
-		Bytes: m.Bytes, Warnings: append([]string{}, m.Warnings...), work: map[string]int64{},
+		Bytes: m.Bytes, Warnings: append([]string{}, m.Warnings...), work: map[string]int64{}, FLOPsFor: map[string]any{},
 	}
 	for domain, v := range g.Opsets {
 		if domain == "" {
@@ -176,22 +184,31 @@ func percent(part, whole int64) float64 { return 100 * float64(part) / float64(m
 
 // count adds up nodes and work, for one sample where the batch is open.
 func (r *inspection) count(g *graph.Graph, list bool) error {
-	c := g.Clone()
-	if err := bindBatch(c); err != nil {
+	c, _, chosen, err := g.OneSample(nil)
+	if err != nil {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("flops are not those of one sample, which the model does not take: %v", err))
 		c = g.Clone()
 	}
-	unknown := 0
+	for _, p := range ports(c.Inputs) {
+		r.FLOPsFor[p.Name] = p.Shape
+	}
+	if chosen != "" {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("flops are those for %s; --dim NAME=N gives other sizes", chosen))
+	}
+	unknown, left := 0, 0.
 	var failed error
 	c.Walk(func(n *graph.Node) {
 		cost, known, err := graph.NodeCost(n)
 		if err != nil && failed == nil {
 			failed = err
 		}
+		if f, _, err := prune.NodeFLOPs(n); err == nil {
+			left += f
+		}
 		if !known {
 			unknown++
 		}
-		flops := 2*cost.MACs + cost.Ops
+		flops := cost.FLOPs()
 		r.Nodes++
 		r.Operators[n.OpName()]++
 		r.work[n.OpName()] += flops
@@ -200,27 +217,11 @@ func (r *inspection) count(g *graph.Graph, list bool) error {
 			r.NodeList = append(r.NodeList, nodeOf(n, flops))
 		}
 	})
+	r.FLOPsLeft = int64(math.Round(left))
 	if unknown > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("flops leave out %d operators whose shapes are not known; --dim NAME=N gives sizes", unknown))
 	}
 	return failed
-}
-
-// bindBatch makes the symbols that begin an input's shape 1, if the graph allows it.
-func bindBatch(g *graph.Graph) error {
-	one := map[string]int{}
-	for _, v := range g.Inputs {
-		if len(v.Shape) == 0 {
-			continue
-		}
-		for _, name := range v.Shape[0].Names() {
-			one[name] = 1
-		}
-		if !v.Shape[0].Known() {
-			v.Shape[0] = graph.Fixed(1)
-		}
-	}
-	return g.Bind(one)
 }
 
 func nodeOf(n *graph.Node, flops int64) nodeInfo {

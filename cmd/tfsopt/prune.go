@@ -232,7 +232,7 @@ func (p *pruning) weightOptions() prune.Options {
 	}
 	switch {
 	case p.flops > 0:
-		o.Target = &prune.Target{Name: "multiply-adds", Limit: float64(p.flops) / 2, Cost: prune.MACs}
+		o.Target = &prune.Target{Name: "FLOPs", Limit: float64(p.flops), Cost: prune.FLOPs(p.Dims)}
 	case p.bytes > 0:
 		o.Target = &prune.Target{Name: "bytes", Limit: float64(p.bytes), Cost: prune.Bytes}
 	case p.latency > 0:
@@ -246,6 +246,11 @@ func (p *pruning) oneShot(ctx context.Context, g *graph.Graph) (*graph.Graph, er
 	o := p.weightOptions()
 	if p.reconstruct {
 		o.Data = p.pair.train
+	}
+	if p.flops > 0 {
+		if _, _, chosen, _ := g.OneSample(p.Dims); chosen != "" { // an error is told by what counts
+			p.warnings = append(p.warnings, fmt.Sprintf("the work is that for %s", chosen))
+		}
 	}
 	res, err := prune.Weights(ctx, g, o)
 	p.clearProgress()
