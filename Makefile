@@ -81,7 +81,8 @@ $(VENV)/done $(TORCH)/done $(ML)/done $(TF)/done:
 		{ echo "cannot install $<: is the network there?"; exit 1; }
 	@touch $@
 
-interop: build $(VENV)/done $(ML)/done ## check the files we write, and the scores, against ONNX Runtime
+interop: build $(VENV)/done $(ML)/done $(TF)/done ## check the files we read and write, and the scores, against ONNX Runtime and TensorFlow
+	$(TF)/bin/python testdata/interop/tensorflow_check.py --tfsopt $(BIN)
 	$(ML)/bin/python testdata/interop/ml.py
 	$(VENV)/bin/python testdata/interop/check.py
 

@@ -17,7 +17,6 @@ import (
 func init() {
 	convertOps(callOp, "PartitionedCall", "StatefulPartitionedCall")
 	convertOps(ifOp, "If", "StatelessIf")
-	convertOps(whileOp, "While", "StatelessWhile")
 	convertOps(caseOp, "Case", "StatelessCase")
 }
 
@@ -228,12 +227,7 @@ func (c *call) enter(args []value) ([]value, *builder) {
 	b := newBuilder(&graph.Graph{Name: c.n.Name, Opsets: c.b.G.Opsets}, c.b)
 	inner := make([]value, len(args))
 	for i, x := range args {
-		inner[i] = x
-		if x.v != nil {
-			in := graph.NewInput(b.Fresh(x.v.Name), x.v.Type)
-			b.captures = append(b.captures, capture{x.v, in})
-			inner[i] = value{v: in}
-		}
+		inner[i] = b.visible(x)
 	}
 	return inner, b
 }
@@ -296,125 +290,4 @@ func shareCaptures(bodies []*body) {
 		}
 		b.g.Inputs, b.captured, b.g.Captures = inputs, all, len(all)
 	}
-}
-
-// whileOp becomes a Loop. Variables that come out of each round as they went in are captured, so that inference knows them.
-func whileOp(c *call) ([]value, error) {
-	cond, err := c.function("cond")
-	if err != nil {
-		return nil, err
-	}
-	step, err := c.function("body")
-	if err != nil {
-		return nil, err
-	}
-	if len(c.in) == 0 {
-		return nil, &hardError{errors.New("a loop without variables")}
-	}
-	if outs, ok, err := c.recurrence(cond, step); ok || err != nil {
-		return outs, err
-	}
-	fixed := c.invariant(step)
-	first, err := c.run(c.b, cond, c.in)
-	if err != nil {
-		return nil, err
-	}
-	if len(first) != 1 {
-		return nil, &hardError{errors.New("the condition gives no single result")}
-	}
-	start, err := c.s.l.valueOf(c.b, first[0])
-	if err != nil {
-		return nil, err
-	}
-	return c.loop(start, cond, step, fixed)
-}
-
-// loop builds the Loop: its body computes a round, then whether another follows.
-func (c *call) loop(start *graph.Value, cond, step *tensorflow.FunctionCall, fixed []bool) ([]value, error) {
-	b := newBuilder(&graph.Graph{Name: c.n.Name, Opsets: c.b.G.Opsets}, c.b)
-	own := []*graph.Value{
-		graph.NewInput(b.Fresh("iteration"), graph.Of(tensor.Int64)), graph.NewInput(b.Fresh("condition"), graph.Of(tensor.Bool)),
-	}
-	inner := make([]value, len(c.in))
-	var initial []*graph.Value
-	for i, x := range c.in {
-		switch {
-		case fixed[i] && x.v != nil:
-			in := graph.NewInput(b.Fresh(x.v.Name), x.v.Type)
-			b.captures = append(b.captures, capture{x.v, in})
-			inner[i] = value{v: in}
-		case fixed[i]:
-			inner[i] = x
-		default:
-			v, err := c.s.l.valueOf(c.b, x)
-			if err != nil {
-				return nil, err
-			}
-			in := graph.NewInput(b.Fresh(v.Name), v.Type)
-			own, initial = append(own, in), append(initial, v)
-			inner[i] = value{v: in}
-			if x.list != nil {
-				inner[i] = value{list: &tensorList{in}}
-			}
-		}
-	}
-	next, err := c.run(b, step, inner)
-	if err != nil {
-		return nil, err
-	}
-	if len(next) != len(c.in) {
-		return nil, &hardError{errors.New("the loop's body gives another number of variables than it takes")}
-	}
-	more, err := c.run(b, cond, next)
-	if err != nil {
-		return nil, err
-	}
-	outs := slices.Clone(more)
-	for i, x := range next {
-		if !fixed[i] {
-			outs = append(outs, x)
-		}
-	}
-	made, err := c.leave(b, outs, own)
-	if err != nil {
-		return nil, err
-	}
-	in := append(append([]*graph.Value{nil, start}, initial...), made.captured...)
-	results := make([]value, len(c.in))
-	var values []*graph.Value
-	if len(initial) > 0 {
-		values = c.b.AddN(c.n.Name, len(initial), ops.Loop{Body: made.g}, in...)
-	}
-	for i, x := range c.in {
-		switch {
-		case fixed[i]:
-			results[i] = x
-		case x.list != nil:
-			results[i], values = value{list: &tensorList{values[0]}}, values[1:]
-		default:
-			results[i], values = value{v: values[0]}, values[1:]
-		}
-	}
-	return results, nil
-}
-
-// invariant tells which variables of a loop its body gives back as it took them.
-func (c *call) invariant(step *tensorflow.FunctionCall) []bool {
-	out := make([]bool, len(c.in))
-	def := c.s.l.functions[step.Name]
-	if def == nil || len(def.Signature.Inputs) != len(c.in) || len(def.Signature.Outputs) != len(c.in) {
-		return out
-	}
-	nodes := map[string]*tensorflow.NodeDef{}
-	for _, n := range def.Nodes {
-		nodes[n.Name] = n
-	}
-	for i, o := range def.Signature.Outputs {
-		e, _ := parseInput(def.Ret[o.Name])
-		for hops := 0; hops < maxCalls && nodes[e.node] != nil && nodes[e.node].Op == "Identity" && len(nodes[e.node].Inputs) > 0; hops++ {
-			e, _ = parseInput(nodes[e.node].Inputs[0])
-		}
-		out[i] = e.node == def.Signature.Inputs[i].Name
-	}
-	return out
 }

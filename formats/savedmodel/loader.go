@@ -108,7 +108,7 @@ func (l *loader) valueOf(b *builder, x value) (*graph.Value, error) {
 		return b.constant(t, x.name), nil
 	case x.res != nil && !x.res.table:
 		return l.readVariable(b, x.res)
-	case x.list != nil:
+	case x.list != nil && x.list.v != nil:
 		return x.list.v, nil
 	}
 	return nil, errors.New("a handle stands where a tensor is needed")
@@ -119,6 +119,9 @@ func (l *loader) fold(n *graph.Node) *tensor.Tensor {
 	const most = 4096
 	out := n.Out[0]
 	if t := knownInts(out); t != nil {
+		return t
+	}
+	if t := l.reshaped(n); t != nil {
 		return t
 	}
 	if _, ok := n.Op.(graph.Kernel); !ok || graph.TraitsOf(n.Op).Random || len(graph.Bodies(n.Op)) > 0 {
@@ -143,6 +146,24 @@ func (l *loader) fold(n *graph.Node) *tensor.Tensor {
 		return nil
 	}
 	return t
+}
+
+// reshaped is a constant in another shape, which shares its elements; nil: the node does more. All entry points get the
+// same tensor.
+func (l *loader) reshaped(n *graph.Node) *tensor.Tensor {
+	if !graph.TraitsOf(n.Op).InOrder || n.In[0] == nil || !n.In[0].IsConst() {
+		return nil
+	}
+	shape, ok := n.Out[0].Fixed()
+	t := n.In[0].Const
+	if !ok || tensor.Size(shape) != t.Len() || n.Out[0].DType != t.DType {
+		return nil
+	}
+	key := turnedKey{t, fmt.Sprint(shape)}
+	if l.turnedWeights[key] == nil {
+		l.turnedWeights[key] = t.Reshape(shape...)
+	}
+	return l.turnedWeights[key]
 }
 
 // portOf splits "x:0".

@@ -36,15 +36,23 @@ func (c *call) image(i int) (v *graph.Value, back func(*graph.Value) []value, er
 	}
 	switch f := c.stringAttr("data_format", "NHWC"); f {
 	case "NHWC":
-		first := c.b.Add(c.n.Name+"/channels_first", ops.Transpose{Perm: toNCHW}, v)
-		return first, func(v *graph.Value) []value {
-			return one(c.b.Add(c.n.Name+"/channels_last", ops.Transpose{Perm: toNHWC}, v))
-		}, nil
+		if v.Rank() == 4 && v.Shape[1].Is(1) && v.Shape[2].Is(1) { // no element moves
+			if n, ok := v.Shape[3].Value(); ok {
+				v = c.b.Add(c.n.Name+"/channels_first", ops.Reshape{}, v, c.b.ints(0, int64(n), 1, 1))
+				return v, c.channelsLast, nil
+			}
+		}
+		v = c.b.Add(c.n.Name+"/channels_first", ops.Transpose{Perm: toNCHW}, v)
+		return v, c.channelsLast, nil
 	case "NCHW":
 		return v, one, nil
 	default:
 		return nil, nil, fmt.Errorf("the data format %s is not supported", f)
 	}
+}
+
+func (c *call) channelsLast(v *graph.Value) []value {
+	return one(c.b.Add(c.n.Name+"/channels_last", ops.Transpose{Perm: toNHWC}, v))
 }
 
 // spatial picks the two entries of a list for all four axes that are not batch and channels; 1, 1 if there is none.
@@ -149,7 +157,12 @@ type turnedKey struct {
 	how string
 }
 
-func conv(c *call) ([]value, error) {
+func conv(c *call) ([]value, error) { return c.convolve(nil) }
+
+// spread says that a convolution without padding runs on places that lie apart: its dilations and its pads, as ONNX has them.
+type spread struct{ dilations, pads []int }
+
+func (c *call) convolve(over *spread) ([]value, error) {
 	x, back, err := c.image(0)
 	if err != nil {
 		return nil, err
@@ -169,7 +182,9 @@ func conv(c *call) ([]value, error) {
 	if op.Dilations, err = c.spatial("dilations"); err != nil {
 		return nil, err
 	}
-	if op.AutoPad, op.Pads, err = c.padding(x, frame{op.KernelShape, op.Strides, op.Dilations}); err != nil {
+	if over != nil {
+		op.AutoPad, op.Dilations, op.Pads = "NOTSET", over.dilations, over.pads
+	} else if op.AutoPad, op.Pads, err = c.padding(x, frame{op.KernelShape, op.Strides, op.Dilations}); err != nil {
 		return nil, err
 	}
 	var w *graph.Value
@@ -414,8 +429,65 @@ func (c *call) sizesOf(v *graph.Value) ([]int64, error) {
 	return out, nil
 }
 
+// dilated finds SpaceToBatchND, a convolution without padding and BatchToSpaceND, which are a convolution with dilations. ok is
+// false where the pattern is another one.
+func (c *call) dilated() (out []value, ok bool, err error) {
+	inner, ok := c.maker(0, "Conv2D", "DepthwiseConv2dNative")
+	if !ok || inner.stringAttr("padding", "") != "VALID" || inner.stringAttr("data_format", "NHWC") != "NHWC" {
+		return nil, false, nil
+	}
+	begin, ok := inner.maker(0, "SpaceToBatchND")
+	if !ok {
+		return nil, false, nil
+	}
+	_, sizes, crops, err := c.blocks()
+	if err != nil {
+		return nil, false, nil
+	}
+	_, same, pads, err := begin.blocks()
+	strides, err2 := inner.spatial("strides")
+	if err != nil || err2 != nil || len(sizes) != 2 || !slices.Equal(sizes, same) || !slices.Equal(strides, []int{1, 1}) {
+		return nil, false, nil
+	}
+	over := &spread{sizes, []int{pads[0] - crops[0], pads[2] - crops[2], pads[1] - crops[1], pads[3] - crops[3]}}
+	if slices.ContainsFunc(over.pads, func(n int) bool { return n < 0 }) {
+		return nil, false, nil
+	}
+	whole := &call{s: c.s, b: c.b, n: inner.n, in: []value{begin.in[0], inner.in[1]}}
+	out, err = whole.convolve(over)
+	return out, true, err
+}
+
+// maker gives the call of the node that makes an input, if it is one of some operators.
+func (c *call) maker(i int, names ...string) (*call, bool) {
+	if i >= len(c.n.Inputs) {
+		return nil, false
+	}
+	e, _ := parseInput(c.n.Inputs[i])
+	n := c.s.nodes[e.node]
+	if n == nil || !slices.Contains(names, n.Op) {
+		return nil, false
+	}
+	m := &call{s: c.s, b: c.b, n: n}
+	for _, in := range n.Inputs {
+		e, control := parseInput(in)
+		if control {
+			continue
+		}
+		x, err := c.s.at(e)
+		if err != nil {
+			return nil, false
+		}
+		m.in = append(m.in, x)
+	}
+	return m, len(m.in) > 1
+}
+
 // batchToSpace is the inverse of spaceToBatch; it crops at the end.
 func batchToSpace(c *call) ([]value, error) {
+	if out, ok, err := c.dilated(); ok || err != nil {
+		return out, err
+	}
 	v, sizes, edges, err := c.blocks()
 	if err != nil {
 		return nil, err

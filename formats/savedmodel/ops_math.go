@@ -24,7 +24,7 @@ var plain = map[string]graph.Op{
 	"LogicalNot": ops.Not{}, "IsNan": ops.IsNaN{}, "IsInf": ops.IsInf{Negative: true, Positive: true},
 	"Softmax": ops.Softmax{Axis: -1}, "LogSoftmax": ops.LogSoftmax{Axis: -1}, "Add": ops.Add{}, "AddV2": ops.Add{},
 	"AddN": ops.Sum{}, "Sub": ops.Sub{}, "Mul": ops.Mul{}, "RealDiv": ops.Div{}, "Div": ops.Div{}, "TruncateDiv": ops.Div{},
-	"TruncateMod": ops.Mod{Fmod: true}, "Pow": ops.Pow{}, "Maximum": ops.Max{}, "Minimum": ops.Min{}, "Greater": ops.Greater{},
+	"TruncateMod": ops.Mod{Fmod: true}, "Pow": ops.Pow{}, "Maximum": ops.Max{}, "Greater": ops.Greater{},
 	"GreaterEqual": ops.GreaterOrEqual{}, "Less": ops.Less{}, "LessEqual": ops.LessOrEqual{}, "Equal": ops.Equal{},
 	"LogicalAnd": ops.And{}, "LogicalOr": ops.Or{}, "BitwiseAnd": ops.BitwiseAnd{}, "BitwiseOr": ops.BitwiseOr{},
 	"BitwiseXor": ops.BitwiseXor{}, "Invert": ops.BitwiseNot{}, "SelectV2": ops.Where{}, "GatherNd": ops.GatherND{},
@@ -70,6 +70,20 @@ var formulas = map[string]formula{
 	},
 	"Rsqrt": func(c *call, in []*graph.Value) (*graph.Value, error) {
 		return c.add(ops.Reciprocal{}, c.add(ops.Sqrt{}, in[0])), nil
+	},
+	"Minimum": func(c *call, in []*graph.Value) (*graph.Value, error) {
+		for i, most := range in { // what is at least n and at most n is n
+			n := in[1-i].Def
+			if !most.IsConst() || most.Const.Len() != 1 || !most.Const.IsInt() || n == nil || n.OpName() != "Max" {
+				continue
+			}
+			for _, least := range n.In {
+				if least.IsConst() && least.Const.Len() == 1 && tensor.Ints(least.Const)[0] >= tensor.Ints(most.Const)[0] && in[1-i].Rank() == 0 {
+					return most, nil
+				}
+			}
+		}
+		return c.add(ops.Min{}, in...), nil
 	},
 	"Square": func(c *call, in []*graph.Value) (*graph.Value, error) { return c.add(ops.Mul{}, in[0], in[0]), nil },
 	"SquaredDifference": func(c *call, in []*graph.Value) (*graph.Value, error) {

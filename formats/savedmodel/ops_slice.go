@@ -91,8 +91,8 @@ func (c *call) single(x number) *graph.Value {
 	return c.b.ints(x.n)
 }
 
-// list joins numbers to a value of rank 1.
-func (c *call) list(numbers []number) *graph.Value {
+// join makes of numbers a value of rank 1.
+func (c *call) join(numbers []number) *graph.Value {
 	known := make([]int64, 0, len(numbers))
 	var parts []*graph.Value
 	for _, x := range numbers {
@@ -125,7 +125,7 @@ func (c *call) cut(v *graph.Value, r ranges) *graph.Value {
 	if len(r.axes) == 0 {
 		return v
 	}
-	return c.add(ops.Slice{}, v, c.list(r.begin), c.list(r.end), c.b.ints(r.axes...), c.b.ints(r.steps...))
+	return c.add(ops.Slice{}, v, c.join(r.begin), c.join(r.end), c.b.ints(r.axes...), c.b.ints(r.steps...))
 }
 
 // strided is what a StridedSlice does: cut, then take one index of some axes, then insert axes of size 1.

@@ -32,6 +32,9 @@ type resource struct {
 	changes bool
 	state   *graph.Value
 	table   bool
+	keyType tensor.DType // of a table, whose values have dtype
+	keys    value
+	values  value
 }
 
 // builder adds nodes to one graph; constants become values of it when they are first used.

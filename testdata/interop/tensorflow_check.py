@@ -1,0 +1,366 @@
+"""Reads SavedModels that TensorFlow and Keras write now, and compares every signature's answers with TensorFlow's own.
+
+    python testdata/interop/tensorflow_check.py [--only NAME] [--keep DIR] [--tfsopt bin/tfsopt]
+
+Models are made on the spot, with seeded random weights. Each one is exported as its makers advise (model.export,
+tf.saved_model.save, a TF 1 session); each signature is run by TensorFlow and by tfsopt on the same inputs.
+"""
+
+import argparse
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+tf.get_logger().setLevel("ERROR")
+MODELS = {}
+
+# Models that need string operators which are not converted yet. One that passes must leave the list.
+PENDING = {"wide_and_deep", "text_vectorization"}
+
+
+def model(**options):
+    """Registers a builder. It writes a SavedModel to the directory and may return inputs by name."""
+
+    def add(f):
+        MODELS[f.__name__] = (f, options)
+        return f
+
+    return add
+
+
+def export(m, path):
+    """model.export, quiet, with weights that let signals of every layer through."""
+    r = np.random.default_rng(5)
+    for w in m.weights:
+        shape = w.shape
+        if "seed" in w.name or w.dtype not in ("float32",):
+            continue
+        if "variance" in w.name or w.name == "gamma":
+            w.assign(r.uniform(0.5, 1.5, shape))
+        elif len(shape) > 1:
+            w.assign(r.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1])))
+        elif "mean" in w.name or w.name in ("bias", "beta"):
+            w.assign(r.normal(size=shape) * 0.1)
+    m.export(path, verbose=False)
+
+
+@model(convs=True)
+def mobilenet_v2(path):
+    export(keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3), alpha=0.35, classes=10), path)
+
+
+@model(convs=True)
+def efficientnet(path):
+    export(keras.applications.EfficientNetB0(weights=None, input_shape=(64, 64, 3), classes=10), path)
+
+
+@model(convs=True)
+def resnet_blocks(path):
+    x = i = keras.Input((32, 32, 3), name="image")
+    for width, stride in [(8, 1), (16, 2), (32, 2)]:
+        y = keras.layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
+        y = keras.layers.ReLU()(keras.layers.BatchNormalization()(y))
+        y = keras.layers.BatchNormalization()(keras.layers.Conv2D(width, 3, padding="same")(y))
+        x = keras.layers.ReLU()(keras.layers.Add()([y, keras.layers.Conv2D(width, 1, strides=stride)(x)]))
+    x = keras.layers.Dense(10, activation="softmax")(keras.layers.GlobalAveragePooling2D()(x))
+    export(keras.Model(i, x), path)
+
+
+@model(dims={"time": 12})
+def lstm_masked(path):
+    i = keras.Input((None,), dtype="int32", name="ids")
+    x = keras.layers.Embedding(50, 8, mask_zero=True)(i)
+    x = keras.layers.LSTM(16)(x)
+    export(keras.Model(i, keras.layers.Dense(3)(x)), path)
+    ids = np.random.default_rng(1).integers(1, 50, (3, 12)).astype("int32")
+    ids[0, 7:] = 0
+    ids[2, 1:] = 0
+    return {"ids": ids}
+
+
+@model()
+def lstm_sequences(path):
+    i = keras.Input((7, 5), name="x")
+    x = keras.layers.LSTM(6, return_sequences=True)(i)
+    x = keras.layers.LSTM(4, return_sequences=True, go_backwards=True)(x)
+    export(keras.Model(i, x), path)
+
+
+@model()
+def gru_bidirectional(path):
+    i = keras.Input((9, 4), name="x")
+    x = keras.layers.Bidirectional(keras.layers.GRU(6, return_sequences=True))(i)
+    x = keras.layers.Bidirectional(keras.layers.GRU(5, reset_after=False))(x)
+    export(keras.Model(i, keras.layers.Dense(2)(x)), path)
+
+
+def block(x, heads, causal):
+    """One layer of a transformer."""
+    y = keras.layers.LayerNormalization()(x)
+    y = keras.layers.MultiHeadAttention(heads, 8)(y, y, use_causal_mask=causal)
+    x = keras.layers.Add()([x, y])
+    y = keras.layers.Dense(32, activation="gelu")(keras.layers.LayerNormalization()(x))
+    return keras.layers.Add()([x, keras.layers.Dense(16)(y)])
+
+
+@model()
+def transformer_encoder(path):
+    i = keras.Input((10, 16), name="x")
+    export(keras.Model(i, keras.layers.Dense(4)(block(block(i, 2, False), 2, False))), path)
+
+
+@model()
+def causal_attention(path):
+    i = keras.Input((None, 16), name="x")
+    export(keras.Model(i, block(i, 2, True)), path)
+    return {"x": np.random.default_rng(2).normal(size=(2, 6, 16)).astype("float32")}
+
+
+@model()
+def conv1d(path):
+    i = keras.Input((40, 6), name="x")
+    x = keras.layers.Conv1D(8, 5, padding="causal", dilation_rate=2, activation="relu")(i)
+    x = keras.layers.SeparableConv1D(12, 3, padding="same")(x)
+    x = keras.layers.MaxPooling1D(2)(x)
+    x = keras.layers.DepthwiseConv1D(3)(x)
+    export(keras.Model(i, keras.layers.GlobalMaxPooling1D()(x)), path)
+
+
+@model(convs=True)
+def conv_transposed(path):
+    i = keras.Input((12, 10, 4), name="x")
+    x = keras.layers.Conv2DTranspose(6, 3, strides=2, padding="same", activation="relu")(i)
+    x = keras.layers.Conv2DTranspose(5, 4, strides=2, padding="valid")(x)
+    x = keras.layers.Conv2DTranspose(3, 2, strides=3, padding="same")(x)
+    export(keras.Model(i, x), path)
+
+
+@model(convs=True)
+def dilated(path):
+    i = keras.Input((20, 20, 4), name="x")
+    x = keras.layers.Conv2D(6, 3, dilation_rate=2, padding="same", activation="swish")(i)
+    x = keras.layers.DepthwiseConv2D(3, dilation_rate=2, padding="same")(x)
+    x = keras.layers.Conv2D(6, 3, groups=2, padding="valid", activation="hard_sigmoid")(x)
+    export(keras.Model(i, x), path)
+
+
+@model(convs=True)
+def resizing(path):
+    i = keras.Input((12, 12, 3), name="x")
+    x = keras.layers.Resizing(20, 16)(i)
+    x = keras.layers.UpSampling2D(2, interpolation="nearest")(x)
+    x = keras.layers.UpSampling2D(2, interpolation="bilinear")(x)
+    x = keras.layers.AveragePooling2D(3, strides=2, padding="same")(keras.layers.ZeroPadding2D(1)(x))
+    export(keras.Model(i, keras.layers.Cropping2D(2)(x)), path)
+
+
+@model()
+def norms(path):
+    i = keras.Input((8, 8, 12), name="x")
+    x = keras.layers.GroupNormalization(4)(i)
+    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.UnitNormalization()(x)
+    x = keras.layers.PReLU(shared_axes=[1, 2])(keras.layers.LeakyReLU()(x))
+    export(keras.Model(i, keras.layers.ELU()(keras.layers.Softmax(axis=1)(x))), path)
+
+
+@model()
+def preprocessing(path):
+    n, d = keras.Input((3,), name="n"), keras.Input((2,), name="d")
+    norm = keras.layers.Normalization()
+    norm.adapt(np.random.default_rng(3).normal(2, 3, (50, 3)))
+    x = keras.layers.Concatenate()([norm(n), keras.layers.CategoryEncoding(4, output_mode="multi_hot")(
+        keras.layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0])(d))])
+    export(keras.Model([n, d], keras.layers.Dense(3)(x)), path)
+
+
+@model(strings=True)
+def wide_and_deep(path):
+    s, h = keras.Input((1,), dtype="string", name="color"), keras.Input((1,), dtype="string", name="city")
+    n = keras.Input((3,), name="n")
+    lookup = keras.layers.StringLookup(vocabulary=["red", "green", "blue"], output_mode="one_hot")
+    wide = keras.layers.Concatenate()([lookup(s), keras.layers.CategoryEncoding(7)(keras.layers.Hashing(7)(h))])
+    deep = keras.layers.Dense(8, activation="relu")(n)
+    export(keras.Model([s, h, n], keras.layers.Dense(1)(keras.layers.Concatenate()([wide, deep]))), path)
+    return {"color": np.array([["red"], ["blue"], ["pink"]], object), "city": np.array([["Rome"], ["Oslo"], ["Rome"]], object),
+            "n": np.ones((3, 3), "float32")}
+
+
+@model(strings=True)
+def text_vectorization(path):
+    i = keras.Input((), dtype="string", name="text")
+    v = keras.layers.TextVectorization(max_tokens=20, output_sequence_length=6)
+    v.adapt(["the cat sat on the mat", "a dog sat"])
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(20, 4)(v(i)))
+    export(keras.Model(i, x), path)
+    return {"text": np.array(["The cat, sat!", "a bird"], object)}
+
+
+@model()
+def tf_module(path):
+    class Module(tf.Module):
+        def __init__(self):
+            self.w = tf.Variable(tf.random.stateless_normal((4, 4), seed=(1, 2)), name="w")
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")])
+        def run(self, x):
+            y = tf.cond(tf.reduce_sum(x) > 0, lambda: tf.matmul(x, self.w), lambda: x - self.w[0])
+            i, z = tf.while_loop(lambda i, z: i < 3, lambda i, z: (i + 1, tf.tanh(tf.matmul(z, self.w))), (tf.constant(0), y))
+            v, k = tf.math.top_k(z, 2)
+            return {"values": v, "indices": k, "steps": i, "picked": tf.gather(z, k[0], axis=1), "cum": tf.cumsum(z, 1)}
+
+    m = Module()
+    tf.saved_model.save(m, path, signatures={"serving_default": m.run})
+
+
+@model(strings=True)
+def hash_table(path):
+    class Module(tf.Module):
+        def __init__(self):
+            init = tf.lookup.KeyValueTensorInitializer(["a", "b", "c"], tf.constant([10, 20, 30], tf.int64))
+            self.table = tf.lookup.StaticHashTable(init, -1)
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="keys")])
+        def run(self, keys):
+            return {"found": self.table.lookup(keys)}
+
+    m = Module()
+    tf.saved_model.save(m, path, signatures=m.run)
+    return {"keys": np.array(["a", "x", "c"], object)}
+
+
+@model()
+def partitioned_tf1(path):
+    g = tf.Graph()
+    with g.as_default(), tf.compat.v1.Session(graph=g) as s:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 6), name="x")
+        with tf.compat.v1.variable_scope("layer", partitioner=tf.compat.v1.fixed_size_partitioner(3)):
+            w = tf.compat.v1.get_variable("w", (6, 4), initializer=tf.compat.v1.random_normal_initializer(seed=5), use_resource=False)
+        y = tf.nn.relu(tf.matmul(x, tf.convert_to_tensor(w)), name="y")
+        s.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.saved_model.simple_save(s, path, {"x": x}, {"y": y})
+
+
+def random_inputs(signature):
+    """Seeded inputs for a signature; free sizes are 2."""
+    r, out = np.random.default_rng(7), {}
+    for name, spec in signature.structured_input_signature[1].items():
+        shape = [2 if d is None else d for d in spec.shape.as_list()]
+        out[name] = r.normal(size=shape).astype(spec.dtype.as_numpy_dtype)
+    return out
+
+
+def write(path, name, x):
+    """Writes an input as tfsopt reads it."""
+    if x.dtype == object:
+        file = os.path.join(path, f"in_{name}.json")
+        b64 = [base64.b64encode(s.encode() if isinstance(s, str) else s).decode() for s in x.reshape(-1)]
+        with open(file, "w") as f:
+            json.dump({"shape": list(x.shape), "b64": b64}, f)
+        return file
+    file = os.path.join(path, f"in_{name}.npy")
+    np.save(file, x)
+    return file
+
+
+def tfsopt(binary, *args):
+    p = subprocess.run([binary, *args], capture_output=True, text=True)
+    if p.returncode != 0:
+        said = json.loads(p.stdout)["error"]["message"] if p.stdout.startswith("{") else p.stderr.strip()
+        raise RuntimeError(f"tfsopt {args[0]}: {said}")
+    return json.loads(p.stdout) if "--json" in args else p.stdout
+
+
+def compare(binary, saved, name, inputs, want, work):
+    args = []
+    for k, x in inputs.items():
+        args += ["--input", f"{k}={write(work, k, x)}"]
+    out = tfsopt(binary, "run", saved, "--signature", name, *args, "-o", os.path.join(work, "out"), "--json", "--quiet")
+    worst = 0.0
+    got = {o["name"]: o for o in out["outputs"]}
+    if sorted(got) != sorted(want):
+        raise RuntimeError(f"outputs {sorted(got)}, want {sorted(want)}")
+    for k, w in want.items():
+        w, y = w.numpy(), np.load(got[k]["file"])
+        if y.shape != w.shape or y.dtype != w.dtype:
+            raise RuntimeError(f"{k} is {y.dtype}{y.shape}, want {w.dtype}{w.shape}")
+        if w.size > 1 and np.all(w == w.flat[0]):
+            raise RuntimeError(f"{k} is {w.flat[0]} everywhere: the model shows nothing")
+        worst = max(worst, float(np.max(np.abs(y.astype("float64") - w) / (1 + np.abs(w)), initial=0)))
+    if not worst <= 1e-4:
+        raise RuntimeError(f"differs by {worst:.2g}")
+    return worst
+
+
+def transposes(binary, saved, work):
+    """How many Transpose nodes are left in a model that has convolutions; two are the user's own layout."""
+    out = os.path.join(work, "optimized.onnx")
+    tfsopt(binary, "optimize", saved, "-o", out, "--json", "--quiet")
+    return tfsopt(binary, "inspect", out, "--json")["operators"].get("Transpose", 0)
+
+
+def check(binary, name, keep):
+    build, options = MODELS[name]
+    keras.utils.set_random_seed(11)
+    work = keep and os.path.join(keep, name) or tempfile.mkdtemp()
+    os.makedirs(work, exist_ok=True)
+    saved = os.path.join(work, "model")
+    shutil.rmtree(saved, ignore_errors=True)
+    given = build(saved)
+    loaded, notes = tf.saved_model.load(saved), []
+    for s in sorted(loaded.signatures):
+        f = loaded.signatures[s]
+        inputs = given or random_inputs(f)
+        want = f(**{k: tf.constant(v) for k, v in inputs.items()})
+        notes.append(f"{s} {compare(binary, saved, s, inputs, want, work):.1e}")
+    if options.get("convs"):
+        left = transposes(binary, saved, work)
+        notes.append(f"{left} Transposes")
+        if left > 2:
+            raise RuntimeError(f"{left} Transposes are left between convolutions")
+    if not keep:
+        shutil.rmtree(work)
+    return ", ".join(notes)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--only", default="")
+    p.add_argument("--keep", help="directory in which the models stay")
+    p.add_argument("--tfsopt", default="bin/tfsopt")
+    a = p.parse_args()
+    failed = []
+    for name in MODELS:
+        if a.only and name not in a.only.split(","):
+            continue
+        start = time.time()
+        if name in PENDING:
+            try:
+                check(a.tfsopt, name, a.keep)
+                failed.append(name)
+                print(f"FAIL  {name} passes but is listed as pending", flush=True)
+            except RuntimeError as e:
+                print(f"later {name}: {e}", flush=True)
+            continue
+        try:
+            print(f"ok    {name}: {check(a.tfsopt, name, a.keep)} ({time.time() - start:.1f} s)", flush=True)
+        except Exception as e:  # the next model is checked all the same
+            failed.append(name)
+            print(f"FAIL  {name}: {e}", flush=True)
+    sys.exit(f"{len(failed)} of {len(MODELS)} models failed: {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
