@@ -16,7 +16,7 @@ const helpWidth = 80
 // flagGroups are the sections of a help text, in order. Every flag is in one of them; of two the first holds unless the
 // flag was annotated with the other where it was made.
 var flagGroups = []struct{ title, flags string }{
-	{"Models", "output teacher student width depth init reference against signature dim rewind dump-after nodes dot input"},
+	{"Models", "output teacher student width depth init reference against signature tags inputs outputs dim rewind dump-after nodes dot input"},
 	{"What to do", "mode weights activations bits block-size per-tensor style target io saturation step values sparsity pattern " +
 		"criterion scope ramp include freeze-defaults channel-multiple target-flops target-bytes target-latency control seeds batch duration"},
 	{"Accuracy", "calibration percentile sqnr no-bias-correction quantize-logits exclude min-density raw reconstruct " +

@@ -59,7 +59,7 @@ func oneOf(intro string, names []string) string {
 // load loads a model, of which --signature takes one entry point; without it, a model of several is the one that stands for
 // it.
 func (a *app) load(path string) (*formats.File, error) {
-	m, err := formats.Load(path)
+	m, err := formats.LoadWith(path, a.open)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tfsopt/tfsopt/formats"
 	"golang.org/x/term"
 )
 
@@ -18,8 +20,9 @@ type app struct {
 	json      bool
 	quiet     bool
 	threads   int
-	signature string      // the entry point to work on
-	entries   []signature // of the model that was loaded last, if one of them was taken without being named
+	signature string          // the entry point to work on
+	open      formats.Options // which part of a model file is loaded
+	entries   []signature     // of the model that was loaded last, if one of them was taken without being named
 	logLevel  choice
 	terminal  bool // err is one, so that progress makes sense
 	running   bool // flags and arguments were fine
@@ -81,6 +84,9 @@ Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 
 		c := verb(a)
 		if c.Args != nil && c.Name() != "version" {
 			c.Flags().StringVar(&a.signature, "signature", "", "entry point of a model that has several")
+			c.Flags().StringSliceVar(&a.open.Tags, "tags", nil, "of the graph to take from a SavedModel with several")
+			c.Flags().StringSliceVar(&a.open.Inputs, "inputs", nil, "tensors at which a frozen graph begins (its placeholders)")
+			c.Flags().StringSliceVar(&a.open.Outputs, "outputs", nil, "tensors at which a frozen graph ends (what nothing reads)")
 		}
 		root.AddCommand(c)
 	}

@@ -102,6 +102,11 @@ func (l *loop) build(start *graph.Value, cond, step *tensorflow.FunctionCall) ([
 			outs = append(outs, x)
 		}
 	}
+	if len(more) == 1 && more[0].v != nil {
+		if out, ok := l.recurrence(more[0].v, next); ok {
+			return out, nil
+		}
+	}
 	made, err := l.leave(l.b, append(outs, items...), l.own)
 	if err != nil {
 		return nil, err

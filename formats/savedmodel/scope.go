@@ -109,7 +109,7 @@ func (s *scope) order(roots []string) ([]*tensorflow.NodeDef, error) {
 		return nil
 	}
 	for _, r := range roots {
-		if err := push(r, "a signature"); err != nil {
+		if err := push(r, "an output"); err != nil {
 			return nil, err
 		}
 		for len(stack) > 0 {

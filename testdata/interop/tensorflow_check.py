@@ -78,7 +78,7 @@ def resnet_blocks(path):
     export(keras.Model(i, x), path)
 
 
-@model(dims={"time": 12})
+@model()
 def lstm_masked(path):
     i = keras.Input((None,), dtype="int32", name="ids")
     x = keras.layers.Embedding(50, 8, mask_zero=True)(i)
@@ -90,7 +90,7 @@ def lstm_masked(path):
     return {"ids": ids}
 
 
-@model()
+@model(operators={"LSTM": 2, "Loop": 0})
 def lstm_sequences(path):
     i = keras.Input((7, 5), name="x")
     x = keras.layers.LSTM(6, return_sequences=True)(i)
@@ -98,7 +98,7 @@ def lstm_sequences(path):
     export(keras.Model(i, x), path)
 
 
-@model()
+@model(operators={"GRU": 4, "Loop": 0})
 def gru_bidirectional(path):
     i = keras.Input((9, 4), name="x")
     x = keras.layers.Bidirectional(keras.layers.GRU(6, return_sequences=True))(i)
@@ -325,6 +325,10 @@ def check(binary, name, keep):
         inputs = given or random_inputs(f)
         want = f(**{k: tf.constant(v) for k, v in inputs.items()})
         notes.append(f"{s} {compare(binary, saved, s, inputs, want, work):.1e}")
+    found = tfsopt(binary, "inspect", saved, "--json", "--quiet")["operators"]
+    for op, n in options.get("operators", {}).items():
+        if found.get(op, 0) != n:
+            raise RuntimeError(f"{found.get(op, 0)} {op}, want {n}")
     if options.get("convs"):
         left = transposes(binary, saved, work)
         notes.append(f"{left} Transposes")
