@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -196,6 +198,18 @@ func ParseSequenceExample(b []byte) (SequenceExample, error) {
 		}
 		return nil
 	})
+}
+
+// IsSequenceExample reports whether b is an encoded tf.SequenceExample that has lists with plain names: a logged Classify call, which
+// has the same fields, has an encoded message where the name stands.
+func IsSequenceExample(b []byte) bool {
+	e, err := ParseSequenceExample(b)
+	for name := range e.Lists {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return false
+		}
+	}
+	return err == nil && len(e.Lists) > 0
 }
 
 // Append adds the encoded message to b, in the order of names.

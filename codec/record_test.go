@@ -133,6 +133,11 @@ func TestSequenceExample(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
+	spec := addBytes(nil, 1, addBytes(nil, 1, "model"))
+	call := PredictionLog{Kind: ClassifyLog, Request: addBytes(spec, 2, addBytes(nil, 1, addBytes(nil, 1, sample.Append(nil))))}
+	if !IsSequenceExample(want.Append(nil)) || IsSequenceExample(call.Append(nil)) || IsSequenceExample(sample.Append(nil)) {
+		t.Error("SequenceExamples are not told from logs and Examples")
+	}
 }
 
 func TestTensorProto(t *testing.T) {

@@ -41,6 +41,10 @@ type Options struct {
 	//   - a .tar or .tar.gz of class folders: an image's class is the folder it lies in, leading folders are skipped;
 	//     samples are in the order of class, then path. A gzipped one is unpacked into a temporary file (at most
 	//     MaxSpool bytes); otherwise only the index is kept in memory;
+	//   - TFRecord files of tf.Examples or PredictionLogs, gzipped or not: one, a directory of them or a pattern such as
+	//     train-*; see Features and LabelColumn. All records are checked, and only their places kept in memory; gzipped
+	//     ones are unpacked into a temporary file. A logged Predict call has a sample for each row of its inputs, any other
+	//     one for each of its tf.Examples;
 	//   - "random", see Random: 100 samples unless Samples says otherwise.
 	Path string
 	// Preprocess is a preset (none, unit, tf, imagenet, caffe) or a YAML file, optionally followed by :key=value,….
@@ -49,8 +53,13 @@ type Options struct {
 	Preprocess string
 	// Samples, if not 0, takes about evenly spaced samples of the (sliced) set, the same ones every time.
 	Samples int
-	// LabelColumn is the CSV column that holds the label: integers, or any text, whose values are then numbered in order.
+	// LabelColumn is the CSV column or the feature of a TFRecord file that holds the label: integers, or any text, whose values
+	// are then numbered in order.
 	LabelColumn string
+	// Features gives the input that a feature of TFRecord files feeds, by the feature's name. Inputs that it leaves out take the
+	// feature of their own name; the only input of a model takes the only feature, or the encoded tf.Example if it takes strings.
+	// Bytes are decoded as images, unless the input takes strings.
+	Features map[string]string
 	// Like is the set whose classes, and whose values of one-hot columns, are numbered already; a set with names takes that
 	// numbering, whichever of them it has. A name that Like lacks is an error.
 	Like *Set
@@ -95,16 +104,17 @@ type Set struct {
 	warned   map[string]bool
 }
 
-// source is what the readers of the formats give: either images or arrays.
+// source is what the readers of the formats give: images, arrays or records.
 type source struct {
 	n       int
 	name    func(i int) string
 	image   func(i int) ([]byte, error) // nil for arrays
 	check   func(i int) error           // may be nil: is the sample there?
 	arrays  []*array
-	labels  []int               // nil: unlabelled
-	classes []string            // nil: unknown
-	values  map[string][]string // of a CSV's one-hot columns, in the order of the features
+	record  func(i int, inputs []Input) (record, error) // nil for images and arrays
+	labels  []int                                       // nil: unlabelled
+	classes []string                                    // nil: unknown
+	values  map[string][]string                         // of a CSV's one-hot columns, in the order of the features
 	notes   []string
 	close   func() error // may be nil
 }
@@ -176,6 +186,12 @@ func (s *Set) start(sl slice, p Preprocess, o Options) error {
 
 // plan chooses how samples become tensors.
 func (s *Set) plan(p Preprocess, o Options) error {
+	if s.source.record != nil {
+		return s.planRecords(p, o)
+	}
+	if o.Features != nil {
+		return ErrNoFeatures
+	}
 	if s.source.image == nil {
 		return s.planArrays(p, o)
 	}

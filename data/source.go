@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tfsopt/tfsopt/codec"
 )
 
 // openSource finds out by its content, or for CSV by its name, what a path is.
@@ -19,10 +21,13 @@ func openSource(path string, p Preprocess, o Options) (*source, error) {
 			}
 			return openPair(x, y)
 		}
+		if files, bad := filepath.Glob(path); bad == nil && len(files) > 0 {
+			return openRecords(files, o)
+		}
 		return nil, plain(err)
 	}
 	if st.IsDir() {
-		return openFolder(path)
+		return openDir(path, o)
 	}
 	kind, err := sniff(path)
 	if err != nil {
@@ -35,6 +40,8 @@ func openSource(path string, p Preprocess, o Options) (*source, error) {
 		return openNPZ(path, o.Inputs)
 	case kindTar:
 		return openTar(path)
+	case kindRecords:
+		return openRecords([]string{path}, o)
 	}
 	switch strings.ToLower(filepath.Ext(strings.TrimSuffix(path, ".gz"))) {
 	case ".csv":
@@ -42,7 +49,31 @@ func openSource(path string, p Preprocess, o Options) (*source, error) {
 	case ".tar", ".tgz": // older than the mark that sniff looks for
 		return openTar(path)
 	}
-	return nil, errors.New("neither .npy, .npz, IDX, CSV, .tar nor .tar.gz")
+	if isRecordName(path) { // its first bytes are damaged, or it is empty
+		return openRecords([]string{path}, o)
+	}
+	return nil, errors.New("neither .npy, .npz, IDX, CSV, TFRecord, .tar nor .tar.gz")
+}
+
+func isRecordName(path string) bool {
+	ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(path, ".gz")))
+	return ext == ".tfrecord" || ext == ".tfrecords"
+}
+
+// openDir reads a directory of TFRecord files or of images.
+func openDir(dir string, o Options) (*source, error) {
+	files, left, err := recordFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	if files == nil {
+		return openFolder(dir)
+	}
+	src, err := openRecords(files, o)
+	if err == nil && left != nil {
+		src.notes = append(src.notes, fmt.Sprintf("files that are no TFRecord files are left out: %s", some(left)))
+	}
+	return src, err
 }
 
 // plain takes the path out of an error whose path is already said.
@@ -62,6 +93,7 @@ const (
 	kindIDX
 	kindZip
 	kindTar
+	kindRecords
 )
 
 // sniff looks at the first bytes of a file, after decompression.
@@ -86,6 +118,8 @@ func sniff(path string) (kind, error) {
 		return kindZip, nil
 	case len(head) == 512 && string(head[257:262]) == "ustar":
 		return kindTar, nil
+	case codec.IsRecord(head):
+		return kindRecords, nil
 	case isIDX(head):
 		return kindIDX, nil
 	}

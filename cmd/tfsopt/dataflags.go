@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,16 +17,17 @@ import (
 type dataFlags struct {
 	path, preprocess, label string
 	samples, labelOffset    int
-	axes, carried           []string
+	axes, carried, features []string
 	like                    *data.Set // has numbered the classes already
 }
 
 func (d *dataFlags) add(cmd *cobra.Command, samples int) {
 	f := cmd.Flags()
-	f.StringVar(&d.path, "data", "", "data set: folder, archive, x.npy,y.npy, .npz, IDX pair, CSV, or random; D#0:100 and the like take a part")
+	f.StringVar(&d.path, "data", "", "data set: folder, archive, x.npy,y.npy, .npz, IDX pair, CSV, TFRecord files, or random; D#0:100 and the like take a part")
 	f.StringVar(&d.preprocess, "preprocess", "", "preset (none, unit, tf, imagenet, caffe) with :key=value,… or a YAML file")
 	f.IntVar(&d.samples, "samples", samples, "how many samples to take, spread over the set (0: all)")
-	f.StringVar(&d.label, "label", "", "label column of a CSV file")
+	f.StringVar(&d.label, "label", "", "label column of a CSV file, or the feature of TFRecord files that is the label")
+	f.StringSliceVar(&d.features, "features", nil, "`NAME=INPUT`: the feature of TFRecord files that feeds an input, where its name is another")
 	f.IntVar(&d.labelOffset, "label-offset", 0, "added to every label (1 for a 1001-class model on 1000-class data)")
 }
 
@@ -38,6 +40,9 @@ func addState(cmd *cobra.Command, axes, carried *[]string) {
 
 // pairs reads NAME=VALUE flags.
 func pairs(flag string, list []string) (map[string]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
 	out := map[string]string{}
 	for _, s := range list {
 		i := strings.LastIndexByte(s, '=')
@@ -120,10 +125,18 @@ func (d *dataFlags) open(inputs []data.Input) (*data.Set, error) {
 	if len(inputs) == 0 && d.path != "random" {
 		return nil, fmt.Errorf("the model has no inputs, so that --data %s cannot be fed; --data random needs none", d.path)
 	}
-	return data.Open(data.Options{
+	features, err := pairs("features", d.features)
+	if err != nil {
+		return nil, err
+	}
+	set, err := data.Open(data.Options{
 		Path: d.path, Preprocess: d.preprocess, Samples: d.samples,
-		LabelColumn: d.label, LabelOffset: d.labelOffset, Inputs: inputs, Like: d.like,
+		LabelColumn: d.label, LabelOffset: d.labelOffset, Inputs: inputs, Like: d.like, Features: features,
 	})
+	if errors.Is(err, data.ErrNoFeatures) {
+		return nil, usageError{fmt.Errorf("--features: %w", err)}
+	}
+	return set, err
 }
 
 // sameInputs reports whether one prepared set can feed both graphs: names matter only where there are several inputs,

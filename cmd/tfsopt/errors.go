@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tfsopt/tfsopt/codec"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 )
@@ -105,6 +106,10 @@ func (a *app) printError(message string, err error) error {
 	var syntax *formats.SyntaxError
 	if errors.As(err, &syntax) && syntax.Offset >= 0 {
 		f.Offset = &syntax.Offset
+	}
+	var record *codec.RecordError
+	if errors.As(err, &record) {
+		f.Offset = &record.Offset
 	}
 	return a.printJSON(map[string]failure{"error": f})
 }

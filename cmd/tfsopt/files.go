@@ -106,6 +106,9 @@ func filesOf(flag, v string) []string {
 			v = v[:i]
 			paths = append(paths, v)
 		}
+		if shards, err := filepath.Glob(v); err == nil {
+			paths = append(paths, shards...)
+		}
 		return append(paths, strings.Split(v, ",")...)
 	case "preprocess":
 		head, _, _ := strings.Cut(v, ":")

@@ -21,7 +21,7 @@ var flagGroups = []struct{ title, flags string }{
 		"criterion scope ramp include freeze-defaults channel-multiple target-flops target-bytes target-latency control seeds batch duration"},
 	{"Accuracy", "calibration percentile sqnr no-bias-correction quantize-logits exclude min-density raw reconstruct " +
 		"reconstruct-samples keep-first keep-last max-drop confidence sequential layers temperature alpha beta loss hint attention no-latency force"},
-	{"Data", "data preprocess samples label label-offset held batch-axis carry"},
+	{"Data", "data features label label-offset preprocess samples held batch-axis carry"},
 	{"Training", "qat epochs lr batch optimizer schedule momentum nesterov weight-decay warmup clip-norm label-smoothing " +
 		"class-weights mixup flip crop shift freeze-batchnorm seed"},
 	{"Checkpoints", "resume restart checkpoint checkpoint-every teacher-cache"},

@@ -65,7 +65,7 @@ func (t *trainFlags) idle() []idle {
 func (d *dataFlags) idle(held string) []idle {
 	return []idle{
 		{d.path == "", "samples", "without --data"},
-		{d.path == "" && held == "", "preprocess label label-offset", "without --data"},
+		{d.path == "" && held == "", "preprocess features label label-offset", "without --data"},
 	}
 }
 

@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 //	nolitter                no temporary file is left in the working directory
 //	mkstripes X Y N SEED    N images and labels of three classes that a small network can learn
 //	mkimages DIR N SEED     the like as N image files, in a folder for each class: down, rows, slope
+//	mkrecords DIR N SEED    the like as tf.Examples in two shards: image (PNG), pixels (floats), class (integer), name (text)
+//	mklog OUT N SEED        the pixels as N logged Predict calls, whose input is x
 //	json PATH VALUE         stdout is one JSON object that has this at PATH, as "outputs.0.name"; VALUE may be
 //	                        "*" (anything), ">N", "<N" or null
 //
@@ -57,8 +59,8 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"code": exitsWith, "cut": cutFile, "mkmodel": makeModel, "mknpy": makeNPY, "mkstripes": makeStripes,
-			"mkimages": makeImages,
-			"json":     checkJSON, "nolitter": noLitter,
+			"mkimages": makeImages, "mkrecords": makeRecords, "mklog": makeLog,
+			"json": checkJSON, "nolitter": noLitter,
 		},
 	})
 }
