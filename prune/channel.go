@@ -135,7 +135,8 @@ func (o ChannelOptions) defaults() (ChannelOptions, error) {
 }
 
 // Channels cuts whole channels: the result is a smaller graph that computes what g would if the channels' weights were
-// zero where they are read. g and its tensors stay as they are. It fails if no group of channels can be cut, with the
+// zero where they are read. What channels add that no input reaches goes to the biases of the layers that read them, or
+// they stay. g and its tensors stay as they are. It fails if no group of channels can be cut, with the
 // reasons, and if the target cannot be met, with what can.
 func Channels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*graph.Graph, *ChannelReport, error) {
 	if o.Target != nil {
@@ -190,10 +191,14 @@ func planChannels(ctx context.Context, g *graph.Graph, o ChannelOptions) (*chann
 	if err != nil {
 		return nil, err
 	}
+	if groups, err = p.foldDead(ctx, groups, o); err != nil {
+		return nil, err
+	}
 	work, err := newWork(g, o.Dims)
 	if err != nil {
 		return nil, err
 	}
+	work.warnings = append(work.warnings, staying(groups)...)
 	if p.selection, err = newSelection(groups, work, p.shared, o); err != nil {
 		return nil, err
 	}

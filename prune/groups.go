@@ -17,7 +17,9 @@ type Group struct {
 	Nodes    []string // that read or make the channels, in the graph's order
 	Reason   string   // why none of them can be cut; "" if they can
 
-	spans []Slice // of all values, constants or not
+	stays []string // why single channels must stay; nil: none must
+	free  []bool   // channels that change nothing; nil: none is known
+	spans []Slice  // of all values, constants or not
 	nodes []*graph.Node
 }
 

@@ -31,7 +31,7 @@ type selection struct {
 type progress struct {
 	can    bool
 	scores []float64 // of each channel
-	order  []int     // channels by score, least first
+	order  []int     // channels that may go by score, least first
 	cut    int       // of order
 	least  int       // channels that stay at least
 	unit   int       // the number of those that stay is a multiple of it, unless all stay
@@ -68,9 +68,13 @@ func newSelection(groups []*Group, w *work, shared sharing, o ChannelOptions) (*
 		if p.scores, err = o.channelScores(g, shared); err != nil {
 			return nil, err
 		}
-		p.order = make([]int, g.Channels)
-		for c := range p.order {
-			p.order[c] = c
+		for c := range g.Channels {
+			if g.free != nil && g.free[c] && o.Criterion != random {
+				p.scores[c] = 0
+			}
+			if g.stays == nil || g.stays[c] == "" {
+				p.order = append(p.order, c)
+			}
 		}
 		slices.SortStableFunc(p.order, func(a, b int) int { return cmp.Compare(p.scores[a], p.scores[b]) })
 		p.least = max(1, int(math.Ceil(o.MinShare*float64(g.Channels))))
@@ -201,7 +205,7 @@ func (s *selection) look(i int) {
 	}
 	left := g.Channels - p.cut
 	after := (left - 1) / p.unit * p.unit
-	if after < p.least {
+	if after < p.least || g.Channels-after > len(p.order) {
 		return
 	}
 	n := step{channels: p.order[p.cut : p.cut+left-after], left: float64(left) / float64(g.Channels)}
