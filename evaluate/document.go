@@ -92,15 +92,19 @@ func (d *Document) writeMarkdown(w io.Writer) error {
 		fmt.Fprintf(b, "\n> **Note:** %s\n", cell(s))
 	}
 	for _, s := range d.Sections {
-		fmt.Fprintf(b, "\n### %s\n", cell(s.Title))
-		if s.Text != "" {
-			fmt.Fprintf(b, "\n%s\n", cell(s.Text))
-		}
-		if s.Table != nil {
-			s.Table.writeMarkdown(b)
-		}
+		s.writeMarkdown(b)
 	}
 	return b.Flush()
+}
+
+func (s *Section) writeMarkdown(w io.Writer) {
+	fmt.Fprintf(w, "\n### %s\n", cell(s.Title))
+	if s.Text != "" {
+		fmt.Fprintf(w, "\n%s\n", cell(s.Text))
+	}
+	if s.Table != nil {
+		s.Table.writeMarkdown(w)
+	}
 }
 
 func bracketed(s string) string {

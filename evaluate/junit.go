@@ -80,6 +80,9 @@ func writeJUnit(w io.Writer, r *Result) error {
 	for _, row := range r.Rows() {
 		s.Cases = append(s.Cases, junitCase{Name: row.Name, Class: "tfsopt.evaluate", Out: row.plain()})
 	}
+	for _, part := range r.Sections {
+		s.Cases = append(s.Cases, junitCase{Name: part.Title, Class: "tfsopt.evaluate", Out: part.Text})
+	}
 	s.Tests = len(s.Cases)
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err

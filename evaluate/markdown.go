@@ -46,12 +46,15 @@ func writeMarkdown(w io.Writer, r *Result) error {
 		}
 		fmt.Fprintln(b, ".")
 	}
+	for _, s := range r.Sections {
+		s.writeMarkdown(b)
+	}
 	return b.Flush()
 }
 
 // Basis says what the figures rest on.
 func (r *Result) Basis() string {
-	s := plural(r.Samples, "sample")
+	s := Plural(r.Samples, "sample")
 	if r.Data != "" {
 		s += " of " + r.Data
 	}
@@ -62,7 +65,7 @@ func (r *Result) Basis() string {
 		s += ", reference " + r.Reference.Path
 	}
 	if l := r.Latency; l != nil {
-		s += fmt.Sprintf("; latency of batches of %d with %s (%s), %s", l.Batch, plural(l.Threads, "thread"), l.CPU, plural(l.Runs, "run"))
+		s += fmt.Sprintf("; latency of batches of %d with %s (%s), %s", l.Batch, Plural(l.Threads, "thread"), l.CPU, Plural(l.Runs, "run"))
 		if l.ReferenceMS != nil {
 			s += " of each model in turn"
 		}

@@ -64,9 +64,9 @@ func (r *Result) verdictSentence() string {
 		return fmt.Sprintf("The models give the same answer on %s of %s samples. Without labels there is no accuracy and no verdict.",
 			percent(*r.Agreement), count(r.Samples))
 	case r.Model.Top1 != nil:
-		return fmt.Sprintf("Top-1 accuracy is %s on %s. No reference was given.", percent(*r.Model.Top1), plural(r.Samples, "sample"))
+		return fmt.Sprintf("Top-1 accuracy is %s on %s. No reference was given.", percent(*r.Model.Top1), Plural(r.Samples, "sample"))
 	}
-	return fmt.Sprintf("Measured on %s.", plural(r.Samples, "sample"))
+	return fmt.Sprintf("Measured on %s.", Plural(r.Samples, "sample"))
 }
 
 // Row is one line of the comparison: a figure of the model, of the reference, and what lies between.
@@ -162,8 +162,8 @@ func smaller(c float64) string {
 	return times(1/c) + " smaller"
 }
 
-// plural prints a number of things: "1 sample", "2,000 samples".
-func plural(n int, thing string) string {
+// Plural prints a number of things: "1 sample", "2,000 samples".
+func Plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

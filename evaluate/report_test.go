@@ -310,7 +310,7 @@ func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		times(1.94): "1.9x", times(0.634): "0.63x", times(1): "1.0x", times(0.05): "0.05x", times(112.4): "112x",
 		smaller(0.25): "4.0x smaller", smaller(1.5): "1.5x larger", smaller(1): "1.0x smaller",
-		plural(1, "sample"): "1 sample", plural(2000, "sample"): "2,000 samples", plural(0, "run"): "0 runs",
+		Plural(1, "sample"): "1 sample", Plural(2000, "sample"): "2,000 samples", Plural(0, "run"): "0 runs",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

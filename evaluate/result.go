@@ -62,6 +62,8 @@ type Result struct {
 
 	// Saturation is what the caller knows of the model's 8-bit products on CPUs without VNNI; it stands in JSON as it is.
 	Saturation any `json:"saturation,omitempty"`
+	// Sections are what the caller adds to the reports but JSON.
+	Sections []Section `json:"-"`
 }
 
 // Scores are one model's figures. Top1 and Top5 are percent; Loss is the mean cross entropy in nats. Of models of two

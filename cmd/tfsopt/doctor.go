@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tfsopt/tfsopt/doctor"
+	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 )
@@ -129,7 +130,7 @@ func (a *app) printDiagnosis(d *diagnosis) error {
 		line += fmt.Sprintf("; %s: %d remain", d.Output.Path, d.After)
 	}
 	if m := d.Mended; m != nil && m.Agreement != nil {
-		line += fmt.Sprintf("; %.2f %% of %d samples answer the same", *m.Agreement, m.Samples)
+		line += fmt.Sprintf("; %.2f %% of %s answer the same", *m.Agreement, evaluate.Plural(m.Samples, "sample"))
 	}
 	return a.printf("%s\n", line)
 }

@@ -155,6 +155,9 @@ func (a *app) evaluate(ctx context.Context, path string, o evaluateOptions) erro
 		return err
 	}
 	res.Saturation = found
+	if s := saturationSection(found); s != nil {
+		res.Sections = append(res.Sections, *s)
+	}
 	for _, w := range o.Set.Warnings() {
 		if !slices.Contains(res.Warnings, w) {
 			res.Warnings = append(res.Warnings, w)

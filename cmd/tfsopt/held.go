@@ -28,7 +28,7 @@ type heldScore struct {
 
 // String says it in a sentence.
 func (h *heldScore) String() string {
-	s := fmt.Sprintf("held out, %d samples: top-1 %.2f %%", h.Samples, *h.Top1)
+	s := fmt.Sprintf("held out, %s: top-1 %.2f %%", evaluate.Plural(h.Samples, "sample"), *h.Top1)
 	if h.Drop == nil {
 		return s
 	}

@@ -27,7 +27,7 @@ var layerForms = []layerForm{
 	{
 		fits: func(l *layer) bool { return l.layerStep != nil },
 		columns: []column{
-			text("precision"), number("SQNR dB"), number("max error"), number("mean error"), number("half step"), number("clipped %"),
+			text("precision"), number("SQNR dB"), number("max error"), number("mean error"), number("half step"), number("clip %"),
 		},
 		row: func(l *layer) []string {
 			return []string{

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/tfsopt/tfsopt/doctor"
+	"github.com/tfsopt/tfsopt/evaluate"
 	"github.com/tfsopt/tfsopt/graph"
 )
 
@@ -22,19 +23,31 @@ func (a *app) saturation(ctx context.Context, path string, g *graph.Graph, s doc
 	return r, nil
 }
 
-// printSaturation prints the layers with unsafe pairs; nothing for a graph without integer products.
-func (a *app) printSaturation(r *doctor.Saturation) error {
+// saturationSection is what reports say of it, with a table of the layers that have unsafe pairs; nil for a graph without
+// integer products.
+func saturationSection(r *doctor.Saturation) *evaluate.Section {
 	if r == nil || r.Pairs == 0 {
 		return nil
 	}
-	line := fmt.Sprintf("\n%d of %d pairs of 8-bit products can saturate without VNNI", r.Unsafe, r.Pairs)
+	s := &evaluate.Section{
+		Title: "Saturation",
+		Text:  fmt.Sprintf("%d of %d pairs of 8-bit products can saturate without VNNI", r.Unsafe, r.Pairs),
+	}
 	if r.Samples > 0 {
-		line += fmt.Sprintf("; on %d samples %d sums do", r.Samples, r.Sums())
+		s.Text += fmt.Sprintf(";\nsums that do on %s: %d", evaluate.Plural(r.Samples, "sample"), r.Sums())
 	}
-	if err := a.printf("%s\n", line); err != nil || r.Unsafe == 0 {
-		return err
+	if r.Unsafe == 0 {
+		return s
 	}
-	var rows [][]string
+	s.Table = &evaluate.Table{Columns: []evaluate.Column{
+		{Title: "layer", Text: true},
+		{Title: "operator", Text: true},
+		{Title: "pairs"},
+		{Title: "unsafe"},
+		{Title: "possible sum"},
+		{Title: "largest seen"},
+		{Title: "clamped"},
+	}}
 	for _, l := range r.Layers {
 		if l.Unsafe == 0 {
 			continue
@@ -43,11 +56,29 @@ func (a *app) printSaturation(r *doctor.Saturation) error {
 		if l.Largest != nil {
 			row[5], row[6] = strconv.Itoa(*l.Largest), strconv.Itoa(*l.Clamped)
 		}
-		rows = append(rows, row)
+		s.Table.Rows = append(s.Table.Rows, row)
 	}
-	return a.table([]column{
-		text("layer"), text("operator"), number("pairs"), number("unsafe"), number("possible sum"), number("largest seen"), number("clamped"),
-	}, rows)
+	return s
+}
+
+// printSaturation prints that section.
+func (a *app) printSaturation(r *doctor.Saturation) error {
+	s := saturationSection(r)
+	if s == nil {
+		return nil
+	}
+	if err := a.printf("\n%s\n", s.Text); err != nil || s.Table == nil {
+		return err
+	}
+	var columns []column
+	for _, c := range s.Table.Columns {
+		if c.Text {
+			columns = append(columns, text(c.Title))
+		} else {
+			columns = append(columns, number(c.Title))
+		}
+	}
+	return a.table(columns, s.Table.Rows)
 }
 
 // inspectSaturation opens the data if inspect was given any.
