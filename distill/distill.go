@@ -16,13 +16,13 @@ import (
 // Options say how the student learns. The zero value is Hinton's distillation at temperature 4, nine tenths of the loss.
 type Options struct {
 	train.Options
-	Temperature float64 // 0: 4
-	Alpha       float64 // share of the teacher in the loss, 0 to 1; the labels have the rest; 0: 0.9, negative: none. 1 without labels
-	Decoupled   bool    // decoupled distillation instead of Hinton's; it needs labels
-	Beta        float64 // weight of the classes that are not the label's, for Decoupled; 0: 2
-	Hints       []Hint  // features that the student imitates through a learned adapter
-	Attention   []Hint  // features whose attention maps the student imitates
-	Cache       string  // file that keeps the teacher's answers; "": none
+	Temperature float64  // 0: 4
+	Alpha       *float64 // share of the teacher in the loss, 0 to 1; the labels have the rest; nil: 0.9, or 1 without labels
+	Decoupled   bool     // decoupled distillation instead of Hinton's; it needs labels
+	Beta        float64  // weight of the classes that are not the label's, for Decoupled; 0: 2
+	Hints       []Hint   // features that the student imitates through a learned adapter
+	Attention   []Hint   // features whose attention maps the student imitates
+	Cache       string   // file that keeps the teacher's answers; "": none
 }
 
 // Hint pairs a value of the teacher with one of the student.
@@ -62,7 +62,7 @@ func Fit(ctx context.Context, p Pair, set *data.Set, o Options) (*Result, error)
 		Fill: func(b *train.Batch, side []*tensor.Tensor) error { return t.answer(ctx, b.In, side) },
 	}
 	o.Key = fmt.Sprintf("distill T=%g alpha=%g decoupled=%t beta=%g hints=%v attention=%v teacher=%x %s",
-		o.Temperature, o.Alpha, o.Decoupled, o.Beta, o.Hints, o.Attention, t.print, o.Key)
+		o.Temperature, *o.Alpha, o.Decoupled, o.Beta, o.Hints, o.Attention, t.print, o.Key)
 	r, err := train.Fit(ctx, p.Student, set, o.Options)
 	if err != nil {
 		return nil, err
@@ -78,11 +78,8 @@ func (o *Options) check(set *data.Set) error {
 	if o.Temperature == 0 {
 		o.Temperature = 4
 	}
-	switch {
-	case o.Alpha == 0:
-		o.Alpha = 0.9
-	case o.Alpha < 0:
-		o.Alpha = 0
+	if o.Alpha == nil {
+		o.Alpha = new(0.9)
 	}
 	if o.Beta == 0 {
 		o.Beta = 2
@@ -91,11 +88,11 @@ func (o *Options) check(set *data.Set) error {
 		if o.Decoupled {
 			return errors.New("decoupled distillation tells the label's class from the others: the data has no labels")
 		}
-		o.Alpha = 1
+		o.Alpha = new(1.0)
 	}
-	if !(o.Temperature > 0 && o.Temperature <= 1000) || !(o.Alpha <= 1) || !(o.Beta >= 0) {
+	if !(o.Temperature > 0 && o.Temperature <= 1000) || !(*o.Alpha >= 0 && *o.Alpha <= 1) || !(o.Beta >= 0) {
 		return fmt.Errorf("temperature %g, alpha %g, beta %g: want a temperature above 0, alpha from 0 to 1, beta of 0 or more",
-			o.Temperature, o.Alpha, o.Beta)
+			o.Temperature, *o.Alpha, o.Beta)
 	}
 	for _, list := range [][]Hint{o.Hints, o.Attention} {
 		for i := range list {

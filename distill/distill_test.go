@@ -216,7 +216,7 @@ func TestFitFails(t *testing.T) {
 		{"no such hint", Pair{net(t, 8, 3, 1), net(t, 4, 3, 1)}, bare, Options{Hints: []Hint{{Teacher: "relu", Student: "nose"}}}, `no value "nose"`},
 		{"no such hint of the teacher", Pair{net(t, 8, 3, 1), net(t, 4, 3, 1)}, bare, Options{Hints: []Hint{{Teacher: "nose", Student: "relu"}}}, `no value "nose"`},
 		{"hints of other sizes", Pair{net(t, 8, 3, 1), net(t, 4, 3, 1)}, bare, Options{Hints: []Hint{{Teacher: "relu", Student: "pool"}}}, "want the same but for dimension 1"},
-		{"alpha", Pair{net(t, 8, 3, 1), net(t, 4, 3, 1)}, labelled, Options{Alpha: 2}, "alpha 2"},
+		{"alpha", Pair{net(t, 8, 3, 1), net(t, 4, 3, 1)}, labelled, Options{Alpha: new(2.0)}, "alpha 2"},
 	}
 	for _, c := range cases {
 		c.o.Options = budget(1)

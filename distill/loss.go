@@ -12,7 +12,7 @@ import (
 
 // loss joins the label's part, the teacher's part and the hints. Side 0 is the teacher's logits, the rest its values.
 func (o *Options) loss(te *teacher) func(t *train.Task) *graph.Value {
-	alpha, hints, attention := o.Alpha, o.Hints, o.Attention
+	alpha, hints, attention := *o.Alpha, o.Hints, o.Attention
 	return func(t *train.Task) *graph.Value {
 		switch {
 		case t.Logits == nil:

@@ -237,7 +237,7 @@ func (f *fit) blame(ctx context.Context) string {
 func (f *fit) update(grads []*tensor.Tensor, n, steps int) {
 	opt := optimizers[f.o.Optimizer]
 	u := rates{
-		rate: float32(f.o.rateAt(n, steps)), momentum: float32(f.o.Momentum), nesterov: f.o.Nesterov, step: n + 1,
+		rate: float32(f.o.rateAt(n, steps)), momentum: float32(*f.o.Momentum), nesterov: f.o.Nesterov, step: n + 1,
 	}
 	_ = parallel(f.o.Threads, len(grads), func(i int) error {
 		p, r := f.model.Params[i], u

@@ -48,7 +48,9 @@ func (f *fit) identify(ctx context.Context) error {
 	o := f.o
 	o.Objective, o.After, o.Prepare, o.Held, o.Progress = Objective{}, nil, nil, nil, nil
 	o.Threads, o.Cache, o.Checkpoint, o.Resume, o.Restart, o.Every, o.Log = 0, 0, "", false, false, 0, ""
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", o))
+	momentum := *o.Momentum
+	o.Momentum = nil // an address says nothing
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v momentum %g", o, momentum))
 	f.id.Options = hex.EncodeToString(sum[:])
 	var err error
 	if f.id.Data, err = f.hashSet(ctx, f.batches.set, f.batches.cache.sample); err != nil || f.o.Held == nil {

@@ -12,11 +12,11 @@ import (
 // Options say how to train. The zero value is stochastic gradient descent with momentum 0.9, rate 0.01 on a cosine, batches
 // of 64, 10 epochs, cross entropy, no augmentation.
 type Options struct {
-	Epochs    int     // 0: 10
-	Batch     int     // samples in a step; 0: 64
-	Rate      float64 // highest learning rate; 0: 0.01
-	Optimizer string  // sgd or adamw; "": sgd
-	Momentum  float64 // of sgd; 0: 0.9, negative: none
+	Epochs    int      // 0: 10
+	Batch     int      // samples in a step; 0: 64
+	Rate      float64  // highest learning rate; 0: 0.01
+	Optimizer string   // sgd or adamw; "": sgd
+	Momentum  *float64 // of sgd; nil: 0.9
 	Nesterov  bool
 	Decay     float64 // of weights, not of biases, norms and scales
 	Schedule  string  // cosine, step (a tenth after each third) or constant; "": cosine
@@ -86,11 +86,8 @@ func (o *Options) check() error {
 	if o.Rate == 0 {
 		o.Rate = 0.01
 	}
-	switch {
-	case o.Momentum == 0:
-		o.Momentum = 0.9
-	case o.Momentum < 0:
-		o.Momentum = 0
+	if o.Momentum == nil {
+		o.Momentum = new(0.9)
 	}
 	if o.Optimizer == "" {
 		o.Optimizer = "sgd"
@@ -114,7 +111,7 @@ func (o *Options) check() error {
 		{"epochs", float64(o.Epochs), 1, 1e6},
 		{"batch", float64(o.Batch), 1, 1e6},
 		{"learning rate", o.Rate, 1e-12, 1e6},
-		{"momentum", o.Momentum, 0, 0.99999},
+		{"momentum", *o.Momentum, 0, 0.99999},
 		{"weight decay", o.Decay, 0, 1},
 		{"warm-up", o.Warmup, 0, float64(o.Epochs)},
 		{"clip", o.Clip, 0, 1e12},

@@ -20,7 +20,7 @@ type distillOptions struct {
 	trainFlags
 	kd                    distill.Options // without its own train.Options
 	out, teacher, student string
-	width, depth          float64
+	width, depth, alpha   float64
 	init                  string
 	hints, attention      []string
 	cache, loss           string
@@ -45,9 +45,8 @@ with an interval: paired by image of --held, pooled over --seeds. Without it not
       --held photos-held --control --seeds 3`,
 		Args: noArgs,
 	}
-	set := distillFlags(cmd, &o)
+	distillFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		set()
 		if err := refuseIdle(cmd, o.idle()); err != nil {
 			return err
 		}
@@ -62,9 +61,9 @@ with an interval: paired by image of --held, pooled over --seeds. Without it not
 	return cmd
 }
 
-func distillFlags(cmd *cobra.Command, o *distillOptions) func() {
+func distillFlags(cmd *cobra.Command, o *distillOptions) {
 	addOutput(cmd, &o.out)
-	set := o.add(cmd, 10)
+	o.add(cmd, 10)
 	choiceVar(cmd, &o.loss, "loss", words{"kd: soft labels; dkd: decoupled into the label's class and the others", []string{"kd", "dkd"}})
 	f := cmd.Flags()
 	f.StringVar(&o.teacher, "teacher", "", "model to learn from")
@@ -73,17 +72,14 @@ func distillFlags(cmd *cobra.Command, o *distillOptions) func() {
 	f.Float64Var(&o.depth, "depth", 0, "make the student of the teacher with this share of its residual blocks")
 	f.StringVar(&o.init, "init", "", "start the student from new random weights, drawn from this seed")
 	f.Float64Var(&o.kd.Temperature, "temperature", 4, "that softens both models' answers")
-	f.Float64Var(&o.kd.Alpha, "alpha", 0.9, "share of the teacher in the loss; labels have the rest")
+	o.kd.Alpha = &o.alpha
+	f.Float64Var(&o.alpha, "alpha", 0.9, "share of the teacher in the loss; labels have the rest")
 	f.Float64Var(&o.kd.Beta, "beta", 2, "weight of the classes that are not the label's, for --loss dkd")
 	f.StringArrayVar(&o.hints, "hint", nil, "`TEACHER=STUDENT[:WEIGHT]`: values of which the student's imitates the teacher's; may be repeated")
 	f.StringArrayVar(&o.attention, "attention", nil, "`TEACHER=STUDENT[:WEIGHT]`: the same for where the features are strong; may be repeated")
 	f.StringVar(&o.cache, "teacher-cache", "", "file that keeps the teacher's answers (default: OUT.teacher; none: keep none)")
 	f.BoolVar(&o.control, "control", false, "train the student without the teacher too, and say what the teacher was worth")
 	f.IntVar(&o.seeds, "seeds", 1, "how many seeds to train with --control, from --seed on")
-	return func() {
-		set()
-		o.kd.Decoupled = o.loss == "dkd"
-	}
 }
 
 func (o *distillOptions) checkDistill() error {
@@ -112,16 +108,14 @@ func (o *distillOptions) checkDistill() error {
 		return usagef("--seeds %d: want at least 1, and more only with --control", o.seeds)
 	case !(o.kd.Temperature > 0):
 		return usagef("--temperature %g: want a positive number", o.kd.Temperature)
-	case !(o.kd.Alpha >= 0 && o.kd.Alpha <= 1):
-		return usagef("--alpha %g: want 0 to 1", o.kd.Alpha)
-	case o.kd.Decoupled && o.weights != "":
+	case !(o.alpha >= 0 && o.alpha <= 1):
+		return usagef("--alpha %g: want 0 to 1", o.alpha)
+	case o.loss == "dkd" && o.weights != "":
 		return usagef("--class-weights does not go with --loss dkd, which takes the label's class apart")
 	case !(o.kd.Beta >= 0):
 		return usagef("--beta %g: want 0 or more", o.kd.Beta)
 	}
-	if o.kd.Alpha == 0 {
-		o.kd.Alpha = -1 // the option's zero value is its default
-	}
+	o.kd.Decoupled = o.loss == "dkd"
 	var err error
 	if o.kd.Hints, err = parseHints("--hint", o.hints); err != nil {
 		return err

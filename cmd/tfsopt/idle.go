@@ -108,7 +108,7 @@ func (o *pruneOptions) idle() []idle {
 
 func (o *distillOptions) idle() []idle {
 	rows := []idle{
-		{!o.kd.Decoupled, "beta", "without --loss dkd"},
+		{o.loss != "dkd", "beta", "without --loss dkd"},
 		{!o.control, "seeds", "without --control"},
 	}
 	return slices.Concat(rows, o.trainFlags.idle())

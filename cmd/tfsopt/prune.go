@@ -29,11 +29,6 @@ type pruneOptions struct {
 	multiple            int
 	flops, bytes        int64
 	latency             time.Duration
-	cut                 *prune.ChannelReport
-	layers              []layer
-	warnings            []string
-	curve               []train.Epoch
-	hasData             bool
 }
 
 func pruneCmd(a *app) *cobra.Command {
@@ -57,9 +52,9 @@ Criteria taylor and snip weigh gradients, so they need labelled data.`,
       --data photos --samples 100`,
 		Args: oneModel,
 	}
-	set := pruneFlags(cmd, &o)
+	pruneFlags(cmd, &o)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set()
+		o.reconstruct = o.reconstruct || o.startsSolved(cmd)
 		if err := refuseIdle(cmd, o.idle()); err != nil {
 			return err
 		}
@@ -74,9 +69,9 @@ Criteria taylor and snip weigh gradients, so they need labelled data.`,
 	return cmd
 }
 
-func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
+func pruneFlags(cmd *cobra.Command, o *pruneOptions) {
 	addOutput(cmd, &o.out)
-	set := o.add(cmd, 0)
+	o.add(cmd, 0)
 	choiceVar(cmd, &o.criterion, "criterion", words{"what counts as important", []string{"magnitude", "taylor", "gradient", "snip", "random"}})
 	choiceVar(cmd, &o.scope, "scope", words{"whether layers compete or each loses the same share", []string{"global", "layer"}})
 	choiceVar(cmd, &o.ramp, "ramp", words{"how sparsity rises while training", []string{"cubic", "none"}})
@@ -96,13 +91,13 @@ func pruneFlags(cmd *cobra.Command, o *pruneOptions) func() {
 	f.DurationVar(&o.latency, "target-latency", 0, "prune until one sample takes at most so long here, with --threads")
 	f.IntVar(&o.solveSamples, "reconstruct-samples", 512, "samples that --reconstruct solves on where training follows, spread over --data")
 	f.StringVar(&o.rewind, "rewind", "", "lottery ticket: train from this model's weights where the masks of MODEL keep them")
-	return func() {
-		set()
-		chosen := f.Changed("ramp") || f.Changed("reconstruct")
-		if !chosen && o.Epochs > 0 && o.rewind == "" && (o.criterion == "magnitude" || o.channel()) && !(o.channel() && o.latency != 0) {
-			o.reconstruct = true // the best start for training
-		}
-	}
+}
+
+// startsSolved says whether training starts from reconstruction, which is best, although no flag chooses.
+func (o *pruneOptions) startsSolved(cmd *cobra.Command) bool {
+	f := cmd.Flags()
+	return !f.Changed("ramp") && !f.Changed("reconstruct") && o.Epochs > 0 && o.rewind == "" &&
+		(o.criterion == "magnitude" || o.channel()) && !(o.channel() && o.latency != 0)
 }
 
 // checkPrune finds flags that do not fit each other.
@@ -113,7 +108,6 @@ func (o *pruneOptions) checkPrune() error {
 			targets++
 		}
 	}
-	o.hasData = o.data.path != ""
 	switch {
 	case o.out == "":
 		return errNoOutput
@@ -127,7 +121,7 @@ func (o *pruneOptions) checkPrune() error {
 		return usagef("how much? give --sparsity, --target-flops, --target-bytes or --target-latency")
 	case targets > 1:
 		return usagef("give one of --sparsity, --target-flops, --target-bytes and --target-latency")
-	case !o.hasData && (o.gradient() || o.reconstruct || o.Epochs > 0 || o.rewind != ""):
+	case o.data.path == "" && (o.gradient() || o.reconstruct || o.Epochs > 0 || o.rewind != ""):
 		return usagef("gradients, --reconstruct, --rewind and --epochs need samples: give --data")
 	case o.solveSamples < 1:
 		return usagef("--reconstruct-samples %d: want at least 1", o.solveSamples)
@@ -163,11 +157,11 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 	if err := canWrite(ctx, o.reports); err != nil {
 		return err
 	}
+	p := pruning{app: a, pruneOptions: o}
 	r, err := a.rewrite(ctx, path, o.out, func(m *formats.File, r *change) (*graph.Graph, error) {
 		if err := hasWeights(path, m.Graph); err != nil {
 			return nil, err
 		}
-		p := pruning{app: a, pruneOptions: o}
 		set, held, err := o.sets(m.Graph)
 		if err != nil {
 			return nil, err
@@ -178,7 +172,7 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 		if err != nil {
 			return nil, at(path, err)
 		}
-		r.Warnings, r.Curve, r.Layers = append(r.Warnings, o.warnings...), o.curve, o.layers
+		r.Warnings, r.Curve, r.Layers = append(r.Warnings, p.warnings...), p.curve, p.layers
 		return g, r.judgeHeld(ctx, a, &o.trainFlags, judgement{made: g, reference: m.Graph, path: path, held: held})
 	})
 	if err != nil {
@@ -191,7 +185,7 @@ func (a *app) prune(ctx context.Context, path string, o *pruneOptions) error {
 	if err := a.conclusion(ctx, r, &o.trainFlags, "Pruning"); err != nil || a.json || a.quiet {
 		return err
 	}
-	return a.printPruned(o)
+	return p.print()
 }
 
 // pruned does the work on a loaded graph. Where training or gradients take part, normalizations stay as they are.
@@ -221,6 +215,11 @@ type pruning struct {
 	*pruneOptions
 	pair   dataPair
 	scores prune.Scores
+
+	cut      *prune.ChannelReport // what became of channels
+	layers   []layer
+	warnings []string
+	curve    []train.Epoch
 }
 
 // weightOptions are the options of prune.Weights that the flags name.

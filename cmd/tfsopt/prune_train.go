@@ -266,11 +266,11 @@ func (p *pruning) measure(ctx context.Context, g *graph.Graph) (float64, error) 
 	return b.MedianMS, nil
 }
 
-// printPruned prints what each layer lost, and all of them together.
-func (a *app) printPruned(o *pruneOptions) error {
-	if err := a.printLayers(o.layers); err != nil || o.cut == nil {
+// print prints what each layer lost, and all of them together.
+func (p *pruning) print() error {
+	if err := p.printLayers(p.layers); err != nil || p.cut == nil {
 		return err
 	}
-	m := o.cut.MACs
-	return a.printf("\nmultiply-adds: %d of %d (%.1f %% went)\n", m[1], m[0], 100*(1-float64(m[1])/float64(max(m[0], 1))))
+	m := p.cut.MACs
+	return p.printf("\nmultiply-adds: %d of %d (%.1f %% went)\n", m[1], m[0], 100*(1-float64(m[1])/float64(max(m[0], 1))))
 }

@@ -60,9 +60,8 @@ what the step does to single numbers.`,
 		},
 	}
 	quantizeFlags(cmd, &o)
-	setTraining := o.addTraining(cmd)
+	o.addTraining(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		setTraining()
 		if err := parseSteps(&o); err != nil {
 			return err
 		}

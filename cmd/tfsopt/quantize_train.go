@@ -10,12 +10,11 @@ import (
 )
 
 // addTraining adds --qat and the flags of training, with a learning rate that suits a model which is trained already.
-func (o *quantizeOptions) addTraining(cmd *cobra.Command) func() {
-	set := o.learn.addTraining(cmd, 0)
+func (o *quantizeOptions) addTraining(cmd *cobra.Command) {
+	o.learn.addTraining(cmd, 0)
 	rate := cmd.Flags().Lookup("lr")
 	rate.DefValue, o.learn.Rate = "0.001", 0.001
 	cmd.Flags().BoolVar(&o.qat, "qat", false, "train the quantized model for --epochs on --data")
-	return set
 }
 
 // checkTraining refuses flags of --qat that do not fit, and --epochs without it, and prepares training.

@@ -36,10 +36,9 @@ the same command with --resume goes on from the checkpoint and ends in the same 
 		Args: oneModel,
 	}
 	addOutput(cmd, &o.out)
-	set := o.add(cmd, 10)
+	o.add(cmd, 10)
 	cmd.Flags().StringVar(&o.init, "init", "", "start from new random weights, drawn from this seed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		set()
 		if err := refuseIdle(cmd, o.idle()); err != nil {
 			return err
 		}

@@ -23,23 +23,23 @@ import (
 // trainFlags are the flags of every verb that trains.
 type trainFlags struct {
 	train.Options
-	held    string
-	data    dataFlags
-	reports []string
-	weights string         // of the classes
-	flags   *pflag.FlagSet // what reports tell of
-	kept    []string       // checkpoints that this command writes
+	held     string
+	momentum float64
+	data     dataFlags
+	reports  []string
+	weights  string         // of the classes
+	flags    *pflag.FlagSet // what reports tell of
+	kept     []string       // checkpoints that this command writes
 }
 
-// add registers the flags. epochs is the default of --epochs; 0 stands for a verb that trains only if asked to. The function
-// that it returns moves what they hold into f.
-func (t *trainFlags) add(cmd *cobra.Command, epochs int) func() {
+// add registers the flags. epochs is the default of --epochs; 0 stands for a verb that trains only if asked to.
+func (t *trainFlags) add(cmd *cobra.Command, epochs int) {
 	t.data.add(cmd, 0)
-	return t.addTraining(cmd, epochs)
+	t.addTraining(cmd, epochs)
 }
 
 // addTraining is add for verbs that have flags for their data.
-func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
+func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) {
 	choiceVar(cmd, &t.Optimizer, "optimizer", words{"how weights follow gradients", []string{"sgd", "adamw"}})
 	choiceVar(cmd, &t.Schedule, "schedule", words{"how the learning rate falls", []string{"cosine", "step", "constant"}})
 	f := cmd.Flags()
@@ -50,7 +50,8 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.Float64Var(&t.Rate, "lr", 0.01, "highest learning rate")
 	f.IntVar(&t.Batch, "batch", 64, "samples in a step")
 	_ = f.SetAnnotation("batch", groupOf, []string{"Training"}) // it fails only for a flag that does not exist
-	f.Float64Var(&t.Momentum, "momentum", 0.9, "of sgd")
+	t.Momentum = &t.momentum
+	f.Float64Var(&t.momentum, "momentum", 0.9, "of sgd")
 	f.BoolVar(&t.Nesterov, "nesterov", false, "Nesterov's form of momentum")
 	f.Float64Var(&t.Decay, "weight-decay", 0, "of weights, not of biases and normalizations")
 	f.Float64Var(&t.Warmup, "warmup", 0, "epochs in which the learning rate rises")
@@ -69,11 +70,6 @@ func (t *trainFlags) addTraining(cmd *cobra.Command, epochs int) func() {
 	f.BoolVar(&t.Restart, "restart", false, "begin again, replacing the checkpoint beside the output")
 	f.StringVar(&t.Checkpoint, "checkpoint", "", "where to keep the checkpoint (default: OUT.ckpt; none: do not)")
 	f.DurationVar(&t.Every, "checkpoint-every", 30*time.Second, "longest time between two checkpoints")
-	return func() {
-		if t.Momentum == 0 {
-			t.Momentum = -1 // the option's zero value is its default
-		}
-	}
 }
 
 // begin fills in what depends on the command: the checkpoint's place, threads, progress.
