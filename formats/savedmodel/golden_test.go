@@ -3,12 +3,10 @@ package savedmodel_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -49,9 +47,6 @@ type goldenStep struct {
 	Inputs    map[string]float32
 	Outputs   map[string]float32
 }
-
-// notYet lists operators that no converter knows yet; cases that need them are left out.
-var notYet = []string{"DecodeWav", "AudioSpectrogram", "Mfcc"}
 
 // shared is the directory with models and goldens beside the checkout.
 func shared(t *testing.T) string {
@@ -139,13 +134,7 @@ func (c goldenCase) test(t *testing.T, g *graph.Graph, dir string) {
 	if c.Error != "" {
 		return
 	}
-	err := c.run(t, g, dir)
-	var missing *graph.UnsupportedError
-	if errors.As(err, &missing) && slices.ContainsFunc(notYet, func(op string) bool { return strings.Contains(err.Error(), "tensorflow."+op+",") }) {
-		t.Log("left out: ", err)
-		return
-	}
-	if err != nil {
+	if err := c.run(t, g, dir); err != nil {
 		t.Error(err)
 	}
 }
