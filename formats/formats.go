@@ -40,12 +40,15 @@ func (f *File) Close() error {
 
 // Format reads and writes one kind of model file. Save is nil for formats that are only read.
 type Format struct {
-	Name   string
-	Text   bool     // its files are text
-	Exts   []string // lower case, with the dot; the first is the usual one
-	Detect func(path string, head []byte) bool
-	Load   func(path string, o Options) (*File, error)
-	Save   func(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error)
+	Name string
+	Text bool // its files are text
+	// Directory says that its models are directories, which are written where a path has no extension.
+	Directory bool
+	Entries   bool     // its files hold several entry points
+	Exts      []string // lower case, with the dot; the first is the usual one
+	Detect    func(path string, head []byte) bool
+	Load      func(path string, o Options) (*File, error)
+	Save      func(ctx context.Context, g *graph.Graph, path string) (warnings []string, err error)
 
 	// Decode and Encode read and write a model that is one piece, which is how it is compressed; nil where it is not one
 	// file. The graph may alias b. A *SyntaxError's Path is filled in by the caller.
@@ -180,6 +183,18 @@ func Save(ctx context.Context, g *graph.Graph, path string) (warnings []string, 
 	return f.Save(ctx, g, path)
 }
 
+// SavesEntries reports whether what Save writes at path holds several entry points.
+func SavesEntries(path string) bool {
+	f, _, err := saver(path)
+	return err == nil && f.Entries
+}
+
+// SavesDirectory reports whether Save writes a directory at path.
+func SavesDirectory(path string) bool {
+	f, _, err := saver(path)
+	return err == nil && f.Directory
+}
+
 // CanSave reports whether Save knows the format that path's extension names; it does not look at the disk.
 func CanSave(path string) error {
 	_, _, err := saver(path)
@@ -196,8 +211,11 @@ func saver(path string) (*Format, *compression, error) {
 		if f.Save == nil {
 			continue
 		}
-		if f.hasExt(ext) {
+		if f.hasExt(ext) || f.Directory && ext == "" {
 			return f, c, nil
+		}
+		if f.Directory {
+			known = append(known, "a path without extension for a "+f.Name)
 		}
 		known = append(known, f.Exts...)
 	}

@@ -203,6 +203,12 @@ func checkOutput(ctx context.Context, path string) error {
 	if err := formats.CanSave(path); err != nil {
 		return usageError{err}
 	}
+	if formats.SavesDirectory(path) { // whether it may take the place of what is there is found when it is written
+		if _, err := os.Stat(filepath.Dir(filepath.Clean(path))); err != nil {
+			return err
+		}
+		return nil
+	}
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
 		return usagef("%s is a directory", path)
 	}

@@ -18,6 +18,7 @@ func convertCmd(a *app) *cobra.Command {
 			if out == "" {
 				return errNoOutput
 			}
+			a.whole = formats.SavesEntries(out)
 			r, err := a.rewrite(cmd.Context(), args[0], out, func(m *formats.File, _ *change) (*graph.Graph, error) {
 				return m.Graph, nil
 			})

@@ -64,7 +64,7 @@ func (a *app) load(path string) (*formats.File, error) {
 		return nil, err
 	}
 	name := a.signature
-	if name == "" && m.Default != "" {
+	if name == "" && m.Default != "" && !a.whole {
 		name, a.entries = m.Default, signatures(m.Graph)
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%s: the model has %d entry points; this is about %q, --signature takes another",
 			path, len(m.Graph.Signatures), name))

@@ -23,6 +23,7 @@ type app struct {
 	signature string          // the entry point to work on
 	open      formats.Options // which part of a model file is loaded
 	entries   []signature     // of the model that was loaded last, if one of them was taken without being named
+	whole     bool            // all entry points are wanted
 	logLevel  choice
 	terminal  bool // err is one, so that progress makes sense
 	running   bool // flags and arguments were fine

@@ -34,7 +34,7 @@ const MetaSignatures = "tensorflow.signature_def"
 func init() {
 	formats.Register(formats.Format{Name: Name, Detect: func(path string, head []byte) bool {
 		return detectModel(path, head) || detectKeras(path, head)
-	}, Load: Load})
+	}, Load: Load, Save: Save, Directory: true, Entries: true})
 	formats.Register(formats.Format{Name: GraphName, Exts: []string{".pb"}, Detect: detectGraph, Load: LoadGraph})
 }
 

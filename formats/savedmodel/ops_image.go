@@ -125,10 +125,16 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 // turned is a weight with its axes in another order and perhaps another shape; all entry points share the result.
 func (c *call) turned(v *graph.Value, perm []int, shape func(s []int) []int) (*graph.Value, error) {
 	if !v.IsConst() {
-		if shape != nil {
-			return nil, errors.New("weights that are computed are not supported here")
+		size, ok := v.Fixed()
+		if !ok || len(size) != len(perm) {
+			return nil, fmt.Errorf("a weight is %s, want rank %d", v.Type, len(perm))
 		}
-		return c.add(ops.Transpose{Perm: perm}, v), nil
+		v = c.add(ops.Transpose{Perm: perm}, v)
+		if shape != nil {
+			size, _ = v.Fixed()
+			v = c.add(ops.Reshape{}, v, c.b.ints(wide(shape(size))...))
+		}
+		return v, nil
 	}
 	if len(v.Const.Shape) != len(perm) {
 		return nil, fmt.Errorf("a weight is %s, want rank %d", v.Type, len(perm))

@@ -21,7 +21,7 @@ const Name = "text"
 
 func init() {
 	formats.Register(formats.Format{
-		Text: true,
+		Text: true, Entries: true,
 		Name: Name, Exts: []string{".tfg"}, Detect: detect, Load: formats.Plain(Name, Load), Save: Save, Decode: Read, Encode: Write,
 	})
 }

@@ -38,7 +38,11 @@ PENDING = {"wide_and_deep", "text_vectorization"}
 
 
 def model(**options):
-    """Registers a builder. It writes a SavedModel to the directory and may return inputs by name."""
+    """Registers a builder. It writes a SavedModel to the directory and may return inputs by name.
+
+    out=False: tfsopt cannot write it as a SavedModel (loops, branches, recurrent layers, tables). convs: it goes through quantize,
+    and no Transpose may be left between its layers. operators: how many of them reading gives.
+    """
 
     def add(f):
         MODELS[f.__name__] = (f, options)
@@ -85,7 +89,7 @@ def resnet_blocks(path):
     export(keras.Model(i, x), path)
 
 
-@model()
+@model(out=False)
 def lstm_masked(path):
     i = keras.Input((None,), dtype="int32", name="ids")
     x = keras.layers.Embedding(50, 8, mask_zero=True)(i)
@@ -97,7 +101,7 @@ def lstm_masked(path):
     return {"ids": ids}
 
 
-@model(operators={"LSTM": 2, "Loop": 0})
+@model(out=False, operators={"LSTM": 2, "Loop": 0})
 def lstm_sequences(path):
     i = keras.Input((7, 5), name="x")
     x = keras.layers.LSTM(6, return_sequences=True)(i)
@@ -105,7 +109,7 @@ def lstm_sequences(path):
     export(keras.Model(i, x), path)
 
 
-@model(operators={"GRU": 4, "Loop": 0})
+@model(out=False, operators={"GRU": 4, "Loop": 0})
 def gru_bidirectional(path):
     i = keras.Input((9, 4), name="x")
     x = keras.layers.Bidirectional(keras.layers.GRU(6, return_sequences=True))(i)
@@ -163,7 +167,7 @@ def dilated(path):
     export(keras.Model(i, x), path)
 
 
-@model(convs=True)
+@model(convs=True, quantize=False)
 def resizing(path):
     i = keras.Input((12, 12, 3), name="x")
     x = keras.layers.Resizing(20, 16)(i)
@@ -183,7 +187,7 @@ def norms(path):
     export(keras.Model(i, keras.layers.ELU()(keras.layers.Softmax(axis=1)(x))), path)
 
 
-@model()
+@model(out=False)
 def preprocessing(path):
     n, d = keras.Input((3,), name="n"), keras.Input((2,), name="d")
     norm = keras.layers.Normalization()
@@ -215,7 +219,7 @@ def text_vectorization(path):
     return {"text": np.array(["The cat, sat!", "a bird"], object)}
 
 
-@model(fixture=True, operators={"LSTM": 1, "GRU": 2, "Loop": 1})
+@model(out=False, fixture=True, operators={"LSTM": 1, "GRU": 2, "Loop": 1})
 def recurrent(path):
     i = keras.Input((4, 2), name="x")
     x = keras.layers.LSTM(2, return_sequences=True)(keras.layers.Masking()(i))
@@ -228,7 +232,7 @@ def recurrent(path):
     return {"x": x}
 
 
-@model(fixture=True)
+@model(out=False, fixture=True)
 def tf_module(path):
     class Module(tf.Module):
         def __init__(self):
@@ -245,7 +249,7 @@ def tf_module(path):
     tf.saved_model.save(m, path, signatures={"serving_default": m.run})
 
 
-@model(fixture=True)
+@model(out=False, fixture=True)
 def hash_table(path):
     class Module(tf.Module):
         def __init__(self):
@@ -259,6 +263,21 @@ def hash_table(path):
     m = Module()
     tf.saved_model.save(m, path, signatures=m.run)
     return {"keys": np.array(["a", "x", "c"], object)}
+
+
+@model()
+def counter(path):
+    class Module(tf.Module):
+        def __init__(self):
+            self.n = tf.Variable(tf.constant([1.5, 0.0]), name="n")
+
+        @tf.function(input_signature=[tf.TensorSpec((2,), tf.float32, name="by")])
+        def add(self, by):
+            self.n.assign_add(by)
+            return {"n": self.n * 1.0, "more": by + 1.0}
+
+    m = Module()
+    tf.saved_model.save(m, path, signatures=m.add)
 
 
 @model(fixture=True)
@@ -331,6 +350,48 @@ def transposes(binary, saved, work):
     return tfsopt(binary, "inspect", out, "--json")["operators"].get("Transpose", 0)
 
 
+def written(binary, saved, answers, work):
+    """Writes the model as a SavedModel, which TensorFlow itself then runs: the same signatures, the same answers."""
+    out = os.path.join(work, "written")
+    shutil.rmtree(out, ignore_errors=True)
+    tfsopt(binary, "convert", saved, "-o", out, "--json", "--quiet")
+    loaded = tf.saved_model.load(out)
+    if sorted(loaded.signatures) != sorted(answers):
+        raise RuntimeError(f"written: signatures {sorted(loaded.signatures)}, want {sorted(answers)}")
+    worst = 0.0
+    for s, (inputs, want) in answers.items():
+        got = loaded.signatures[s](**{k: tf.constant(v) for k, v in inputs.items()})
+        for k, w in want.items():
+            w, y = w.numpy(), got[k].numpy()
+            if y.shape != w.shape or y.dtype != w.dtype:
+                raise RuntimeError(f"written: {k} is {y.dtype}{y.shape}, want {w.dtype}{w.shape}")
+            worst = max(worst, float(np.max(np.abs(y.astype("float64") - w) / (1 + np.abs(w)), initial=0)))
+    if not worst <= 1e-4:
+        raise RuntimeError(f"written: differs by {worst:.2g}")
+    return worst
+
+
+def quantized(binary, saved, inputs, work):
+    """Quantizes the model and writes it as a SavedModel: TensorFlow gives the answers that tfsopt gives for the ONNX file."""
+    (name, x), = inputs.items()
+    data = os.path.join(work, "data.npy")
+    np.save(data, np.concatenate([x, np.random.default_rng(8).normal(size=(30,) + x.shape[1:]).astype(x.dtype)]))
+    onnx, out = os.path.join(work, "int8.onnx"), os.path.join(work, "int8")
+    shutil.rmtree(out, ignore_errors=True)
+    tfsopt(binary, "quantize", saved, "-o", onnx, "--data", data, "--preprocess", "none", "--json", "--quiet")
+    tfsopt(binary, "convert", onnx, "-o", out, "--json", "--quiet")
+    ran = tfsopt(binary, "run", onnx, "--input", f"{name}={write(work, name, x)}", "-o", os.path.join(work, "out8"), "--json", "--quiet")
+    got = tf.saved_model.load(out).signatures["serving_default"](**{name: tf.constant(x)})
+    worst = 0.0
+    for o in ran["outputs"]:
+        want, y = np.load(o["file"]).astype("float64").ravel(), got[o["name"]].numpy().astype("float64").ravel()
+        worst = max(worst, float(np.sqrt(np.mean((y - want) ** 2) / (np.mean(want**2) + 1e-12))))
+    size = os.path.getsize(os.path.join(out, "saved_model.pb"))
+    if size > os.path.getsize(onnx) * 1.1 + 200000 or not worst <= 0.02:
+        raise RuntimeError(f"int8: {size} bytes, {os.path.getsize(onnx)} as ONNX, relative error {worst:.2g}")
+    return worst
+
+
 def check(binary, name, keep):
     build, options = MODELS[name]
     keras.utils.set_random_seed(11)
@@ -339,17 +400,22 @@ def check(binary, name, keep):
     saved = os.path.join(work, "model")
     shutil.rmtree(saved, ignore_errors=True)
     given = build(saved)
-    loaded, notes = tf.saved_model.load(saved), []
+    loaded, notes, answers = tf.saved_model.load(saved), [], {}
     for s in sorted(loaded.signatures):
         f = loaded.signatures[s]
         inputs = given or random_inputs(f)
         want = f(**{k: tf.constant(v) for k, v in inputs.items()})
+        answers[s] = inputs, want
         notes.append(f"{s} {compare(binary, saved, s, inputs, want, work):.1e}")
     found = tfsopt(binary, "inspect", saved, "--json", "--quiet")["operators"]
     for op, n in options.get("operators", {}).items():
         if found.get(op, 0) != n:
             raise RuntimeError(f"{found.get(op, 0)} {op}, want {n}")
+    if options.get("out", True):
+        notes.append(f"written {written(binary, saved, answers, work):.1e}")
     if options.get("convs"):
+        if options.get("quantize", True):
+            notes.append(f"int8 {quantized(binary, saved, answers['serving_default'][0], work):.1e}")
         left = transposes(binary, saved, work)
         notes.append(f"{left} Transposes")
         if left > 2:
