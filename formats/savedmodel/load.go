@@ -188,6 +188,9 @@ func sameTags(a, b []string) bool {
 // defaultSignature is the entry point that stands for a model with several.
 const defaultSignature = "serving_default"
 
+// mainOp is the collection that names the node which sets a model up.
+const mainOp = "saved_model_main_op"
+
 // initSignature and trainSignature name nodes that set a model up: they are no entry points.
 const (
 	initSignature  = "__saved_model_init_op"
@@ -309,7 +312,7 @@ func (l *loader) setUp(meta *tensorflow.MetaGraph) error {
 	if meta.Saver != nil && meta.Saver.RestoreOp != "" {
 		roots = append(roots, portOf(meta.Saver.RestoreOp).node)
 	}
-	for _, key := range []string{"saved_model_main_op", "legacy_init_op"} {
+	for _, key := range []string{mainOp, "legacy_init_op"} {
 		if c := meta.Collections[key]; c != nil && c.Nodes != nil {
 			for _, name := range c.Nodes.Values {
 				roots = append(roots, portOf(name).node)

@@ -150,9 +150,7 @@ func (w *writer) states(g *graph.Graph, m *tensorflow.MetaGraph) {
 		w.known["handle:"+s.Name] = h
 	}
 	init := w.named("init", "NoOp", nil, begin...)
-	m.Signatures[initSignature] = &tensorflow.Signature{Outputs: map[string]*tensorflow.TensorInfo{
-		initSignature: {Name: init, Shape: &tensorflow.Shape{UnknownRank: true}},
-	}}
+	m.Collections = map[string]*tensorflow.Collection{mainOp: {Nodes: &tensorflow.StringList{Values: []string{init}}}}
 }
 
 // assign writes what a call makes of the states; the results are control inputs of its outputs.
