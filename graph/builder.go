@@ -11,10 +11,15 @@ type Builder struct {
 }
 
 // NewBuilder makes a builder for g.
-func NewBuilder(g *Graph) *Builder { return &Builder{G: g, names: g.Names()} }
+func NewBuilder(g *Graph) *Builder { return &Builder{G: g} }
 
 // Fresh gives an unused name.
-func (b *Builder) Fresh(base string) string { return b.names.Fresh(base) }
+func (b *Builder) Fresh(base string) string {
+	if b.names == nil {
+		b.names = b.G.Names()
+	}
+	return b.names.Fresh(base)
+}
 
 // Const makes a constant value.
 func (b *Builder) Const(name string, t *tensor.Tensor) *Value { return NewConst(b.Fresh(name), t) }

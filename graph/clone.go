@@ -29,6 +29,7 @@ type cloner struct {
 
 func (c cloner) graph(g *Graph) *Graph {
 	out := *g
+	out.index = Index{}
 	out.Nodes = make([]*Node, len(g.Nodes))
 	for i, n := range g.Nodes {
 		out.Nodes[i] = &Node{Name: n.Name, Op: CloneOp(n.Op), In: c.list(n.In), Out: c.list(n.Out), Meta: maps.Clone(n.Meta)}

@@ -197,6 +197,9 @@ func dump(g *Graph) string {
 				return
 			}
 			for i := range v.NumField() {
+				if !v.Type().Field(i).IsExported() {
+					continue
+				}
 				fmt.Fprint(&b, v.Type().Field(i).Name, ":")
 				write(v.Field(i))
 			}

@@ -23,6 +23,8 @@ type Graph struct {
 	Signatures []Signature
 	States     []State
 	Unused     []*Value // initializers that nothing reads: kept so that a round trip loses nothing
+
+	index Index // kept while a Pipeline runs
 }
 
 // Signature is an entry point. Next gives what each State becomes after a call.

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Pass is a rewrite. Apply changes g itself, not the bodies inside it, and says how many changes it made.
+// Pass is a rewrite. Apply changes g itself, whose types are inferred, not the bodies inside it, and says how many changes
+// it made.
 type Pass interface {
 	Name() string
 	Apply(ctx context.Context, g *Graph) (changes int, err error)
@@ -28,6 +29,8 @@ func (p Pipeline) Run(ctx context.Context, g *Graph, after func(PassResult, *Gra
 	if err := g.Infer(); err != nil {
 		return nil, err
 	}
+	g.index = g.Index()
+	defer func() { g.index = Index{} }()
 	for _, pass := range p {
 		if err := ctx.Err(); err != nil {
 			return results, err
@@ -50,10 +53,15 @@ func (p Pipeline) Run(ctx context.Context, g *Graph, after func(PassResult, *Gra
 	return results, nil
 }
 
+// applyDeep applies a pass to g and its bodies. A body that does not fit the values that reach it, as in a branch for other
+// shapes, stays as it is.
 func applyDeep(ctx context.Context, pass Pass, g *Graph) (int, error) {
 	total := 0
 	for _, n := range g.Nodes {
 		for _, b := range Bodies(n.Op) {
+			if b.Infer() != nil {
+				continue
+			}
 			c, err := applyDeep(ctx, pass, b)
 			if err != nil {
 				return total, err

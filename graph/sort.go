@@ -8,6 +8,9 @@ import (
 // Sort orders Nodes so that each stands after what it reads, otherwise in their present order (Kahn's algorithm with
 // the smallest position first). It fails on a cycle, naming a node of it.
 func (g *Graph) Sort() error {
+	if g.sorted() {
+		return nil
+	}
 	o := &order{rank: make(map[*Node]int, len(g.Nodes))}
 	waits := make(map[*Node]int, len(g.Nodes))
 	readers := make(map[*Node][]*Node, len(g.Nodes))
@@ -44,6 +47,20 @@ func (g *Graph) Sort() error {
 	}
 	g.Nodes = sorted
 	return nil
+}
+
+// sorted reports whether each node stands after what it reads.
+func (g *Graph) sorted() bool {
+	before := make(map[*Node]bool, len(g.Nodes))
+	for _, n := range g.Nodes {
+		for _, v := range n.In {
+			if v != nil && v.Def != nil && !before[v.Def] {
+				return false
+			}
+		}
+		before[n] = true
+	}
+	return true
 }
 
 // SortDeep sorts g and every body in it.

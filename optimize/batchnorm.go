@@ -292,7 +292,7 @@ func (SplitNorm) Apply(_ context.Context, g *graph.Graph) (int, error) {
 		if !okScale || !okShift {
 			continue
 		}
-		scaled := e.b.Add(label(n)+"_scaled", ops.Mul{}, n.In[0], e.b.Const(label(n)+"_scale", scale))
+		scaled := e.add(label(n)+"_scaled", ops.Mul{}, n.In[0], e.b.Const(label(n)+"_scale", scale))
 		n.Op = ops.Add{}
 		e.setIn(n, scaled, e.b.Const(label(n)+"_shift", shift))
 		e.changes++

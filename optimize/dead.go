@@ -23,7 +23,7 @@ func (Dead) Apply(_ context.Context, g *graph.Graph) (int, error) {
 
 // removeDead drops nodes whose outputs nobody reads and returns how many.
 func removeDead(g *graph.Graph) int {
-	live := map[*graph.Node]bool{}
+	index, live := g.Index(), map[*graph.Node]bool{}
 	var stack []*graph.Node
 	mark := func(v *graph.Value) {
 		if v != nil && v.Def != nil && !live[v.Def] {
@@ -31,7 +31,7 @@ func removeDead(g *graph.Graph) int {
 			stack = append(stack, v.Def)
 		}
 	}
-	for v := range leaving(g) {
+	for v := range index.Leaves {
 		mark(v)
 	}
 	for _, n := range g.Nodes {
@@ -47,17 +47,22 @@ func removeDead(g *graph.Graph) int {
 			mark(v)
 		}
 	}
-	return g.Remove(func(n *graph.Node) bool { return !live[n] })
+	return g.Remove(func(n *graph.Node) bool {
+		if !live[n] {
+			index.SetIn(n)
+		}
+		return !live[n]
+	})
 }
 
 // omitUnread leaves out trailing outputs that nobody reads where the operator allows it: computing them costs time.
 func omitUnread(g *graph.Graph) (changes int) {
-	uses, leaves := g.Uses(), leaving(g)
+	index := g.Index()
 	for _, n := range g.Nodes {
 		first := graph.TraitsOf(n.Op).Optional
 		for first > 0 && len(n.Out) > first {
 			v := n.Out[len(n.Out)-1]
-			if v != nil && (leaves[v] || len(uses[v]) > 0) {
+			if v != nil && (index.Leaves[v] || len(index.Uses[v]) > 0) {
 				break
 			}
 			n.Out = n.Out[:len(n.Out)-1]

@@ -47,7 +47,7 @@ func (Dedup) Apply(_ context.Context, g *graph.Graph) (int, error) {
 // covers reports whether m gives everything that n gives.
 func (e *editor) covers(m, n *graph.Node) bool {
 	for i, v := range n.Out {
-		if v != nil && (m.Out[i] == nil || e.leaves[v] && e.leaves[m.Out[i]]) {
+		if v != nil && (m.Out[i] == nil || e.index.Leaves[v] && e.index.Leaves[m.Out[i]]) {
 			return false
 		}
 	}
@@ -56,7 +56,7 @@ func (e *editor) covers(m, n *graph.Node) bool {
 
 // dedupConsts lets every reader of a constant read the first one that is equal to it.
 func (e *editor) dedupConsts() {
-	first := map[string][]*graph.Value{}
+	first := map[uint64][]*graph.Value{}
 	seen := map[*graph.Value]bool{}
 	for _, n := range e.g.Nodes {
 		if _, ok := n.Op.(graph.Opaque); ok {
@@ -67,7 +67,7 @@ func (e *editor) dedupConsts() {
 	}
 	for _, n := range e.g.Nodes {
 		for _, v := range n.In {
-			if v == nil || !v.IsConst() || seen[v] || e.leaves[v] {
+			if v == nil || !v.IsConst() || seen[v] || e.index.Leaves[v] {
 				continue
 			}
 			seen[v] = true
@@ -85,6 +85,23 @@ func (e *editor) dedupConsts() {
 // seed makes keys that differ from run to run; only whether they are equal counts.
 var seed = maphash.MakeSeed()
 
-func constKey(t *tensor.Tensor) string {
-	return fmt.Sprint(t.DType, t.Shape, maphash.Bytes(seed, t.Data))
+// constKey is the same for equal tensors. Of large ones it reads a few pieces: weights that differ do so there, and those
+// that do not are compared in full.
+func constKey(t *tensor.Tensor) uint64 {
+	const piece, pieces = 64, 4
+	var h maphash.Hash
+	h.SetSeed(seed)
+	maphash.WriteComparable(&h, t.DType)
+	for _, n := range t.Shape {
+		maphash.WriteComparable(&h, n)
+	}
+	if len(t.Data) <= 1024 {
+		h.Write(t.Data) // never fails
+		return h.Sum64()
+	}
+	for i := range pieces {
+		at := (len(t.Data) - piece) / (pieces - 1) * i
+		h.Write(t.Data[at : at+piece])
+	}
+	return h.Sum64()
 }

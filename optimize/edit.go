@@ -12,32 +12,12 @@ import (
 type editor struct {
 	g       *graph.Graph
 	b       *graph.Builder
-	uses    map[*graph.Value][]graph.Use
-	leaves  map[*graph.Value]bool // what leaves the graph
+	index   graph.Index
 	changes int
 }
 
 func edit(g *graph.Graph) *editor {
-	return &editor{g: g, b: graph.NewBuilder(g), uses: g.Uses(), leaves: leaving(g)}
-}
-
-// leaving is the set of values for which g.IsOutput holds.
-func leaving(g *graph.Graph) map[*graph.Value]bool {
-	out := map[*graph.Value]bool{}
-	for _, v := range g.Outputs {
-		out[v] = true
-	}
-	for _, s := range g.Signatures {
-		for _, p := range slices.Concat(s.Outputs, s.Next) {
-			out[p.Value] = true
-		}
-		for _, p := range s.Inputs {
-			if p.Value.Def != nil { // fed in the middle
-				out[p.Value] = true
-			}
-		}
-	}
-	return out
+	return &editor{g: g, b: graph.NewBuilder(g), index: g.Index()}
 }
 
 // finish drops what is dead after changes and gives the results of Pass.Apply.
@@ -50,24 +30,14 @@ func (e *editor) finish() (int, error) {
 
 // reader is the only node input that reads v, which does not leave the graph; nil if there are others or none.
 func (e *editor) reader(v *graph.Value) *graph.Node {
-	if u := e.uses[v]; len(u) == 1 && !e.leaves[v] {
+	if u := e.index.Uses[v]; len(u) == 1 && !e.index.Leaves[v] {
 		return u[0].Node
 	}
 	return nil
 }
 
 // setIn gives n other inputs.
-func (e *editor) setIn(n *graph.Node, in ...*graph.Value) {
-	for _, v := range n.In {
-		e.uses[v] = slices.DeleteFunc(e.uses[v], func(u graph.Use) bool { return u.Node == n })
-	}
-	n.In = in
-	for i, v := range in {
-		if v != nil {
-			e.uses[v] = append(e.uses[v], graph.Use{Node: n, Index: i})
-		}
-	}
-}
+func (e *editor) setIn(n *graph.Node, in ...*graph.Value) { e.index.SetIn(n, in...) }
 
 // absorb gives n the output of next, the only reader of n's output, and empties next.
 func (e *editor) absorb(n, next *graph.Node) {
@@ -80,17 +50,17 @@ func (e *editor) absorb(n, next *graph.Node) {
 // redirect lets the readers of old read new. Where old leaves the graph and new cannot take its name, the graph goes
 // on to give old. It reports whether anything changed.
 func (e *editor) redirect(old, new *graph.Value) bool {
-	uses := e.uses[old]
+	uses := e.index.Uses[old]
 	for _, u := range uses {
 		u.Node.In[u.Index] = new
 	}
-	delete(e.uses, old)
-	e.uses[new] = append(e.uses[new], uses...)
+	delete(e.index.Uses, old)
+	e.index.Uses[new] = append(e.index.Uses[new], uses...)
 	changed := len(uses) > 0
-	if e.leaves[old] && new.Def != nil && !e.leaves[new] {
+	if e.index.Leaves[old] && new.Def != nil && !e.index.Leaves[new] {
 		e.g.Replace(old, new)
-		delete(e.leaves, old)
-		e.leaves[new], changed = true, true
+		delete(e.index.Leaves, old)
+		e.index.Leaves[new], changed = true, true
 	}
 	if changed {
 		e.changes++

@@ -27,7 +27,7 @@ func (f Fold) Apply(ctx context.Context, g *graph.Graph) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return e.changes, err
 		}
-		if f.wants(n) && (f.Codebooks || !coded(e, n)) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.leaves[v] }) {
+		if f.wants(n) && (f.Codebooks || !coded(e, n)) && !slices.ContainsFunc(n.Out, func(v *graph.Value) bool { return e.index.Leaves[v] }) {
 			f.fold(ctx, e, n)
 		}
 	}

@@ -27,51 +27,37 @@ func (Inline) Apply(_ context.Context, g *graph.Graph) (int, error) {
 		if tensor.Ints(n.In[0].Const)[0] != 0 {
 			branch = op.Then
 		}
-		e.inline(n, branch.Clone())
+		if err := e.inline(n, branch); err != nil {
+			return 0, graph.NodeError(n, err)
+		}
 	}
 	return e.finish()
 }
 
-// inline moves body's nodes into the graph and lets the readers of n read its outputs. What it captures are n's last
-// inputs.
-func (e *editor) inline(n *graph.Node, body *graph.Graph) {
-	outside := map[*graph.Value]*graph.Value{nil: nil}
-	for i, v := range body.Inputs {
-		outside[v] = n.In[len(n.In)-len(body.Inputs)+i]
+// inline puts body into the graph and lets the readers of n read its outputs. What it captures are n's last inputs.
+func (e *editor) inline(n *graph.Node, body *graph.Graph) error {
+	first := len(e.g.Nodes)
+	results, err := e.b.Splice(body, n.In[len(n.In)-len(body.Inputs):]...)
+	if err != nil {
+		return err
 	}
-	own := func(v *graph.Value) *graph.Value {
-		if w, ok := outside[v]; ok {
-			return w
-		}
-		v.Name = e.b.Fresh(v.Name)
-		outside[v] = v
-		return v
-	}
-	for _, m := range body.Nodes {
-		in := make([]*graph.Value, len(m.In))
-		for i, v := range m.In {
-			in[i] = own(v)
-		}
+	for _, m := range e.g.Nodes[first:] {
+		in := m.In
 		m.In = nil
 		e.setIn(m, in...)
-		for i, v := range m.Out {
-			m.Out[i] = own(v)
-		}
-		m.Name = e.b.Fresh(m.Name)
 	}
-	e.g.Nodes = append(e.g.Nodes, body.Nodes...)
 	for i, v := range n.Out {
 		if v == nil {
 			continue
 		}
-		result := own(body.Outputs[i])
-		if e.redirect(v, result); !e.leaves[v] {
+		if e.redirect(v, results[i]); !e.index.Leaves[v] {
 			continue
 		}
 		same := &graph.Node{Name: e.b.Fresh(v.Name), Op: ops.Identity{}, Out: []*graph.Value{v}}
 		n.Out[i], v.Def = nil, same
-		e.setIn(same, result)
+		e.setIn(same, results[i])
 		e.g.Nodes = append(e.g.Nodes, same)
 		e.changes++
 	}
+	return nil
 }

@@ -62,8 +62,9 @@ func Layout(g *graph.Graph, order []int, choose Choice) error {
 // choices that cost the same, the one with the later Transposes is better, since what follows a product may then join
 // it; the fewest nodes are turned. The result holds those that were Free; saved reports whether it is cheaper than to turn none.
 func Turn(g *graph.Graph, order []int, choose Choice) (turned map[*graph.Node]graph.Permuted, saved bool) {
+	known := g.Index()
 	t := &turning{
-		order: order, inverse: graph.Inverse(order), uses: g.Uses(), leaves: leaving(g), cut: newCut(),
+		order: order, inverse: graph.Inverse(order), uses: known.Uses, leaves: known.Leaves, cut: newCut(),
 		index: map[*graph.Node]int{}, permuted: map[*graph.Node]graph.Permuted{}, late: map[*graph.Node]int64{},
 	}
 	var free []*graph.Node

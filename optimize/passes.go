@@ -105,11 +105,8 @@ func checkOrder() error {
 	return nil
 }
 
-// Apply runs the pass. A body that does not fit the values that reach it, as in a branch for other shapes, stays as it is.
+// Apply runs the pass on a graph whose types are inferred.
 func (s step) Apply(ctx context.Context, g *graph.Graph) (int, error) {
-	if g.Infer() != nil {
-		return 0, nil
-	}
 	pass := s.pass
 	if slices.ContainsFunc(g.Nodes, awaits) {
 		if _, ok := pass.(Identity); ok {
@@ -154,12 +151,9 @@ func ForTraining() graph.Pipeline {
 	return p
 }
 
-// ForEngine is Default with what helps our own engine: operators that files of the model's opset may not have, integer
-// operators, and no thought of the file's size.
-func ForEngine() graph.Pipeline { return Passes() }
-
-// Passes lists every pass, in order.
-func Passes() []graph.Pass {
+// ForEngine is every pass: Default with what helps our own engine, operators that files of the model's opset may not have,
+// integer operators, and no thought of the file's size.
+func ForEngine() graph.Pipeline {
 	var p graph.Pipeline
 	for _, s := range steps {
 		p = append(p, s)

@@ -19,7 +19,7 @@ func TestRandomGraphs(t *testing.T) {
 			g := randomGraph(rand.New(rand.NewPCG(seed, 7)))
 			for name, p := range map[string]graph.Pipeline{"default": Default(), "engine": ForEngine()} {
 				optimized := g.Clone()
-				if _, err := p.Run(t.Context(), optimized, nil); err != nil {
+				if _, err := p.Run(t.Context(), optimized, indexTrue(t)); err != nil {
 					t.Fatalf("%s: %v\n%s", name, err, g)
 				}
 				sameMeaning(t, g, optimized, 1e-5)

@@ -21,7 +21,7 @@ func (Shapes) Apply(_ context.Context, g *graph.Graph) (int, error) {
 	e := edit(g)
 	for _, n := range g.Nodes {
 		for _, v := range n.Out {
-			if v == nil || e.leaves[v] || !pure(n) {
+			if v == nil || e.index.Leaves[v] || !pure(n) {
 				continue
 			}
 			if t := knownInts(v); t != nil {
