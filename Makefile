@@ -83,6 +83,7 @@ $(VENV)/done $(TORCH)/done $(ML)/done $(TF)/done:
 
 interop: build $(VENV)/done $(ML)/done $(TF)/done ## check the files we read and write, and the scores, against ONNX Runtime and TensorFlow
 	$(TF)/bin/python testdata/interop/tensorflow_check.py --tfsopt $(BIN)
+	$(TF)/bin/python testdata/interop/tensorflow_data.py --tfsopt $(BIN)
 	$(ML)/bin/python testdata/interop/ml.py
 	$(VENV)/bin/python testdata/interop/check.py
 

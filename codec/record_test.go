@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"reflect"
 	"runtime"
 	"strings"
@@ -256,4 +257,48 @@ func FuzzPredictionLog(f *testing.F) {
 		}
 		_, _ = l.Examples()
 	})
+}
+
+// TestRecordsOfTensorFlow reads a file that tensorflow_data.py --fixtures wrote, and writes it again byte for byte.
+func TestRecordsOfTensorFlow(t *testing.T) {
+	file, err := os.ReadFile("testdata/tensorflow.tfrecord")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	r, w := NewRecordReader(bytes.NewReader(file), "tensorflow.tfrecord"), NewRecordWriter(&again)
+	var got []Example
+	for {
+		b, _, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := ParseExample(bytes.Clone(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+		if err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(again.Bytes(), file) {
+		t.Error("the records written again differ from TensorFlow's")
+	}
+	floats := func(v ...float32) Feature { return Feature{Kind: FloatFeature, Floats: v} }
+	ints := func(v ...int64) Feature { return Feature{Kind: IntFeature, Ints: v} }
+	want := []Example{
+		{
+			"x": floats(1.5, -2), "ids": ints(3, 1, 4), "seq": floats(1, 2, 3, 4), "label": ints(1),
+			"words": {Kind: BytesFeature, Bytes: [][]byte{[]byte("a"), []byte("bb")}},
+		},
+		{"x": floats(0.25, 8), "seq": floats(5, 6), "words": {Kind: BytesFeature, Bytes: [][]byte{[]byte("ccc")}}},
+		{"x": floats(0, 1), "ids": ints(1, 5), "label": ints(7)},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }

@@ -13,8 +13,8 @@ func init() { graph.Register("tfsopt", 1, RaggedToDense{}) }
 
 // RaggedToDense writes a ragged tensor into a rectangular one, as TensorFlow's RaggedTensorToTensor does. Inputs: the wanted shape, where
 // -1 is what is needed (one -1: all of it); the values; what fills the rest, one element or a row of values; then a partition for each of
-// Partitions, outermost first: ROW_SPLITS, VALUE_ROWIDS, or before the latter FIRST_DIM_SIZE, the number of rows. Rows that are too long
-// are cut.
+// Partitions, outermost first: ROW_SPLITS, or VALUE_ROWIDS, the number of whose rows is what the partition before has values, or
+// FIRST_DIM_SIZE. Rows that are too long are cut.
 type RaggedToDense struct {
 	Partitions []string `attr:"row_partition_types" required:"true"`
 }
@@ -54,7 +54,7 @@ func (o RaggedToDense) levels() (n int, err error) {
 	for i, p := range o.Partitions {
 		switch {
 		case p == "FIRST_DIM_SIZE" && i == 0:
-		case p == "ROW_SPLITS", p == "VALUE_ROWIDS" && o.Partitions[0] == "FIRST_DIM_SIZE":
+		case p == "ROW_SPLITS", p == "VALUE_ROWIDS" && i > 0:
 			n++
 		default:
 			return 0, fmt.Errorf("partition %d is %q", i, p)

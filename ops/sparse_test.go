@@ -44,6 +44,10 @@ func init() {
 		name: "rows", in: tensors(tensor.Scalar(int64(-1)), text("a", "b", "c"), text("").Reshape(), tensor.Scalar(int64(3)), vec[int64](0, 2, 2)),
 		out: tensors(text("a", "", "", "", "b", "c").Reshape(3, 2)),
 	})
+	register(RaggedToDense{Partitions: []string{"ROW_SPLITS", "VALUE_ROWIDS"}}, opCase{
+		name: "splits and rows", in: tensors(tensor.Scalar(int64(-1)), vec[int64](1, 2, 3), tensor.Scalar(int64(0)), vec[int64](0, 2, 3), vec[int64](0, 2, 2)),
+		out: tensors(shaped([]int{2, 2, 2}, int64(1), 0, 0, 0, 2, 3, 0, 0)),
+	})
 	register(RaggedToDense{Partitions: []string{"ROW_SPLITS", "ROW_SPLITS"}}, opCase{
 		name: "two levels",
 		in:   tensors(vec[int32](3, -1, -1, 2), shaped([]int{3, 2}, float32(1), 2, 3, 4, 5, 6), vec[float32](0, -1), vec[int64](0, 2, 3), vec[int64](0, 1, 1, 3)),

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/dgryski/go-farm"
+	letters "golang.org/x/text/cases"
+	"golang.org/x/text/language"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -45,7 +47,7 @@ func countEach(x *graph.Exec, in, out []*tensor.Tensor, f func(string) int64) {
 }
 
 // StringChange changes each string: To is lower, upper or strip (white space at both ends, ASCII's). Case is that of ASCII, or with
-// Unicode that of all letters.
+// Unicode that of all letters (ß becomes SS).
 type StringChange struct {
 	To      string `attr:"to" required:"true"`
 	Unicode bool   `attr:"unicode"`
@@ -75,9 +77,9 @@ func (o StringChange) change() func(string) string {
 	case o.To == "strip":
 		return func(s string) string { return strings.Trim(s, asciiSpace) }
 	case o.To == "lower" && o.Unicode:
-		return strings.ToLower
+		return letters.Lower(language.Und, letters.HandleFinalSigma(true)).String
 	case o.To == "upper" && o.Unicode:
-		return strings.ToUpper
+		return letters.Upper(language.Und).String
 	case o.To == "lower":
 		return ascii('A', 'Z', ' ')
 	case o.To == "upper":

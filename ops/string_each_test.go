@@ -12,7 +12,8 @@ func init() {
 	register(StringChange{To: "lower"}, opCase{in: tensors(s), out: tensors(text("straße a1", "\t ÄÖ x\n", ""))})
 	register(StringChange{To: "upper"}, opCase{name: "upper", in: tensors(s), out: tensors(text("STRAßE A1", "\t ÄÖ X\n", ""))})
 	register(StringChange{To: "lower", Unicode: true}, opCase{name: "unicode", in: tensors(s), out: tensors(text("straße a1", "\t äö x\n", ""))})
-	register(StringChange{To: "upper", Unicode: true}, opCase{name: "upper unicode", in: tensors(text("äx")), out: tensors(text("ÄX"))})
+	register(StringChange{To: "lower", Unicode: true}, opCase{name: "final sigma", in: tensors(text("ΑΣ ΣΑ")), out: tensors(text("ας σα"))})
+	register(StringChange{To: "upper", Unicode: true}, opCase{name: "upper unicode", in: tensors(text("äßx")), out: tensors(text("ÄSSX"))})
 	register(StringChange{To: "strip"}, opCase{name: "strip", in: tensors(s.Reshape(1, 3)), out: tensors(text("Straße A1", "ÄÖ x", "").Reshape(1, 3))})
 	register(StringReplace{Pattern: `(\w)(\d)?`, Rewrite: `<\1\2\\\0>`, Global: true}, opCase{
 		in: tensors(text("a1 b", "-")), out: tensors(text(`<a1\a1> <b\b>`, "-")),
