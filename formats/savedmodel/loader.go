@@ -30,6 +30,7 @@ type loader struct {
 	current   map[*resource]*graph.Value
 	// turnedWeights are the weights in ONNX's order of axes.
 	turnedWeights map[turnedKey]*tensor.Tensor
+	restored      map[*graph.Value]restored
 	converted     int // nodes
 	maxNodes      int
 	notes         []string
@@ -60,7 +61,7 @@ func newLoader(format, path string, size int, def *tensorflow.GraphDef) *loader 
 // reset begins a new graph.
 func (l *loader) reset() {
 	l.b = newBuilder(&graph.Graph{Name: "main", Opsets: map[string]int{"": opset}}, nil)
-	l.converted = 0
+	l.converted, l.restored = 0, map[*graph.Value]restored{}
 }
 
 // opset is the version of ONNX's operators that graphs are built of.

@@ -124,6 +124,9 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // turned is a weight with its axes in another order and perhaps another shape; all entry points share the result.
 func (c *call) turned(v *graph.Value, perm []int, shape func(s []int) []int) (*graph.Value, error) {
+	if out, ok, err := c.turnedRestored(v, perm, shape); ok || err != nil {
+		return out, err
+	}
 	if !v.IsConst() {
 		size, ok := v.Fixed()
 		if !ok || len(size) != len(perm) {
@@ -322,6 +325,9 @@ func biasAdd(c *call) ([]value, error) {
 		if len(axes) > 0 {
 			in[1] = c.add(ops.Unsqueeze{}, in[1], c.b.ints(axes...))
 		}
+	}
+	if v, ok := c.biased(in[0], in[1]); ok {
+		return one(v), nil
 	}
 	return one(c.add(ops.Add{}, in...)), nil
 }

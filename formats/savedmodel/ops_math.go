@@ -23,7 +23,7 @@ var plain = map[string]graph.Op{
 	"Asinh": ops.Asinh{}, "Acosh": ops.Acosh{}, "Atanh": ops.Atanh{}, "Reciprocal": ops.Reciprocal{}, "Inv": ops.Reciprocal{},
 	"LogicalNot": ops.Not{}, "IsNan": ops.IsNaN{}, "IsInf": ops.IsInf{Negative: true, Positive: true},
 	"Softmax": ops.Softmax{Axis: -1}, "LogSoftmax": ops.LogSoftmax{Axis: -1}, "Add": ops.Add{}, "AddV2": ops.Add{},
-	"AddN": ops.Sum{}, "Sub": ops.Sub{}, "Mul": ops.Mul{}, "RealDiv": ops.Div{}, "Div": ops.Div{}, "TruncateDiv": ops.Div{},
+	"AddN": ops.Sum{}, "Sub": ops.Sub{}, "RealDiv": ops.Div{}, "Div": ops.Div{}, "TruncateDiv": ops.Div{},
 	"TruncateMod": ops.Mod{Fmod: true}, "Pow": ops.Pow{}, "Maximum": ops.Max{}, "Greater": ops.Greater{},
 	"GreaterEqual": ops.GreaterOrEqual{}, "Less": ops.Less{}, "LessEqual": ops.LessOrEqual{}, "Equal": ops.Equal{},
 	"LogicalAnd": ops.And{}, "LogicalOr": ops.Or{}, "BitwiseAnd": ops.BitwiseAnd{}, "BitwiseOr": ops.BitwiseOr{},
@@ -131,6 +131,7 @@ var formulas = map[string]formula{
 		zero := c.number(in[0], 0)
 		return c.add(ops.Where{}, c.add(ops.Equal{}, in[1], zero), zero, c.add(ops.Mul{}, in...)), nil
 	},
+	"Mul":       multiply,
 	"ZerosLike": func(c *call, in []*graph.Value) (*graph.Value, error) { return c.filled(in[0], 0) },
 	"OnesLike":  func(c *call, in []*graph.Value) (*graph.Value, error) { return c.filled(in[0], 1) },
 	"Select":    selectRows,
@@ -139,7 +140,7 @@ var formulas = map[string]formula{
 		if d == tensor.Undefined {
 			return nil, fmt.Errorf("a cast to a type that is not supported")
 		}
-		return c.cast(in[0], d), nil
+		return c.castTo(in[0], d), nil
 	},
 	"MatMul": func(c *call, in []*graph.Value) (*graph.Value, error) {
 		return c.product(in[0], in[1], c.boolAttr("transpose_a", false), c.boolAttr("transpose_b", false))
@@ -217,6 +218,13 @@ func (c *call) product(a, b *graph.Value, flipA, flipB bool) (*graph.Value, erro
 			perm[i] = i
 		}
 		perm[r-2], perm[r-1] = r-1, r-2
+		if v, ok, err := c.turnedRestored(*x.v, perm, nil); ok || err != nil {
+			*x.v = v
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		*x.v = c.add(ops.Transpose{Perm: perm}, *x.v)
 	}
 	return c.add(ops.MatMul{}, a, b), nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tfsopt/tfsopt/engine"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -211,5 +212,61 @@ func TestSaveRefuses(t *testing.T) {
 	}
 	if _, err := formats.Save(t.Context(), filled(t, images), path); err == nil || !strings.Contains(err.Error(), "photo.jpg") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSaveQuantized gives quantized operators back as they were, and with them every bit of the answers.
+func TestSaveQuantized(t *testing.T) {
+	g := filled(t, `graph "q" {
+  opset "" 24
+  input x: float32[n,4,6,6]
+  const s: float32[] = {0.02}
+  const z: uint8[] = {117}
+  xq: uint8[n,4,6,6] = QuantizeLinear(x, s, z)
+  xd: float32[n,4,6,6] = DequantizeLinear(xq, s, z)
+  const w: int8[8,1,3,3] = init int8
+  const ws: float32[8] = {0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08}
+  wd: float32[8,1,3,3] = DequantizeLinear(w, ws) {axis=0}
+  const b: int32[8] = {1, -2, 3, -4, 5, -6, 7, -8}
+  const bs: float32[8] = {0.0002, 0.0004, 0.0006, 0.0008, 0.001, 0.0012, 0.0014, 0.0016}
+  bd: float32[8] = DequantizeLinear(b, bs) {axis=0}
+  c: float32[n,8,6,6] = Conv(xd, wd, bd) {group=4 pads=[1,1,1,1]}
+  r: float32[n,8,6,6] = Relu(c)
+  const zi: int8[] = {-128}
+  rq: int8[n,8,6,6] = QuantizeLinear(r, s, zi)
+  rd: float32[n,8,6,6] = DequantizeLinear(rq, s, zi)
+  f: float32[n,288] = Flatten(rd)
+  const v: int8[3,288] = init int8
+  const vs: float32[3] = {0.01, 0.02, 0.03}
+  vd: float32[3,288] = DequantizeLinear(v, vs) {axis=0}
+  y: float32[n,3] = Gemm(f, vd) {transB=1}
+  output y
+}`)
+	f := saveAndLoad(t, g)
+	count := map[string]int{}
+	for _, n := range f.Graph.Nodes {
+		count[n.OpName()]++
+	}
+	if count["DequantizeLinear"] != 5 || count["QuantizeLinear"] != 2 || count["Cast"] != 0 || count["Mul"] != 0 {
+		t.Errorf("operators: %v", count)
+	}
+	x := tensor.New(tensor.Float32, 2, 4, 6, 6)
+	for i := range tensor.View[float32](x) {
+		tensor.View[float32](x)[i] = float32(i%23)/11 - 1
+	}
+	run := func(g *graph.Graph) *tensor.Tensor {
+		p, err := engine.Compile(t.Context(), g, engine.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		call := &engine.Call{In: []*tensor.Tensor{x}}
+		if err := p.Run(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+		return call.Out[0]
+	}
+	if want, got := run(g), run(f.Graph); !got.Equal(want) {
+		t.Errorf("%v, want %v", tensor.Floats(got), tensor.Floats(want))
 	}
 }
