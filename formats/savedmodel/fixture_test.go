@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tfsopt/tfsopt/data"
 	"github.com/tfsopt/tfsopt/formats"
@@ -63,6 +64,11 @@ func TestFixtures(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
+			for key, text := range f.Graph.Meta { // other formats keep it as text
+				if !utf8.ValidString(text) {
+					t.Errorf("Meta[%q] is no text", key)
+				}
+			}
 			found := map[string]bool{}
 			for _, n := range f.Graph.Nodes {
 				found[strings.TrimPrefix(n.OpName(), "ai.onnx.ml.")] = true

@@ -2,6 +2,7 @@ package savedmodel
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +29,7 @@ const (
 )
 
 // MetaSignatures is the key of Graph.Meta under which the model's signatures stand as in the file: a MetaGraphDef that has
-// nothing else, so that a server can list what is no entry point too.
+// nothing else, in base64, so that a server can list what is no entry point too.
 const MetaSignatures = "tensorflow.signature_def"
 
 func init() {
@@ -135,7 +136,7 @@ func load(dir string, o formats.Options, f *formats.File) (*graph.Graph, []strin
 	g.Name = filepath.Base(filepath.Clean(dir))
 	g.Meta = map[string]string{
 		"tensorflow.version": versionOf(meta),
-		MetaSignatures:       string(tensorflow.Encode(&tensorflow.MetaGraph{Signatures: meta.Signatures})),
+		MetaSignatures:       base64.StdEncoding.EncodeToString(tensorflow.Encode(&tensorflow.MetaGraph{Signatures: meta.Signatures})),
 	}
 	if meta.Info != nil {
 		g.Meta["tensorflow.tags"] = strings.Join(meta.Info.Tags, ",")
