@@ -298,15 +298,15 @@ def random_inputs(signature):
     return out
 
 
-def write(path, name, x):
-    """Writes an input as tfsopt reads it."""
+def write(path, name, x, kind="in"):
+    """Writes an input, or an output, as tfsopt reads it."""
     if x.dtype == object:
-        file = os.path.join(path, f"in_{name}.json")
+        file = os.path.join(path, f"{kind}_{name}.json")
         b64 = [base64.b64encode(s.encode() if isinstance(s, str) else s).decode() for s in x.reshape(-1)]
         with open(file, "w") as f:
             json.dump({"shape": list(x.shape), "b64": b64}, f)
         return file
-    file = os.path.join(path, f"in_{name}.npy")
+    file = os.path.join(path, f"{kind}_{name}.npy")
     np.save(file, x)
     return file
 
@@ -330,7 +330,20 @@ def tfsopt(binary, *args):
     return json.loads(p.stdout) if "--json" in args else p.stdout
 
 
-def compare(binary, saved, name, inputs, want, work):
+def difference(name, y, want):
+    """The largest relative difference of two arrays; strings must be equal, NaN stand in the same places."""
+    if want.dtype == object:
+        if not np.array_equal(y, want):
+            raise RuntimeError(f"{name} is {y.tolist()}, want {want.tolist()}")
+        return 0.0
+    if want.dtype.kind == "f" and not np.array_equal(np.isnan(y), np.isnan(want)):
+        raise RuntimeError(f"{name} is NaN in other places than TensorFlow's")
+    want = want.astype("float64")
+    d = np.abs(y.astype("float64") - want) / (1 + np.abs(want))
+    return float(np.max(np.where(np.isnan(d), 0, d), initial=0))
+
+
+def compare(binary, saved, name, inputs, want, work, tolerance=1e-4):
     args = []
     for k, x in inputs.items():
         args += ["--input", f"{k}={write(work, k, x)}"]
@@ -345,12 +358,8 @@ def compare(binary, saved, name, inputs, want, work):
             raise RuntimeError(f"{k} is {y.dtype}{y.shape}, want {w.dtype}{w.shape}")
         if w.size > 1 and np.all(w == w.flat[0]):
             raise RuntimeError(f"{k} is {w.flat[0]} everywhere: the model shows nothing")
-        if w.dtype == object:
-            if not np.array_equal(y, w):
-                raise RuntimeError(f"{k} is {y.tolist()}, want {w.tolist()}")
-            continue
-        worst = max(worst, float(np.max(np.abs(y.astype("float64") - w) / (1 + np.abs(w)), initial=0)))
-    if not worst <= 1e-4:
+        worst = max(worst, difference(k, y, w))
+    if not worst <= tolerance:
         raise RuntimeError(f"differs by {worst:.2g}")
     return worst
 
@@ -377,7 +386,7 @@ def written(binary, saved, answers, work):
             w, y = w.numpy(), got[k].numpy()
             if y.shape != w.shape or y.dtype != w.dtype:
                 raise RuntimeError(f"written: {k} is {y.dtype}{y.shape}, want {w.dtype}{w.shape}")
-            worst = max(worst, float(np.max(np.abs(y.astype("float64") - w) / (1 + np.abs(w)), initial=0)))
+            worst = max(worst, difference(f"written: {k}", y, w))
     if not worst <= 1e-4:
         raise RuntimeError(f"written: differs by {worst:.2g}")
     return worst
@@ -418,7 +427,7 @@ def check(binary, name, keep):
         inputs = given or random_inputs(f)
         want = f(**{k: tf.constant(v) for k, v in inputs.items()})
         answers[s] = inputs, want
-        notes.append(f"{s} {compare(binary, saved, s, inputs, want, work):.1e}")
+        notes.append(f"{s} {compare(binary, saved, s, inputs, want, work, options.get('tolerance', 1e-4)):.1e}")
     found = tfsopt(binary, "inspect", saved, "--json", "--quiet")["operators"]
     for op, n in options.get("operators", {}).items():
         if found.get(op, 0) != n:
@@ -448,7 +457,7 @@ def fixture(name, path):
         for k, x in inputs.items():
             write(work, k, x)
         for k, x in f(**{k: tf.constant(v) for k, v in inputs.items()}).items():
-            np.save(os.path.join(work, f"out_{k}.npy"), x.numpy())
+            write(work, k, x.numpy(), "out")
         files = sorted(os.path.relpath(os.path.join(d, n), work) for d, _, names in os.walk(work) for n in names)
         with gzip.GzipFile(os.path.join(path, name + ".tar.gz"), "wb", mtime=0) as z, tarfile.open(fileobj=z, mode="w") as t:
             for n in files:
