@@ -175,7 +175,7 @@ func emitClip(w *writer, n *graph.Node) ([]string, error) {
 func emitCast(w *writer, n *graph.Node) ([]string, error) {
 	a := attrs{"SrcT": elements(n.In[0].DType), "DstT": elements(n.Out[0].DType)}
 	if n.In[0].DType == tensor.String || n.Out[0].DType == tensor.String {
-		return nil, errors.New("casting strings has no twin")
+		return castText(w, n)
 	}
 	return w.node(n, "Cast", a, w.ref(n.In[0])), nil
 }

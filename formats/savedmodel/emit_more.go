@@ -98,6 +98,9 @@ func emitExpand(w *writer, n *graph.Node) ([]string, error) {
 		no := w.node(n, "Fill", attrs{"T": elements(d), "index_type": elements(n.In[1].DType)}, w.ref(n.In[1]), w.constant("no", tensor.New(d)))
 		return w.node(n, "LogicalOr", attrs{}, w.ref(n.In[0]), no[0]), nil
 	}
+	if d == tensor.String && n.In[0].Rank() == 0 {
+		return w.node(n, "Fill", attrs{"T": elements(d), "index_type": elements(n.In[1].DType)}, w.ref(n.In[1]), w.ref(n.In[0])), nil
+	}
 	if !d.IsFloat() && !d.IsInt() {
 		return nil, errors.New("stretching " + d.String() + " has no twin")
 	}
@@ -186,9 +189,16 @@ func emitFill(w *writer, n *graph.Node) ([]string, error) {
 }
 
 func emitOneHot(w *writer, n *graph.Node) ([]string, error) {
-	depth, ok := n.In[1].ConstInts()
-	if !ok || len(depth) != 1 || !n.In[2].IsConst() || n.In[2].Const.Len() != 2 {
-		return nil, errors.New("its depth and values are computed")
+	if !n.In[2].IsConst() || n.In[2].Const.Len() != 2 {
+		return nil, errors.New("its values are computed")
+	}
+	var depth string
+	if known, ok := n.In[1].ConstInts(); ok && len(known) == 1 {
+		depth = w.int32(int32(known[0]))
+	} else {
+		narrow := w.node(n, "Cast", attrs{"SrcT": elements(n.In[1].DType), "DstT": elements(tensor.Int32)}, w.ref(n.In[1]))
+		none := w.constant("scalar", tensor.New(tensor.Int64, 0))
+		depth = w.node(n, "Reshape", attrs{"T": elements(tensor.Int32), "Tshape": elements(tensor.Int64)}, narrow[0], none)[0]
 	}
 	size := n.In[2].Const.DType.Bits() / 8
 	pick := func(i int) string {
@@ -196,5 +206,5 @@ func emitOneHot(w *writer, n *graph.Node) ([]string, error) {
 		return w.constant("value", t)
 	}
 	a := attrs{"T": elements(n.In[2].DType), "TI": elements(n.In[0].DType), "axis": number64(n.Op.(ops.OneHot).Axis)}
-	return w.node(n, "OneHot", a, w.ref(n.In[0]), w.int32(int32(depth[0])), pick(1), pick(0)), nil
+	return w.node(n, "OneHot", a, w.ref(n.In[0]), depth, pick(1), pick(0)), nil
 }

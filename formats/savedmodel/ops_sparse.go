@@ -20,6 +20,9 @@ func init() {
 	convertOps(raggedToDense, "RaggedTensorToTensor")
 	convertOps(unique, "Unique", "UniqueV2", "UniqueWithCounts")
 	convertOps(segmentSum, "UnsortedSegmentSum")
+	for op, reduction := range map[string]string{"Update": "none", "Add": "add", "Max": "max", "Min": "min"} {
+		convertOps(tensorScatter(reduction), "TensorScatter"+op)
+	}
 	convertOps(randomUniform, "RandomUniform")
 	convertOps(randomNormal, "RandomStandardNormal")
 }
@@ -102,6 +105,7 @@ func unique(c *call) ([]value, error) {
 		}
 	}
 	out := c.addN(4, op, v)
+	out[0].Def.Out[1] = nil // TensorFlow does not say where each is first
 	d := c.typeAttr("out_idx")
 	if d == tensor.Undefined {
 		d = tensor.Int32
@@ -133,6 +137,25 @@ func segmentSum(c *call) ([]value, error) {
 	inner := c.add(ops.Slice{}, c.add(ops.Shape{}, v), c.b.ints(1), c.b.ints(1<<31))
 	zeros := c.add(ops.Expand{}, c.number(v, 0), c.add(ops.Concat{}, n, inner))
 	return one(c.add(ops.ScatterND{Reduction: "add"}, zeros, c.add(ops.Unsqueeze{}, index, c.b.ints(-1)), v)), nil
+}
+
+// tensorScatter writes slices into a tensor.
+func tensorScatter(reduction string) converter {
+	return func(c *call) ([]value, error) {
+		to, err := c.value(0)
+		if err != nil {
+			return nil, err
+		}
+		index, err := c.wide(1)
+		if err != nil {
+			return nil, err
+		}
+		from, err := c.value(2)
+		if err != nil {
+			return nil, err
+		}
+		return one(c.add(ops.ScatterND{Reduction: reduction}, to, index, from)), nil
+	}
 }
 
 // drawn gives a tensor of the wanted shape and type, whose elements do not matter.

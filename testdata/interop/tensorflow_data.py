@@ -39,7 +39,7 @@ def bytes_of(*strings):
     return np.array([s.encode() for s in strings], object)
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def strings(path):
     @save(path, spec("s"), spec("n"))
     def run(s, n):
@@ -56,7 +56,7 @@ def strings(path):
     return {"s": bytes_of(" The Cat, SAT! ", "Straße 12\tÄÖ", "", "a" * 40, "née b2b"), "n": bytes_of("1", "-20", "300")}
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def splits(path):
     @save(path, spec("s"))
     def run(s):
@@ -88,7 +88,7 @@ EXAMPLES = np.array([
 ], object)
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def parse_example(path):
     @save(path, spec("examples"))
     def run(examples):
@@ -106,7 +106,7 @@ def parse_example(path):
     return {"examples": EXAMPLES}
 
 
-@model(out=False)
+@model()
 def parse_single(path):
     @save(path, spec("example", ()))
     def run(example):
@@ -116,7 +116,7 @@ def parse_single(path):
     return {"example": np.array(EXAMPLES[0], object)}
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def embeddings(path):
     table = tf.constant(np.random.default_rng(1).normal(size=(10, 3)).astype("float32"))
 
@@ -132,7 +132,7 @@ def embeddings(path):
     return {"ids": np.array([[1, 0, 3], [0, 0, 0], [9, 9, 2]], "int64")}
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def ragged(path):
     @save(path, spec("rows", (None,), tf.int64), spec("values", (None, 2), tf.float32))
     def run(rows, values):
@@ -149,7 +149,7 @@ def picture():
     return tf.cast(tf.image.resize(small, (40, 56), "bicubic"), tf.uint8)
 
 
-@model(out=False, tolerance=0.012)
+@model(tolerance=0.012)
 def jpeg(path):
     """TensorFlow's own transform is the fast one, ours the exact one: 3 of 255 at most lie between them."""
 
@@ -160,7 +160,7 @@ def jpeg(path):
     return {"file": np.array(tf.io.encode_jpeg(picture(), quality=80).numpy(), object)}
 
 
-@model(out=False)
+@model()
 def png(path):
     @save(path, spec("file", ()))
     def run(file):
@@ -169,7 +169,7 @@ def png(path):
     return {"file": np.array(tf.io.encode_png(picture()).numpy(), object)}
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def sound(path):
     @save(path, spec("file", ()))
     def run(file):
