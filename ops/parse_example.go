@@ -135,7 +135,7 @@ func (o ParseExample) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
 	examples := make([]codec.Example, in[0].Len())
 	for i, s := range in[0].Strings {
 		if examples[i], err = codec.ParseExample([]byte(s)); err != nil {
-			return fmt.Errorf("Could not parse example input, value: '%s'", s) //nolint:staticcheck // TensorFlow's words
+			return fmt.Errorf("Could not parse example input, value: '%s'", s)
 		}
 	}
 	p := exampleParser{x, len(in[0].Shape), out}
@@ -181,7 +181,7 @@ func gatherFeature(examples []codec.Example, key string, d int) (feature, error)
 	for i, e := range examples {
 		f.lists[i] = e[key]
 		if k := f.lists[i].Kind; k != codec.NoFeature && k != want {
-			return f, fmt.Errorf("Name: <unknown>, Key: %s, Index: %d.  Data types don't match. Data type: %s but expected type: %s", //nolint:staticcheck // TensorFlow's words
+			return f, fmt.Errorf("Name: <unknown>, Key: %s, Index: %d.  Data types don't match. Data type: %s but expected type: %s",
 				key, i, featureNames[k], featureNames[want])
 		}
 	}
@@ -289,12 +289,12 @@ func (p exampleParser) dense(f feature, o denseOut) error {
 		n := l.Len()
 		switch {
 		case grows && (stride == 0 || n%stride != 0), !grows && l.Kind != codec.NoFeature && n != stride:
-			return fmt.Errorf("Name: <unknown>, Key: %s, Index: %d.  Number of %s values != expected.  values size: %d but output shape: %s", //nolint:staticcheck // TensorFlow's words
+			return fmt.Errorf("Name: <unknown>, Key: %s, Index: %d.  Number of %s values != expected.  values size: %d but output shape: %s",
 				f.key, i, featureNames[featureKinds[f.dtype]], n, tfShape(o.shape))
 		case grows:
 			shape[0] = max(shape[0], n/stride)
 		case l.Kind == codec.NoFeature && o.missing == nil:
-			return fmt.Errorf("Name: <unknown>, Feature: %s (data type: %s) is required but could not be found.", //nolint:staticcheck // TensorFlow's words
+			return fmt.Errorf("Name: <unknown>, Feature: %s (data type: %s) is required but could not be found.",
 				f.key, featureNames[featureKinds[f.dtype]])
 		}
 	}
