@@ -32,8 +32,11 @@ func (s *Set) planRecords(p Preprocess, o Options) error {
 		return err
 	}
 	for i, in := range inputs {
-		if features[i] == nil {
+		switch f := features[i]; {
+		case f == nil:
 			s.warn(fmt.Sprintf("the data has no feature for input %q: zeros are fed", in.Name))
+		case *f == wholeRecord:
+			s.warn(fmt.Sprintf("input %q takes the encoded tf.Examples; NAME=%s chooses one of their features: %s", in.Name, in.Name, some(sortedKeys(first.fields))))
 		}
 	}
 	s.prepare = func(at int) ([]*tensor.Tensor, error) {

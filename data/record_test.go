@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image/color"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,6 +112,22 @@ func TestRecordWhole(t *testing.T) {
 	if err != nil || one.In[0].Strings[0] != string(all[1]) {
 		t.Error(one, err)
 	}
+	if w := strings.Join(s.Warnings(), "; "); !strings.Contains(w, `input "inputs" takes the encoded tf.Examples`) {
+		t.Errorf("warnings: %s", w)
+	}
+}
+
+// TestRecordMemory opens a file of 32 MB: its records pass by, and only their places and labels stay.
+func TestRecordMemory(t *testing.T) {
+	e := codec.Example{"x": floats(1, 2), "class": ints(1), "blob": texts(strings.Repeat("b", 1<<20))}.Append(nil)
+	dir := tree(t, map[string][]byte{"big.tfrecord": recordBytes(t, slices.Repeat([][]byte{e}, 32)...)})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s := open(t, Options{Path: filepath.Join(dir, "big.tfrecord"), LabelColumn: "class", Inputs: []Input{in0("x", tensor.Float32, 2)}})
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; s.Len() != 32 || n > 12<<20 {
+		t.Errorf("%d samples, %d bytes allocated", s.Len(), n)
+	}
 }
 
 func logOf(inputs map[string]codec.TensorProto) []byte {
@@ -141,6 +159,23 @@ func TestRecordLogs(t *testing.T) {
 	}
 	if sample, err := s.Sample(0); err != nil || fmt.Sprint(sample.In[0].Shape, sample.In[1].Shape) != "[2 1] [2 1]" {
 		t.Error(sample.In, err)
+	}
+}
+
+// TestRecordLoggedExamples has one sample for each tf.Example of a logged Classify call.
+func TestRecordLoggedExamples(t *testing.T) {
+	bytesField := func(num byte, b []byte) []byte { return append([]byte{num<<3 | 2, byte(len(b))}, b...) }
+	var list []byte
+	for i := range 3 {
+		list = append(list, bytesField(1, codec.Example{"x": floats(float32(i)), "class": ints(int64(2 - i))}.Append(nil))...)
+	}
+	request := bytesField(2, bytesField(1, list)) // ClassificationRequest.input = Input.example_list
+	l := codec.PredictionLog{Kind: codec.ClassifyLog, Request: request}
+	dir := tree(t, map[string][]byte{"l.tfrecord": recordBytes(t, l.Append(nil), l.Append(nil))})
+	s := open(t, Options{Path: filepath.Join(dir, "l.tfrecord"), LabelColumn: "class", Inputs: []Input{in0("x", tensor.Float32, 1)}})
+	sample, err := s.Sample(4)
+	if err != nil || s.Len() != 6 || sample.Label != 1 || tensor.Floats(sample.In[0])[0] != 1 {
+		t.Errorf("%d samples, %v, %v", s.Len(), sample, err)
 	}
 }
 
