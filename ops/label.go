@@ -147,6 +147,16 @@ func (o LabelEncoder) values() (values, missing *tensor.Tensor) {
 	return values, missing
 }
 
+// Table gives the keys, the values and what an unknown key gets; nil if they do not belong together.
+func (o LabelEncoder) Table() (keys, values, missing *tensor.Tensor) {
+	keys = listTensor(o.KeyTensor, o.KeyFloats, o.KeyInts, o.KeyStrings)
+	values, missing = o.values()
+	if keys == nil || values == nil || keys.Len() != values.Len() {
+		return nil, nil, nil
+	}
+	return keys, values, missing
+}
+
 // notANumber stands for every NaN as a key.
 type notANumber struct{}
 
@@ -168,9 +178,8 @@ func keysOf(t *tensor.Tensor) []any {
 
 // Run computes the reference result; of equal keys the last counts.
 func (o LabelEncoder) Run(x *graph.Exec, in, out []*tensor.Tensor) error {
-	keys := listTensor(o.KeyTensor, o.KeyFloats, o.KeyInts, o.KeyStrings)
-	values, missing := o.values()
-	if keys == nil || values == nil || keys.Len() != values.Len() {
+	keys, values, missing := o.Table()
+	if keys == nil {
 		return fmt.Errorf("keys and values do not match")
 	}
 	if keys.DType != in[0].DType {

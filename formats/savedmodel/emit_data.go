@@ -1,6 +1,7 @@
 package savedmodel
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 func init() {
 	for name, f := range map[string]emitter{
-		"StringConcat": emitJoin, "RegexFullMatch": emitMatch, "Unique": emitUnique, "ScatterND": emitScatter, "NonZero": emitNonZero, "GatherND": emitGatherND,
+		"StringConcat": emitJoin, "ai.onnx.ml.LabelEncoder": emitTable, "RegexFullMatch": emitMatch, "Unique": emitUnique, "ScatterND": emitScatter, "NonZero": emitNonZero, "GatherND": emitGatherND,
 		"tfsopt.StringChange": emitChange, "tfsopt.StringReplace": emitReplace, "tfsopt.StringHash": emitHash,
 		"tfsopt.StringLength": emitLength, "tfsopt.SparseSplit": emitStringSplit, "tfsopt.SparseReshape": emitPlain("SparseReshape", 2),
 		"tfsopt.SparseFillEmptyRows": emitFillRows, "tfsopt.SparseSegment": emitSegment, "tfsopt.RaggedToDense": emitRagged,
@@ -69,6 +70,35 @@ func emitJoin(w *writer, n *graph.Node) ([]string, error) {
 
 func emitMatch(w *writer, n *graph.Node) ([]string, error) {
 	return w.node(n, "StaticRegexFullMatch", attrs{"pattern": text(n.Op.(ops.RegexFullMatch).Pattern)}, w.inputs(n)...), nil
+}
+
+// emitTable writes a table that the model's init op fills. Its name says what it holds, since TensorFlow shares tables of one name.
+func emitTable(w *writer, n *graph.Node) ([]string, error) {
+	keys, values, missing := n.Op.(ops.LabelEncoder).Table()
+	if keys == nil || keys.IsFloat() {
+		return nil, errors.New("a table with such keys has no twin")
+	}
+	seen := map[string]bool{}
+	width := keys.DType.Bits() / 8
+	for i := range keys.Len() {
+		k := ""
+		if keys.DType == tensor.String {
+			k = keys.Strings[i]
+		} else {
+			k = string(keys.Data[i*width : (i+1)*width])
+		}
+		if seen[k] {
+			return nil, fmt.Errorf("a table that has key %d twice has no twin", i)
+		}
+		seen[k] = true
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %x %q %x", keys.Strings, keys.Data, values.Strings, values.Data))
+	types := attrs{"key_dtype": elements(keys.DType), "value_dtype": elements(values.DType), "shared_name": text(fmt.Sprintf("table_%x", sum[:16]))}
+	table := w.node(n, "HashTableV2", types)[0]
+	in := attrs{"Tin": elements(keys.DType), "Tout": elements(values.DType)}
+	fill := w.node(n, "LookupTableImportV2", in, table, w.constant("keys", keys), w.constant("values", values))[0]
+	w.begin = append(w.begin, "^"+fill)
+	return w.node(n, "LookupTableFindV2", in, table, w.ref(n.In[0]), w.constant("missing", missing.Reshape())), nil
 }
 
 // emitUnique has no twin for the places of the first, which is output 1.

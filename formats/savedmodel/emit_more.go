@@ -189,9 +189,6 @@ func emitFill(w *writer, n *graph.Node) ([]string, error) {
 }
 
 func emitOneHot(w *writer, n *graph.Node) ([]string, error) {
-	if !n.In[2].IsConst() || n.In[2].Const.Len() != 2 {
-		return nil, errors.New("its values are computed")
-	}
 	var depth string
 	if known, ok := n.In[1].ConstInts(); ok && len(known) == 1 {
 		depth = w.int32(int32(known[0]))
@@ -200,8 +197,12 @@ func emitOneHot(w *writer, n *graph.Node) ([]string, error) {
 		none := w.constant("scalar", tensor.New(tensor.Int64, 0))
 		depth = w.node(n, "Reshape", attrs{"T": elements(tensor.Int32), "Tshape": elements(tensor.Int64)}, narrow[0], none)[0]
 	}
-	size := n.In[2].Const.DType.Bits() / 8
-	pick := func(i int) string {
+	size := n.In[2].DType.Bits() / 8
+	pick := func(i int) string { // of off and on
+		if !n.In[2].IsConst() {
+			a := attrs{"Tparams": elements(n.In[2].DType), "Tindices": elements(tensor.Int32), "Taxis": elements(tensor.Int32)}
+			return w.node(n, "GatherV2", a, w.ref(n.In[2]), w.int32(int32(i)), w.int32(0))[0]
+		}
 		t := &tensor.Tensor{DType: n.In[2].DType, Shape: []int{}, Data: n.In[2].Const.Data[i*size : (i+1)*size]}
 		return w.constant("value", t)
 	}

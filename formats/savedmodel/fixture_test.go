@@ -106,7 +106,7 @@ func answers(t *testing.T, g *graph.Graph, in []*tensor.Tensor, dir string) {
 
 // TestFixturesWritten writes what comes before a network as a SavedModel; read again, it gives TensorFlow's answers still.
 func TestFixturesWritten(t *testing.T) {
-	for _, name := range []string{"strings", "splits", "parse_example", "embeddings", "ragged", "sound"} {
+	for _, name := range []string{"strings", "splits", "parse_example", "embeddings", "ragged", "sound", "hash_table"} {
 		t.Run(name, func(t *testing.T) {
 			dir := unpack(t, name)
 			f, err := formats.LoadWith(filepath.Join(dir, "model"), formats.Options{Signature: "serving_default"})

@@ -23,6 +23,7 @@ type writer struct {
 	known map[string]string // small constants by their contents
 	names map[string]bool
 	count map[string]int
+	begin []string // what the init op runs
 }
 
 // directory says which files a SavedModel has.
@@ -84,8 +85,15 @@ func encode(ctx context.Context, g *graph.Graph) (*tensorflow.MetaGraph, error) 
 		Info:  &tensorflow.MetaInfo{Tags: []string{"serve"}, TensorFlow: "2.21.0", StrippedDefaults: true},
 		Graph: w.def, Signatures: map[string]*tensorflow.Signature{},
 	}
-	w.states(c, m)
-	return m, w.graph(c, m)
+	w.states(c)
+	if err := w.graph(c, m); err != nil {
+		return nil, err
+	}
+	if w.begin != nil {
+		init := w.named("init", "NoOp", nil, w.begin...)
+		m.Collections = map[string]*tensorflow.Collection{mainOp: {Nodes: &tensorflow.StringList{Values: []string{init}}}}
+	}
+	return m, nil
 }
 
 // producer is the version of GraphDef that is written: that of TensorFlow 2.21.
@@ -135,22 +143,16 @@ func (w *writer) graph(g *graph.Graph, m *tensorflow.MetaGraph) error {
 }
 
 // states makes a variable of each state, which the model's init op sets.
-func (w *writer) states(g *graph.Graph, m *tensorflow.MetaGraph) {
-	if len(g.States) == 0 {
-		return
-	}
-	var begin []string
+func (w *writer) states(g *graph.Graph) {
 	for _, s := range g.States {
 		a := attrs{"dtype": elements(s.Value.DType), "shared_name": text(s.Name), "shape": {Kind: tensorflow.KindShape, Shape: shapeFor(s.Value.Type)}}
 		h := w.named("variable/"+s.Name, "VarHandleOp", a)
 		w.refs[s.Value] = w.named(s.Value.Name, "ReadVariableOp", attrs{"dtype": elements(s.Value.DType)}, h)
 		if s.Init != nil {
-			begin = append(begin, "^"+w.named("init/"+s.Name, "AssignVariableOp", attrs{"dtype": elements(s.Value.DType)}, h, w.constant("init/"+s.Name+"/value", s.Init)))
+			w.begin = append(w.begin, "^"+w.named("init/"+s.Name, "AssignVariableOp", attrs{"dtype": elements(s.Value.DType)}, h, w.constant("init/"+s.Name+"/value", s.Init)))
 		}
 		w.known["handle:"+s.Name] = h
 	}
-	init := w.named("init", "NoOp", nil, begin...)
-	m.Collections = map[string]*tensorflow.Collection{mainOp: {Nodes: &tensorflow.StringList{Values: []string{init}}}}
 }
 
 // assign writes what a call makes of the states; the results are control inputs of its outputs.

@@ -37,7 +37,7 @@ MODELS = {}
 def model(**options):
     """Registers a builder. It writes a SavedModel to the directory and may return inputs by name.
 
-    out=False: tfsopt cannot write it as a SavedModel (loops, branches, recurrent layers, tables). convs: it goes through quantize,
+    out=False: tfsopt cannot write it as a SavedModel (loops, branches, recurrent layers). convs: it goes through quantize,
     and no Transpose may be left between its layers. operators: how many of them reading gives.
     """
 
@@ -184,7 +184,7 @@ def norms(path):
     export(keras.Model(i, keras.layers.ELU()(keras.layers.Softmax(axis=1)(x))), path)
 
 
-@model(out=False)
+@model()
 def preprocessing(path):
     n, d = keras.Input((3,), name="n"), keras.Input((2,), name="d")
     norm = keras.layers.Normalization()
@@ -194,7 +194,7 @@ def preprocessing(path):
     export(keras.Model([n, d], keras.layers.Dense(3)(x)), path)
 
 
-@model(out=False)
+@model()
 def wide_and_deep(path):
     s, h = keras.Input((1,), dtype="string", name="color"), keras.Input((1,), dtype="string", name="city")
     n = keras.Input((3,), name="n")
@@ -206,7 +206,7 @@ def wide_and_deep(path):
             "n": np.ones((3, 3), "float32")}
 
 
-@model(out=False)
+@model()
 def text_vectorization(path):
     i = keras.Input((), dtype="string", name="text")
     v = keras.layers.TextVectorization(max_tokens=20, output_sequence_length=6)
@@ -246,7 +246,7 @@ def tf_module(path):
     tf.saved_model.save(m, path, signatures={"serving_default": m.run})
 
 
-@model(out=False, fixture=True)
+@model(fixture=True)
 def hash_table(path):
     class Module(tf.Module):
         def __init__(self):

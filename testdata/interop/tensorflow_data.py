@@ -189,7 +189,7 @@ def sound(path):
     return {"file": np.array(b.getvalue(), object)}
 
 
-@model(out=False)
+@model()
 def feature_columns(path):
     """An export of TensorFlow 1 with feature columns: a parsing signature with vocabulary, hashing, buckets and embeddings."""
     fc = tf.compat.v1.feature_column
