@@ -72,7 +72,7 @@ func openRecords(paths []string, o Options) (*source, error) {
 	return src, nil
 }
 
-// recordFiles gives the TFRecord files of a directory that holds such files and no folders, nil for any other.
+// recordFiles gives the TFRecord files of a directory that holds such files and neither folders nor images, nil for any other.
 func recordFiles(dir string) (files, left []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -81,7 +81,7 @@ func recordFiles(dir string) (files, left []string, err error) {
 	for _, e := range entries {
 		switch {
 		case hidden(e.Name()):
-		case e.IsDir():
+		case e.IsDir(), namedImage(e.Name()), e.Name() == "labels.tsv":
 			return nil, nil, nil
 		case isRecordFile(filepath.Join(dir, e.Name())):
 			files = append(files, filepath.Join(dir, e.Name()))

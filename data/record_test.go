@@ -179,6 +179,17 @@ func TestRecordLoggedExamples(t *testing.T) {
 	}
 }
 
+// TestRecordFilesBesideImages leaves a folder of images one, whatever lies beside them.
+func TestRecordFilesBesideImages(t *testing.T) {
+	p, r := square(t, 2, color.White), recordBytes(t, examples(t, 0, 1)...)
+	dir := tree(t, map[string][]byte{"images/a.tfrecord": r, "images/b.png": p, "tsv/a.tfrecord": r, "tsv/b.image": p, "tsv/labels.tsv": []byte("b.image\t3\n")})
+	for path, want := range map[string]string{"images": "b.png=-1", "tsv": "b.image=3"} {
+		if got := list(open(t, Options{Path: filepath.Join(dir, path)})); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestRecordErrors(t *testing.T) {
 	good := recordBytes(t, examples(t, 0, 2)...)
 	bad := bytes.Clone(good)
