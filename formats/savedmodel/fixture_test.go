@@ -55,7 +55,7 @@ func unpack(t *testing.T, name string) string {
 // partitioned variables, and what comes before a network.
 func TestFixtures(t *testing.T) {
 	for name, has := range map[string]string{
-		"recurrent": "LSTM GRU Loop", "tf_module": "If Loop TopK", "hash_table": "LabelEncoder", "partitioned_tf1": "Concat MatMul",
+		"recurrent": "LSTM GRU Loop", "tf_module": "If Loop TopK", "hash_table": "LabelEncoder", "partitioned_tf1": "Concat MatMul", "cond_tf1": "Where",
 		"strings": "StringChange StringReplace StringHash StringLength StringConcat RegexFullMatch", "splits": "SparseSplit RaggedToDense ScatterND",
 		"parse_example": "ParseExample SparseFillEmptyRows SparseReshape", "embeddings": "SparseSegment Unique", "ragged": "RaggedToDense",
 		"sound": "DecodeWav AudioSpectrogram Mfcc",

@@ -11,14 +11,15 @@ import (
 
 // scope is where names of nodes are looked up: the graph, or one call of a function.
 type scope struct {
-	l     *loader
-	b     *builder
-	nodes map[string]*tensorflow.NodeDef
-	args  map[string]value                 // of a function
-	attrs map[string]*tensorflow.AttrValue // of the call
-	fed   map[edge]value                   // tensors that a signature feeds
-	done  map[string]*outputs
-	calls []string // functions being inlined, outermost first
+	l       *loader
+	b       *builder
+	nodes   map[string]*tensorflow.NodeDef
+	args    map[string]value                 // of a function
+	attrs   map[string]*tensorflow.AttrValue // of the call
+	fed     map[edge]value                   // tensors that a signature feeds
+	done    map[string]*outputs
+	sidesOf map[string][]side // of the inputs of nodes that were looked at
+	calls   []string          // functions being inlined, outermost first
 }
 
 // edge is an output of a node; port is "" in a graph, the output's name in a function.
@@ -50,7 +51,7 @@ type outputs struct {
 }
 
 func newScope(l *loader, b *builder, nodes []*tensorflow.NodeDef) (*scope, error) {
-	s := &scope{l: l, b: b, nodes: make(map[string]*tensorflow.NodeDef, len(nodes)), fed: map[edge]value{}, done: map[string]*outputs{}}
+	s := &scope{l: l, b: b, nodes: make(map[string]*tensorflow.NodeDef, len(nodes)), fed: map[edge]value{}, done: map[string]*outputs{}, sidesOf: map[string][]side{}}
 	for _, n := range nodes {
 		if s.nodes[n.Name] != nil {
 			return nil, l.failAt(n.Offset, "two nodes are named %q", n.Name)

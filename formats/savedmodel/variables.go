@@ -150,6 +150,9 @@ func (c *call) change(r *resource, v *graph.Value) ([]value, error) {
 	if c.b.outer != nil {
 		return nil, errors.New("assigning to a variable within a loop or branch is not supported")
 	}
+	if len(c.s.inputSides(c.n.Name)) > 0 {
+		return nil, errors.New("assigning to a variable in one branch alone is not supported")
+	}
 	if !r.changes {
 		r.changes, l.again = true, true
 	}

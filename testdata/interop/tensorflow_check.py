@@ -278,6 +278,52 @@ def counter(path):
 
 
 @model(fixture=True)
+def cond_tf1(path):
+    """Branches as TensorFlow 1 writes them, one in another; a known condition chooses while the model is read."""
+    g = tf.Graph()
+    v2 = tf.compat.v1.control_flow_v2_enabled()
+    tf.compat.v1.disable_control_flow_v2()
+    with g.as_default(), tf.compat.v1.Session(graph=g) as s:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 3), name="x")
+        w = tf.compat.v1.get_variable("w", (3, 3), initializer=tf.compat.v1.random_normal_initializer(seed=5), use_resource=False)
+        training = tf.compat.v1.placeholder_with_default(tf.constant(False), (), name="training")
+        total = tf.reduce_sum(x)
+        y = tf.cond(total > 0, lambda: tf.cond(total > 100, lambda: x * 7, lambda: tf.matmul(x, w)), lambda: x - w[0])
+        y = tf.cond(training, lambda: y * 1000, lambda: y + 1)
+        s.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.saved_model.simple_save(s, path, {"x": x}, {"y": y})
+    if v2:
+        tf.compat.v1.enable_control_flow_v2()
+
+
+@model()
+def feature_columns_tf1(path):
+    """A linear model over feature columns, fed with serialized tf.Examples."""
+    from tensorflow.compat.v1 import feature_column as fc
+    columns = [
+        fc.numeric_column("age", normalizer_fn=lambda v: (v - 40) / 10),
+        fc.bucketized_column(fc.numeric_column("hours"), [10.0, 20.0, 30.0]),
+        fc.indicator_column(fc.categorical_column_with_vocabulary_list("job", ["cook", "nurse", "clerk"])),
+        fc.embedding_column(fc.categorical_column_with_hash_bucket("city", 11), 3),
+    ]
+    g = tf.Graph()
+    with g.as_default(), tf.compat.v1.Session(graph=g) as s:
+        tf.compat.v1.set_random_seed(3)
+        examples = tf.compat.v1.placeholder(tf.string, (None,), name="examples")
+        features = tf.io.parse_example(examples, fc.make_parse_example_spec(columns))
+        y = tf.matmul(fc.input_layer(features, columns), tf.constant(np.random.default_rng(6).normal(size=(11, 2)), tf.float32))
+        s.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])
+        tf.compat.v1.saved_model.simple_save(s, path, {"examples": examples}, {"y": y}, tf.compat.v1.tables_initializer())
+
+    def example(age, hours, job, city):
+        b = lambda *v: tf.train.Feature(bytes_list=tf.train.BytesList(value=[x.encode() for x in v]))
+        f = lambda v: tf.train.Feature(float_list=tf.train.FloatList(value=[v]))
+        return tf.train.Example(features=tf.train.Features(feature={"age": f(age), "hours": f(hours), "job": b(job), "city": b(*city)})).SerializeToString()
+
+    return {"examples": np.array([example(30, 15, "cook", ["Rome"]), example(51, 40, "pilot", []), example(7, 0, "clerk", ["Oslo", "Rome"])], object)}
+
+
+@model(fixture=True)
 def partitioned_tf1(path):
     g = tf.Graph()
     with g.as_default(), tf.compat.v1.Session(graph=g) as s:
