@@ -98,7 +98,7 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 			return nil
 		})
 	}
-	budget := int64(gramBudget)
+	budget, block := int64(gramBudget), blockOf(layers)
 	for i, l := range layers {
 		c.outMean[i] = &mean{}
 		conv := l.node.OpName() == "Conv"
@@ -113,12 +113,13 @@ func (s *session) calibrate(p *placement, layers []*layer) (*calibration, error)
 			budget -= n
 			c.grams[i] = newGram(l)
 		} else if l.order != nil {
-			c.spreads[i] = newSpread(l)
+			c.spreads[i] = newSpread(l, block)
 		}
 		if h := c.grams[at]; h != nil {
 			on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
 		}
-		if h := c.spreads[at]; h != nil && newSpread(l).channels == h.channels {
+		if channels, _ := inputChannels(l); c.spreads[at] != nil && channels == c.spreads[at].channels {
+			h := c.spreads[at]
 			on(l.node.In[0], func(_ int, _ *graph.Value, t *tensor.Tensor) error { return h.add(t) })
 		}
 	}

@@ -40,6 +40,7 @@ type block struct {
 	h, u    []float64 // [n][n]
 
 	clippedOnly bool // stays at the nearest integers unless a pair is clipped
+	quick       bool // what passing errors on gives is not compared with the nearest integers
 }
 
 // certify chooses the integers of a layer so that no pair can leave int16: for each row the scale, the rounding and what
@@ -185,11 +186,17 @@ func (w *row) nearest(scale float64) {
 	}
 }
 
+// quickShare is how many blocks of a large model one is looked at for that weighs its scales.
+const quickShare = 4
+
 // error is the variance of the output's error with a scale, if the inputs were not correlated.
 func (w *row) error(scale float64) float64 {
 	inverse, lo, hi := 1/scale, float64(w.l.minInt), float64(w.l.maxInt)
 	e := 0.0
-	for _, b := range w.blocks {
+	for k, b := range w.blocks {
+		if b.quick && k%quickShare != 0 {
+			continue
+		}
 		x := w.w[b.from : b.from+b.n]
 		for i := 0; i < b.n; i += 2 {
 			a := float64(x[i] * inverse)
@@ -255,7 +262,7 @@ func (w *row) improve() {
 		near, other := w.q[b.from:b.from+b.n], trial[b.from:b.from+b.n]
 		w.passOn(b, other, e)
 		after := w.descend(b, other, e)
-		if b.n > gramSide || after < w.descend(b, near, e) {
+		if b.quick || b.n > gramSide || after < w.descend(b, near, e) {
 			copy(near, other)
 		}
 	}

@@ -125,14 +125,14 @@ func (m Memory) onlyWeights(f *graph.Graph, o Options) (Memory, error) {
 // statisticBytes is the size of what calibrate keeps for each layer.
 func statisticBytes(layers []*layer) int64 {
 	var total int64
-	budget := int64(gramBudget)
+	budget, block := int64(gramBudget), blockOf(layers)
 	for _, l := range layers {
 		total += int64(l.rows) * 8
 		if n := gramBytes(l, gramSide); n > 0 && n <= budget {
 			budget -= n
 			total += n + int64(l.k)*gramRows*4
 		} else if l.order != nil && l.leader == nil {
-			total += spreadBytes(l)
+			total += spreadBytes(l, block)
 		}
 	}
 	return total

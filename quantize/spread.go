@@ -7,10 +7,12 @@ import (
 	"github.com/tfsopt/tfsopt/tensor"
 )
 
-// blockSide is the length of the stretches of long rows that are rounded together, spreadRows how many vectors of each
-// sample their moments take.
+// blockSide is the length of the stretches of long rows that are rounded together, largeSide that of models with largeModel
+// weights or more, where time and memory count; spreadRows is how many vectors of each sample their moments take.
 const (
 	blockSide   = 256
+	largeSide   = 32
+	largeModel  = 1 << 25
 	spreadRows  = 48
 	unknownSide = 32 // where nobody saw the inputs
 )
@@ -18,6 +20,7 @@ const (
 // spread holds second moments of a layer's input channels with those that follow: a band, the same for every tap.
 type spread struct {
 	channels, per int // of the input, and of one group
+	block         int // length of the stretches
 	side          int // of the band
 	conv          bool
 	sum           []float64 // [channels]
@@ -26,19 +29,38 @@ type spread struct {
 	rows          []float32 // scratch: [channels][positions]
 }
 
-func newSpread(l *layer) *spread {
-	s := &spread{channels: l.k, per: l.k}
-	if op, ok := l.node.Op.(ops.Conv); ok {
-		s.conv, s.per = true, l.weight.Const.Shape[1]
-		s.channels = s.per * max(op.Group, 1)
-	}
-	s.side = min(blockSide, s.per)
+func newSpread(l *layer, block int) *spread {
+	s := &spread{block: block}
+	s.channels, s.per = inputChannels(l)
+	_, s.conv = l.node.Op.(ops.Conv)
+	s.side = min(block, s.per)
 	s.sum, s.band = make([]float64, s.channels), make([]float64, s.channels*s.side)
 	return s
 }
 
+// inputChannels counts the channels of a layer's input, and those of one group.
+func inputChannels(l *layer) (all, per int) {
+	if op, ok := l.node.Op.(ops.Conv); ok {
+		per = l.weight.Const.Shape[1]
+		return per * max(op.Group, 1), per
+	}
+	return l.k, l.k
+}
+
 // spreadBytes is the size of a layer's spread.
-func spreadBytes(l *layer) int64 { return int64(l.k) * (blockSide + 1) * 8 }
+func spreadBytes(l *layer, block int) int64 { return int64(l.k) * int64(block+1) * 8 }
+
+// blockOf is how long the stretches of a model's rows are.
+func blockOf(layers []*layer) int {
+	total := 0
+	for _, l := range layers {
+		total += l.rows * l.k
+	}
+	if total >= largeModel {
+		return largeSide
+	}
+	return blockSide
+}
 
 // add takes the layer's input of one run.
 func (s *spread) add(t *tensor.Tensor) error {
@@ -86,7 +108,7 @@ func (s *spread) add(t *tensor.Tensor) error {
 
 func (s *spread) groups() int { return s.channels / s.per }
 
-// between is the moment of two channels of a group that stand less than blockSide apart, about the mean if centred.
+// between is the moment of two channels of a group that stand less than a block apart, about the mean if centred.
 func (s *spread) between(group, a, b int, centred bool) float64 {
 	if a > b {
 		a, b = b, a
@@ -105,12 +127,12 @@ func (s *spread) between(group, a, b int, centred bool) float64 {
 func (s *spread) blocks(l *layer, group int, centred bool) []block {
 	var out []block
 	for from := 0; from < l.k; {
-		n := min(blockSide, l.k-from)
+		n := min(s.block, l.k-from)
 		if left := s.per - from%s.per; s.per%2 == 0 {
 			n = min(n, left)
 		}
 		if s.per%2 == 0 && from >= s.per { // as in the first tap
-			b := out[from%s.per/blockSide]
+			b := out[from%s.per/s.block]
 			b.from = from
 			out = append(out, b)
 			from += n
@@ -125,7 +147,9 @@ func (s *spread) blocks(l *layer, group int, centred bool) []block {
 				}
 			}
 		}
-		out = append(out, newBlock(from, n, h))
+		b := newBlock(from, n, h)
+		b.quick = s.block == largeSide
+		out = append(out, b)
 		from += n
 	}
 	return out
