@@ -16,14 +16,11 @@ const exitBroken = 5
 type brokenError struct {
 	broken   *quantize.Broken
 	proposal *quantize.Proposal
-	trained  bool // by a run whose checkpoint is still there
 }
 
 func (e *brokenError) Error() string {
 	s := fmt.Sprintf("the result is broken on the calibration data, and is not written: %s", e.broken)
 	switch p := e.proposal; {
-	case e.trained:
-		return s + "\nA lower --lr may help; --resume --force writes what was trained"
 	case p == nil:
 		s += "\nNeither excluding layers nor weights alone helps"
 	case p.Mode != "":
@@ -38,7 +35,7 @@ func (e *brokenError) Error() string {
 type brokenReport struct {
 	Outputs  []outputSQNR   `json:"outputs"`
 	Layers   []layer        `json:"layers"`
-	Proposal *proposalFlags `json:"proposal"` // null: nothing helps, or none was tried
+	Proposal *proposalFlags `json:"proposal"` // null: nothing helps
 }
 
 type outputSQNR struct {
@@ -75,15 +72,12 @@ func outputs(list []quantize.Output) []outputSQNR {
 // refuseBroken refuses a result that is broken on real calibration data, with a proposal that was tried.
 func (a *app) refuseBroken(ctx context.Context, g *graph.Graph, o *quantizeOptions, r *change, q *quantize.Result) error {
 	b := q.Broken()
-	if b == nil {
+	if b == nil || o.qat {
 		return nil
 	}
 	if o.force || o.data.path == "random" {
 		r.Warnings = append(r.Warnings, "the result is broken on the calibration data: "+b.String())
 		return nil
-	}
-	if o.qat { // another training would take as long: its checkpoint stays
-		return at(r.Input.Path, &brokenError{broken: b, trained: true})
 	}
 	set, err := o.openData(g)
 	if err != nil {
@@ -95,7 +89,7 @@ func (a *app) refuseBroken(ctx context.Context, g *graph.Graph, o *quantizeOptio
 	if err != nil {
 		return err
 	}
-	return at(r.Input.Path, &brokenError{broken: b, proposal: p})
+	return at(r.Input.Path, &brokenError{b, p})
 }
 
 // excludeFlags are the names as one would type them.
