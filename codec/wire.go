@@ -8,6 +8,8 @@ import (
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/tfsopt/tfsopt/internal/wire"
 )
 
 // field is one field of an encoded protobuf message.
@@ -28,20 +30,7 @@ func eachField(b []byte, visit func(f field) error) error {
 		}
 		rest = rest[n:]
 		f := field{num: num, typ: typ}
-		switch typ {
-		case protowire.VarintType:
-			f.bits, n = protowire.ConsumeVarint(rest)
-		case protowire.Fixed32Type:
-			var v uint32
-			v, n = protowire.ConsumeFixed32(rest)
-			f.bits = uint64(v)
-		case protowire.Fixed64Type:
-			f.bits, n = protowire.ConsumeFixed64(rest)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(rest)
-		default:
-			n = protowire.ConsumeFieldValue(num, typ, rest)
-		}
+		f.bits, f.bytes, n = wire.Value(num, typ, rest)
 		if n < 0 {
 			return fmt.Errorf("byte %d: field %d: %w", at, num, wireError(n))
 		}

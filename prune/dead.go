@@ -21,13 +21,13 @@ type deadChannels struct {
 	g     *graph.Graph
 	names graph.Namer
 	uses  map[*graph.Value][]graph.Use
-	stay  map[place1][]string // why channels stay, by a position of one of their constants
-	free  map[place1]bool     // channels that change nothing where they are read, once the biases have what they add
+	stay  map[spot]string // why channels stay, by a position of one of their constants
+	free  map[spot]bool   // channels that change nothing where they are read, once the biases have what they add
 	moved bool
 }
 
-// place1 is one position along an axis.
-type place1 struct {
+// spot is one place along an axis.
+type spot struct {
 	axisOf
 	at int
 }
@@ -42,7 +42,7 @@ type reading struct {
 
 // foldDead does it for all groups of p's graph and gives them anew.
 func (p *channelPlan) foldDead(ctx context.Context, groups []*Group, o ChannelOptions) ([]*Group, error) {
-	d := &deadChannels{ctx: ctx, o: o, g: p.g, names: p.g.Names(), uses: p.g.Uses(), stay: map[place1][]string{}, free: map[place1]bool{}}
+	d := &deadChannels{ctx: ctx, o: o, g: p.g, names: p.g.Names(), uses: p.g.Uses(), stay: map[spot]string{}, free: map[spot]bool{}}
 	var all []reading
 	for _, g := range groups {
 		if g.Reason == "" {
@@ -395,21 +395,22 @@ func (d *deadChannels) keep(r reading, x *tensor.Tensor, why string) {
 	s := r.group.span(r.node.In[r.in])
 	for _, c := range r.channels {
 		if _, any := alone(x, s, []int{c}); any {
-			at := r.group.key(c)
-			d.stay[at] = append(d.stay[at], fmt.Sprintf("%s: %s", describe(r.node), why))
+			if at := r.group.key(c); d.stay[at] == "" {
+				d.stay[at] = fmt.Sprintf("%s: %s", describe(r.node), why)
+			}
 		}
 	}
 }
 
 // key is a position of a channel that no other channel has.
-func (g *Group) key(c int) place1 {
+func (g *Group) key(c int) spot {
 	s := g.Slices[0]
-	return place1{axisOf{s.Value, s.Axis}, s.Positions[c][0]}
+	return spot{axisOf{s.Value, s.Axis}, s.Positions[c][0]}
 }
 
 // freed are the channels that are dead wherever they are read.
 func (d *deadChannels) freed(all []reading) {
-	count, readers := map[place1]int{}, map[*Group]int{}
+	count, readers := map[spot]int{}, map[*Group]int{}
 	for _, r := range all {
 		readers[r.group]++
 		for _, c := range r.channels {
@@ -419,7 +420,7 @@ func (d *deadChannels) freed(all []reading) {
 	for _, r := range all {
 		for _, c := range r.channels {
 			k := r.group.key(c)
-			d.free[k] = count[k] == readers[r.group] && d.stay[k] == nil
+			d.free[k] = count[k] == readers[r.group] && d.stay[k] == ""
 		}
 	}
 }
@@ -431,9 +432,9 @@ func (d *deadChannels) mark(groups []*Group) {
 		for c := range g.Channels {
 			for _, s := range g.Slices {
 				for _, at := range s.Positions[c] {
-					k := place1{axisOf{s.Value, s.Axis}, at}
-					if why := d.stay[k]; why != nil {
-						g.stays[c] = why[0]
+					k := spot{axisOf{s.Value, s.Axis}, at}
+					if why := d.stay[k]; why != "" {
+						g.stays[c] = why
 					}
 					g.free[c] = g.free[c] || d.free[k]
 				}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/internal/wire"
 )
 
 // Name is the format's name in errors and reports.
@@ -56,27 +57,12 @@ func (s span) fields(visit func(f field) error) error {
 
 // consume reads the field's value and says how long it is.
 func (f *field) consume() (n int, err error) {
-	rest := f.b
-	switch f.typ {
-	case protowire.VarintType:
-		f.num, n = protowire.ConsumeVarint(rest)
-	case protowire.Fixed32Type:
-		var v uint32
-		v, n = protowire.ConsumeFixed32(rest)
-		f.num = uint64(v)
-	case protowire.Fixed64Type:
-		f.num, n = protowire.ConsumeFixed64(rest)
-	case protowire.BytesType:
-		var b []byte
-		b, n = protowire.ConsumeBytes(rest)
-		if n >= 0 {
-			f.span = span{b[:len(b):len(b)], f.off + int64(n-len(b))}
-		}
-	default:
-		n = protowire.ConsumeFieldValue(f.id, f.typ, rest)
-	}
+	num, b, n := wire.Value(f.id, f.typ, f.b)
 	if n < 0 {
 		return 0, f.fail("field %d: %w", f.id, protowire.ParseError(n))
+	}
+	if f.num = num; f.typ == protowire.BytesType {
+		f.span = span{b[:len(b):len(b)], f.off + int64(n-len(b))}
 	}
 	return n, nil
 }

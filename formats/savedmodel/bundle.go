@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tfsopt/tfsopt/codec"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/internal/tensorflow"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -130,7 +131,7 @@ func (b *bundle) bytes(key string, e *entry) ([]byte, error) {
 	if e.DType == dtString {
 		return raw, nil // its checksum is another: see strings
 	}
-	if got := maskedCRC(raw); got != e.CRC {
+	if got := codec.MaskedCRC(raw); got != e.CRC {
 		return nil, fail("the checksum of its data is %08x, the index says %08x", got, e.CRC)
 	}
 	return raw, nil
@@ -204,7 +205,7 @@ func bundleStrings(raw []byte, n int) ([]string, error) {
 	if len(rest) < 4 {
 		return nil, errors.New("the checksum of its strings' lengths is cut off")
 	}
-	if got, want := maskedCRC(sum), binary.LittleEndian.Uint32(rest); got != want {
+	if got, want := codec.MaskedCRC(sum), binary.LittleEndian.Uint32(rest); got != want {
 		return nil, fmt.Errorf("the checksum of its strings' lengths is %08x, the file says %08x", got, want)
 	}
 	rest = rest[4:]

@@ -3,7 +3,6 @@ package savedmodel
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/snappy"
 
+	"github.com/tfsopt/tfsopt/codec"
 	"github.com/tfsopt/tfsopt/formats"
 	"github.com/tfsopt/tfsopt/internal/tensorflow"
 	"github.com/tfsopt/tfsopt/tensor"
@@ -27,7 +27,7 @@ func writeTable(entries map[string][]byte, compress bool) []byte {
 		}
 		h := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(out))), uint64(len(b)))
 		out = append(append(out, b...), kind)
-		out = binary.LittleEndian.AppendUint32(out, maskCRC(crc32.Checksum(out[len(out)-1-len(b):], castagnoli)))
+		out = binary.LittleEndian.AppendUint32(out, codec.MaskedCRC(out[len(out)-1-len(b):]))
 		return h
 	}
 	body := func(keys []string, value func(string) []byte) []byte {
@@ -56,7 +56,7 @@ func writeTable(entries map[string][]byte, compress bool) []byte {
 
 // testEntry describes a tensor of a bundle.
 func testEntry(data []byte, off int64, d int32, shape ...int64) *tensorflow.BundleEntry {
-	return &tensorflow.BundleEntry{DType: d, Shape: shapeOf(shape...), Offset: off, Size: int64(len(data)), CRC: maskedCRC(data)}
+	return &tensorflow.BundleEntry{DType: d, Shape: shapeOf(shape...), Offset: off, Size: int64(len(data)), CRC: codec.MaskedCRC(data)}
 }
 
 func shapeOf(sizes ...int64) *tensorflow.Shape {
@@ -71,7 +71,7 @@ func shapeOf(sizes ...int64) *tensorflow.Shape {
 func testBundle() (entries map[string][]byte, data []byte) {
 	a := tensor.From([]float32{1, 2}, 2).Data
 	lens := []byte{2, 3}
-	sum := binary.LittleEndian.AppendUint32(nil, maskedCRC([]byte{2, 0, 0, 0, 3, 0, 0, 0}))
+	sum := binary.LittleEndian.AppendUint32(nil, codec.MaskedCRC([]byte{2, 0, 0, 0, 3, 0, 0, 0}))
 	s := append(append(slices.Clone(lens), sum...), "abcde"...)
 	top, rest := tensor.From([]float32{1, 2}, 1, 2).Data, tensor.From([]float32{3, 4, 5, 6}, 2, 2).Data
 	parts := []*tensorflow.SliceProto{
@@ -141,7 +141,7 @@ func TestBundleDamage(t *testing.T) {
 	otherShard := writeTable(map[string][]byte{"": entries[""], "a": tensorflow.Encode(&tensorflow.BundleEntry{DType: 1, Shape: shapeOf(2), Shard: 7})}, false)
 	outside := writeTable(map[string][]byte{"": entries[""], "a": tensorflow.Encode(&tensorflow.BundleEntry{DType: 1, Shape: shapeOf(2), Offset: 1 << 40, Size: 8})}, false)
 	huge := writeTable(map[string][]byte{"": entries[""], "a": tensorflow.Encode(&tensorflow.BundleEntry{
-		DType: 1, Shape: shapeOf(1<<20, 1<<18), CRC: maskedCRC(nil),
+		DType: 1, Shape: shapeOf(1<<20, 1<<18), CRC: codec.MaskedCRC(nil),
 	})}, false)
 	for name, c := range map[string]struct {
 		index, data []byte

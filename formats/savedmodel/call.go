@@ -151,6 +151,22 @@ func (c *call) values(from, to int) ([]*graph.Value, error) {
 	return out, nil
 }
 
+// valueAndList gives one input as a value and another as a list of int64.
+func (c *call) valueAndList(i, list int) (v, l *graph.Value, err error) {
+	if v, err = c.value(i); err == nil {
+		l, err = c.wideList(list)
+	}
+	return v, l, err
+}
+
+// valueAndInts gives one input as a value and another as numbers that must be known.
+func (c *call) valueAndInts(i, ints int) (v *graph.Value, n []int, err error) {
+	if v, err = c.value(i); err == nil {
+		n, err = c.ints(ints)
+	}
+	return v, n, err
+}
+
 // constant gives an input that must be known.
 func (c *call) constant(i int) (*tensor.Tensor, error) {
 	if i >= len(c.in) {

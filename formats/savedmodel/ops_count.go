@@ -55,11 +55,7 @@ func bucketize(c *call) ([]value, error) {
 
 // bincount counts, in each row, how often each number below size occurs, or whether it does.
 func bincount(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	size, err := c.wideList(1)
+	v, size, err := c.valueAndList(0, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -170,26 +170,41 @@ func conv(c *call) ([]value, error) { return c.convolve(nil) }
 // spread says that a convolution without padding runs on places that lie apart: its dilations and its pads, as ONNX has them.
 type spread struct{ dilations, pads []int }
 
+// filtered is what convolutions read: an image, input 1 as the filter, and what their attributes say of places.
+type filtered struct {
+	x       *graph.Value
+	back    func(*graph.Value) []value
+	filter  *graph.Value
+	size    []int // of the filter: height, width, two kinds of channels
+	strides []int
+	dilated []int
+}
+
+func (c *call) filtered(image int) (f filtered, err error) {
+	if f.x, f.back, err = c.image(image); err != nil {
+		return f, err
+	}
+	if f.filter, err = c.value(1); err != nil {
+		return f, err
+	}
+	var ok bool
+	if f.size, ok = f.filter.Fixed(); !ok || len(f.size) != 4 {
+		return f, fmt.Errorf("the filter is %s", f.filter.Type)
+	}
+	if f.strides, err = c.spatial("strides"); err != nil {
+		return f, err
+	}
+	f.dilated, err = c.spatial("dilations")
+	return f, err
+}
+
 func (c *call) convolve(over *spread) ([]value, error) {
-	x, back, err := c.image(0)
+	f, err := c.filtered(0)
 	if err != nil {
 		return nil, err
 	}
-	filter, err := c.value(1)
-	if err != nil {
-		return nil, err
-	}
-	size, ok := filter.Fixed()
-	if !ok || len(size) != 4 {
-		return nil, fmt.Errorf("the filter is %s", filter.Type)
-	}
-	op := ops.Conv{Group: 1, KernelShape: []int{size[0], size[1]}}
-	if op.Strides, err = c.spatial("strides"); err != nil {
-		return nil, err
-	}
-	if op.Dilations, err = c.spatial("dilations"); err != nil {
-		return nil, err
-	}
+	x, size := f.x, f.size
+	op := ops.Conv{Group: 1, KernelShape: size[:2:2], Strides: f.strides, Dilations: f.dilated}
 	if over != nil {
 		op.AutoPad, op.Dilations, op.Pads = "NOTSET", over.dilations, over.pads
 	} else if op.AutoPad, op.Pads, err = c.padding(x, frame{op.KernelShape, op.Strides, op.Dilations}); err != nil {
@@ -198,42 +213,32 @@ func (c *call) convolve(over *spread) ([]value, error) {
 	var w *graph.Value
 	if c.n.Op == "DepthwiseConv2dNative" {
 		op.Group = size[2]
-		w, err = c.turned(filter, []int{2, 3, 0, 1}, func(s []int) []int { return []int{s[0] * s[1], 1, s[2], s[3]} })
+		w, err = c.turned(f.filter, []int{2, 3, 0, 1}, func(s []int) []int { return []int{s[0] * s[1], 1, s[2], s[3]} })
 	} else {
 		if x.Rank() == 4 {
 			if n, ok := x.Shape[1].Value(); ok && size[2] > 0 && n%size[2] == 0 {
 				op.Group = n / size[2]
 			}
 		}
-		w, err = c.turned(filter, []int{3, 2, 0, 1}, nil)
+		w, err = c.turned(f.filter, []int{3, 2, 0, 1}, nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return back(c.add(op, x, w)), nil
+	return f.back(c.add(op, x, w)), nil
 }
 
 // convTranspose is the gradient of a convolution with respect to its input. Where the size of the result is computed, it is
 // taken to be the one that Keras computes.
 func convTranspose(c *call) ([]value, error) {
-	x, back, err := c.image(2)
+	f, err := c.filtered(2)
 	if err != nil {
 		return nil, err
 	}
-	filter, err := c.value(1)
-	if err != nil {
-		return nil, err
-	}
-	size, ok := filter.Fixed()
-	if !ok || len(size) != 4 {
-		return nil, fmt.Errorf("the filter is %s", filter.Type)
-	}
-	op := ops.ConvTranspose{Group: 1, AutoPad: "NOTSET", KernelShape: []int{size[0], size[1]}, Pads: make([]int, 4), OutputPadding: make([]int, 2)}
-	if op.Strides, err = c.spatial("strides"); err != nil {
-		return nil, err
-	}
-	if op.Dilations, err = c.spatial("dilations"); err != nil {
-		return nil, err
+	x := f.x
+	op := ops.ConvTranspose{
+		Group: 1, AutoPad: "NOTSET", KernelShape: f.size[:2:2], Strides: f.strides, Dilations: f.dilated,
+		Pads: make([]int, 4), OutputPadding: make([]int, 2),
 	}
 	padding := c.stringAttr("padding", "VALID")
 	if padding != "SAME" && padding != "VALID" {
@@ -261,11 +266,11 @@ func convTranspose(c *call) ([]value, error) {
 			op.Pads[i], op.Pads[2+i] = -spare/2, -spare-(-spare)/2
 		}
 	}
-	w, err := c.turned(filter, []int{3, 2, 0, 1}, nil)
+	w, err := c.turned(f.filter, []int{3, 2, 0, 1}, nil)
 	if err != nil {
 		return nil, err
 	}
-	return back(c.add(op, x, w)), nil
+	return f.back(c.add(op, x, w)), nil
 }
 
 func pool(c *call) ([]value, error) {

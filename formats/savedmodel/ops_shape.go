@@ -88,11 +88,7 @@ func rankOp(c *call) ([]value, error) {
 }
 
 func reshape(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	shape, err := c.wideList(1)
+	v, shape, err := c.valueAndList(0, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +144,7 @@ func (c *call) axis(i int) (int, error) {
 }
 
 func transpose(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	perm, err := c.ints(1)
+	v, perm, err := c.valueAndInts(0, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -236,11 +228,7 @@ func split(c *call) ([]value, error) {
 }
 
 func splitV(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	sizes, err := c.ints(1)
+	v, sizes, err := c.valueAndInts(0, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -271,11 +259,7 @@ func splitV(c *call) ([]value, error) {
 }
 
 func tile(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	times, err := c.wideList(1)
+	v, times, err := c.valueAndList(0, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -335,11 +319,7 @@ func rangeOp(c *call) ([]value, error) {
 }
 
 func fill(c *call) ([]value, error) {
-	shape, err := c.wideList(0)
-	if err != nil {
-		return nil, err
-	}
-	v, err := c.value(1)
+	v, shape, err := c.valueAndList(1, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -347,11 +327,7 @@ func fill(c *call) ([]value, error) {
 }
 
 func broadcastTo(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	shape, err := c.wideList(1)
+	v, shape, err := c.valueAndList(0, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -359,11 +335,7 @@ func broadcastTo(c *call) ([]value, error) {
 }
 
 func reverse(c *call) ([]value, error) {
-	v, err := c.value(0)
-	if err != nil {
-		return nil, err
-	}
-	axes, err := c.ints(1)
+	v, axes, err := c.valueAndInts(0, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 
 	"github.com/klauspost/compress/snappy"
 
+	"github.com/tfsopt/tfsopt/codec"
 	"github.com/tfsopt/tfsopt/formats"
 )
 
@@ -23,13 +23,6 @@ const (
 	// maxBlock bounds what a block may unfold to. TensorFlow's blocks have 256 KB; only a single longer entry makes a larger one.
 	maxBlock = 64 << 20
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// maskedCRC is crc32c as TensorFlow stores it: turned and shifted, since sums over data that holds sums are weak.
-func maskedCRC(b []byte) uint32 { return maskCRC(crc32.Checksum(b, castagnoli)) }
-
-func maskCRC(c uint32) uint32 { return (c>>15 | c<<17) + 0xa282ead8 }
 
 // table is an index being read.
 type table struct {
@@ -92,7 +85,7 @@ func (t table) block(h handle, from int, visit func(key string, value []byte) er
 	b := t.b[h.off : h.off+h.size]
 	trailer := t.b[h.off+h.size:][:trailerSize]
 	want := binary.LittleEndian.Uint32(trailer[1:])
-	if got := maskCRC(crc32.Update(crc32.Checksum(b, castagnoli), castagnoli, trailer[:1])); got != want {
+	if got := codec.MaskedCRC(t.b[h.off : h.off+h.size+1]); got != want { // the block and its type
 		return t.fail(off, "the block's checksum is %08x, the file says %08x", got, want)
 	}
 	switch trailer[0] {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/tfsopt/tfsopt/graph"
 	"github.com/tfsopt/tfsopt/internal/tensorflow"
@@ -141,47 +140,29 @@ func (b *budget) strings(s []string, n int, shape []int) (*tensor.Tensor, error)
 // elementsOf gives the little-endian bytes of the elements that a message lists one by one.
 func elementsOf(p *tensorflow.TensorProto, d tensor.DType) (out []byte) {
 	le := binary.LittleEndian
+	var list any
 	switch d {
 	case tensor.Float32:
-		for _, v := range p.Floats {
-			out = le.AppendUint32(out, math.Float32bits(v))
-		}
+		list = p.Floats
 	case tensor.Complex64:
-		for _, v := range p.Complex {
-			out = le.AppendUint32(out, math.Float32bits(v))
-		}
+		list = p.Complex
 	case tensor.Float64:
-		for _, v := range p.Doubles {
-			out = le.AppendUint64(out, math.Float64bits(v))
-		}
+		list = p.Doubles
 	case tensor.Complex128:
-		for _, v := range p.Complex2 {
-			out = le.AppendUint64(out, math.Float64bits(v))
-		}
+		list = p.Complex2
 	case tensor.Int64:
-		for _, v := range p.Int64s {
-			out = le.AppendUint64(out, uint64(v))
-		}
+		list = p.Int64s
 	case tensor.Uint64:
-		for _, v := range p.Uint64s {
-			out = le.AppendUint64(out, v)
-		}
+		list = p.Uint64s
 	case tensor.Uint32:
-		for _, v := range p.Uint32s {
-			out = le.AppendUint32(out, v)
-		}
+		list = p.Uint32s
 	case tensor.Bool:
-		for _, v := range p.Bools {
-			if v {
-				out = append(out, 1)
-			} else {
-				out = append(out, 0)
-			}
-		}
+		list = p.Bools
 	case tensor.Float16, tensor.BFloat16:
 		for _, v := range p.Halves {
 			out = le.AppendUint16(out, uint16(v))
 		}
+		return out
 	default:
 		for _, v := range p.Ints {
 			switch d.Bits() {
@@ -193,6 +174,8 @@ func elementsOf(p *tensorflow.TensorProto, d tensor.DType) (out []byte) {
 				out = le.AppendUint32(out, uint32(v))
 			}
 		}
+		return out
 	}
+	out, _ = binary.Append(nil, le, list) // numbers and bools always have a size
 	return out
 }

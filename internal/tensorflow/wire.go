@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tfsopt/tfsopt/formats"
+	"github.com/tfsopt/tfsopt/internal/wire"
 )
 
 // A struct's field is a message's field if it has a tag `pb:"NUMBER"`; `pb:"NUMBER,fixed"` is an integer of fixed size. Two
@@ -122,24 +123,13 @@ func (r Reader) next(b []byte, off int64) (f wireField, n int, err error) {
 	if n < 0 {
 		return f, 0, r.fail(off, "bad field tag: %w", protowire.ParseError(n))
 	}
-	f, rest, m := wireField{id: id, typ: typ, off: off + int64(n)}, b[n:], 0
-	switch typ {
-	case protowire.VarintType:
-		f.num, m = protowire.ConsumeVarint(rest)
-	case protowire.Fixed32Type:
-		var v uint32
-		v, m = protowire.ConsumeFixed32(rest)
-		f.num = uint64(v)
-	case protowire.Fixed64Type:
-		f.num, m = protowire.ConsumeFixed64(rest)
-	case protowire.BytesType:
-		f.b, m = protowire.ConsumeBytes(rest)
-		f.off += int64(m - len(f.b))
-	default:
-		m = protowire.ConsumeFieldValue(id, typ, rest)
-	}
-	if m < 0 {
+	f = wireField{id: id, typ: typ, off: off + int64(n)}
+	var m int
+	if f.num, f.b, m = wire.Value(id, typ, b[n:]); m < 0 {
 		return f, 0, r.fail(off, "field %d: %w", id, protowire.ParseError(m))
+	}
+	if typ == protowire.BytesType {
+		f.off += int64(m - len(f.b))
 	}
 	return f, n + m, nil
 }
