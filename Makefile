@@ -15,10 +15,10 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages that start goroutines or share memory between them.
 CONCURRENT := ./engine ./data ./evaluate ./quantize ./train ./prune ./distill ./kernels ./cmd/...
 
-MODEL := testdata/models/fashion_lenet5.onnx
+MODEL := testdata/models/fashion_cnn.onnx
 TRAIN := testdata/data/fashion-train-images.gz,testdata/data/fashion-train-labels.gz
 TEST  := testdata/data/fashion-test-images.gz,testdata/data/fashion-test-labels.gz
-SMALL := $(OUT)/fashion_lenet5_int8.onnx
+SMALL := $(OUT)/fashion_cnn_int8.onnx
 
 # venv FILE is the environment of a requirements file.
 venv   = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tfsopt/venv-$(shell cksum <testdata/interop/$(1) | cut -d' ' -f1)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the bundled model testdata/models/fashion_lenet5.onnx: LeNet-5 (6-16-120-84) trained by tfsopt on all of
-# Fashion-MNIST's 60,000 training images. The same bytes on every machine and for any number of threads.
+# Makes the bundled models testdata/models/fashion_*.onnx, LeNet-5 (6-16-120-84) and three convolutions, trained by tfsopt on
+# all of Fashion-MNIST's 60,000 training images. The same bytes on every machine and for any number of threads.
 #
 #     apt-get install dataset-fashion-mnist    # Debian's copy of the data, MIT licence
-#     make build && testdata/make_fashion.sh   # a minute or two on two cores; EPOCHS=1 tries it
+#     make build && testdata/make_fashion.sh   # some minutes on two cores; EPOCHS=1 tries it
 #
 # testdata/data holds parts of the same files: the first 500 training and the first 2000 test images with their labels,
 # in IDX form (http://yann.lecun.com/exdb/mnist), packed by zlib at level 9. This script checks that they still do.
@@ -12,8 +12,7 @@ cd "$(dirname "$0")/.."
 
 TFSOPT=${TFSOPT:-bin/tfsopt}
 FASHION=${FASHION:-/usr/share/datasets/fashion-mnist}
-MODEL=${MODEL:-testdata/models/fashion_lenet5.onnx}
-EPOCHS=${EPOCHS:-12}
+MODELS=${MODELS:-testdata/models}
 
 # same PART WHOLE HEADER: behind HEADER bytes, which tell the size, PART is the beginning of WHOLE.
 same() {
@@ -30,8 +29,14 @@ for half in train:train test:t10k; do
 	done
 done
 
-"$TFSOPT" train testdata/nets/fashion5.tfg -o "$MODEL" --preprocess unit --checkpoint none \
-	--data "$FASHION/train-images-idx3-ubyte.gz,$FASHION/train-labels-idx1-ubyte.gz" \
-	--epochs "$EPOCHS" --init 1 --seed 1 --lr 0.05 --flip --weight-decay 0.0005
-"$TFSOPT" evaluate "$MODEL" --preprocess unit --no-latency \
-	--data "$FASHION/t10k-images-idx3-ubyte.gz,$FASHION/t10k-labels-idx1-ubyte.gz"
+# train NET MODEL EPOCHS trains and scores one.
+train() {
+	"$TFSOPT" train "testdata/nets/$1.tfg" -o "$MODELS/$2.onnx" --preprocess unit --checkpoint none \
+		--data "$FASHION/train-images-idx3-ubyte.gz,$FASHION/train-labels-idx1-ubyte.gz" \
+		--epochs "${EPOCHS:-$3}" --init 1 --seed 1 --lr 0.05 --flip --weight-decay 0.0005
+	"$TFSOPT" evaluate "$MODELS/$2.onnx" --preprocess unit --no-latency \
+		--data "$FASHION/t10k-images-idx3-ubyte.gz,$FASHION/t10k-labels-idx1-ubyte.gz"
+}
+
+train fashion5 fashion_lenet5 12
+train fashion_cnn fashion_cnn 10
